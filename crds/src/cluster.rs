@@ -1,0 +1,171 @@
+//! ScoringCluster: a pool of nodes and its policy.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use spec::Span;
+
+use crate::Condition;
+
+/// A pool of nodes and its policy: who may use it, how far it grows, when its nodes go.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "batchscoring.dev",
+    version = "v1alpha1",
+    kind = "ScoringCluster",
+    status = "ScoringClusterStatus",
+    shortname = "scl"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ScoringClusterSpec {
+    /// The nodes.
+    pub node_pool: NodePool,
+    /// Which namespaces' schedules may use the pool. Absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<LabelSelector>,
+    /// Nodes that are always there. Default 0.
+    #[serde(default)]
+    pub min_nodes: u32,
+    /// The most nodes there may be.
+    pub max_nodes: u32,
+    /// What a node has for scorer pods, such as `{cpu: "3800m", memory: 12Gi}`. Absent: learned from the last node
+    /// seen (allocatable minus DaemonSets); none seen yet: one node is started to learn it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_capacity: Option<BTreeMap<String, String>>,
+    /// When an idle node goes.
+    #[serde(default)]
+    pub scale_down: ScaleDown,
+    /// True: no new slots are given and no nodes are added; running pods end.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+/// The nodes of a ScoringCluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodePool {
+    /// An AKS agent pool. The operator owns its node count; AKS autoscaling must be off.
+    pub aks: AksPool,
+}
+
+/// An agent pool of an AKS cluster, of mode User.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AksPool {
+    /// The subscription's id.
+    #[schemars(length(min = 36, max = 36))]
+    pub subscription_id: String,
+    /// The resource group of the managed cluster.
+    #[schemars(length(min = 1, max = 90))]
+    pub resource_group: String,
+    /// The managed cluster's name.
+    #[schemars(length(min = 1, max = 63))]
+    pub cluster_name: String,
+    /// The agent pool's name.
+    #[schemars(length(min = 1, max = 12), regex(pattern = "^[a-z][a-z0-9]{0,11}$"))]
+    pub agent_pool: String,
+}
+
+/// When an idle node goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleDown {
+    /// `After` (default): once idle for `after`. `Never`: idle nodes stay.
+    #[serde(default)]
+    pub policy: ScaleDownPolicy,
+    /// How long a node stays idle before it goes. Default `60s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Span>,
+}
+
+/// When an idle node goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ScaleDownPolicy {
+    /// Once it has been idle for `after`.
+    #[default]
+    After,
+    /// Never.
+    Never,
+}
+
+/// What is known of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScoringClusterStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Nodes by state.
+    #[serde(default)]
+    pub nodes: NodeCounts,
+    /// Room for scorer pods.
+    #[serde(default)]
+    pub slots: SlotCounts,
+    /// What a node has for scorer pods, as learned from the last node seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_capacity: Option<BTreeMap<String, String>>,
+    /// Since when each idle node has been idle.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub idle_since: BTreeMap<String, Timestamp>,
+    /// The agent pool as AKS last told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_pool: Option<AgentPoolStatus>,
+    /// What is left of the request bucket for PUTs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_bucket: Option<BucketStatus>,
+    /// `Ready`, `Scaling`, `Degraded`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// Nodes by state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeCounts {
+    /// Nodes that the operator wants.
+    pub desired: u32,
+    /// Nodes asked for and not yet Ready.
+    pub provisioning: u32,
+    /// Ready nodes.
+    pub ready: u32,
+    /// Nodes with scorer pods.
+    pub busy: u32,
+    /// Ready nodes without scorer pods.
+    pub idle: u32,
+    /// Cordoned nodes that are about to go.
+    pub draining: u32,
+}
+
+/// Room for scorer pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotCounts {
+    /// Slots given to runs.
+    pub given: u32,
+    /// Items that wait for a slot.
+    pub waiting: u32,
+}
+
+/// The agent pool as AKS last told it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentPoolStatus {
+    /// The pool's count.
+    pub count: u32,
+    /// `Succeeded`, `Updating`, `Scaling`, `Failed`, …
+    pub provisioning_state: String,
+}
+
+/// A token bucket as it stood at a time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BucketStatus {
+    /// Requests left.
+    pub left: u32,
+    /// When that was so.
+    pub at: Timestamp,
+}

@@ -1,0 +1,31 @@
+//! API types of the three custom resources, `batchscoring.dev/v1alpha1`. No logic but defaults and validation rules.
+#![deny(missing_docs)]
+
+pub mod cluster;
+pub mod condition;
+pub mod run;
+pub mod schedule;
+
+pub use cluster::{ScoringCluster, ScoringClusterSpec, ScoringClusterStatus};
+pub use condition::Condition;
+pub use run::{ScoringRun, ScoringRunSpec, ScoringRunStatus};
+pub use schedule::{ScoringSchedule, ScoringScheduleSpec, ScoringScheduleStatus};
+
+/// The API group.
+pub const GROUP: &str = "batchscoring.dev";
+
+/// Labels, annotations and the taint that the product puts on objects.
+pub mod names {
+    /// Label of a run's children: the run's name.
+    pub const RUN: &str = "batchscoring.dev/run";
+    /// Label of a schedule's children: the schedule's name.
+    pub const SCHEDULE: &str = "batchscoring.dev/schedule";
+    /// Label of pods: `plan`, `item` or `archive`.
+    pub const ROLE: &str = "batchscoring.dev/role";
+    /// Taint key of a pool's nodes, and label of its runs' children: the ScoringCluster's name.
+    pub const POOL: &str = "batchscoring.dev/pool";
+    /// The finalizer that holds a run until it is archived.
+    pub const FINALIZER: &str = "batchscoring.dev/archive";
+    /// AKS' label of a node: its agent pool.
+    pub const AGENT_POOL: &str = "kubernetes.azure.com/agentpool";
+}

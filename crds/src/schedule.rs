@@ -1,0 +1,202 @@
+//! ScoringSchedule: what to score, when, where.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{EnvVar, ResourceRequirements};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use spec::Span;
+use spec::window::Window;
+use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
+
+use crate::Condition;
+
+/// What to score, when, where.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "batchscoring.dev",
+    version = "v1alpha1",
+    kind = "ScoringSchedule",
+    namespaced,
+    status = "ScoringScheduleStatus",
+    shortname = "ssc"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ScoringScheduleSpec {
+    /// The ScoringCluster whose nodes score.
+    pub cluster_ref: ClusterRef,
+    /// When, as cron has it: `"*/5 * * * *"`, `@hourly`, …
+    #[schemars(length(min = 1, max = 256))]
+    pub schedule: String,
+    /// The time zone of `schedule`, such as `Europe/Berlin`. Default UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// True: no runs are started.
+    #[serde(default)]
+    pub suspend: bool,
+    /// What to do when a tick comes and the last run still goes on: `Forbid` (default) misses the tick, `Allow` starts a
+    /// second run.
+    #[serde(default)]
+    pub concurrency_policy: ConcurrencyPolicy,
+    /// How late a run may start; later, the tick is missed. Default `10m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starting_deadline_seconds: Option<u32>,
+    /// Runs of a higher priority get slots first. Default 0.
+    #[serde(default)]
+    pub priority: i32,
+    /// Where models, data, predictions, records and logs are.
+    pub store: StoreRef,
+    /// Which sensors to score. Absent: those for which `model.path` matches a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensors: Option<Sensors>,
+    /// Each sensor's model.
+    pub model: ModelSource,
+    /// The readings.
+    pub data: DataSource,
+    /// Which readings a tick scores. Absent: every row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// Where and how predictions are written.
+    #[serde(default)]
+    pub predictions: Predictions,
+    /// Where and how logs are written.
+    #[serde(default)]
+    pub logs: Logs,
+    /// How many sensors one pod scores.
+    #[serde(default)]
+    pub packing: Packing,
+    /// How often an item is tried again. Default 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// How long after the tick the run must have ended; then it is stopped and archived as it is. Default `1h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Span>,
+    /// How many sensors may fail, as a number or a percentage, before the run itself is Failed. Default `100%` less
+    /// one: a run fails when every sensor failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_failed_sensors: Option<IntOrString>,
+    /// How many ended runs stay as objects.
+    #[serde(default)]
+    pub history: History,
+    /// The scorer pod.
+    #[serde(default)]
+    pub scorer: Scorer,
+}
+
+impl ScoringScheduleSpec {
+    /// The part that says what to score.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        Work {
+            store: self.store.clone(),
+            sensors: self.sensors.clone(),
+            model: self.model.clone(),
+            data: self.data.clone(),
+            window: self.window,
+            predictions: self.predictions.clone(),
+            logs: self.logs.clone(),
+            packing: self.packing,
+        }
+    }
+}
+
+/// The name of a ScoringCluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClusterRef {
+    /// The ScoringCluster's name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+}
+
+/// What to do when a tick comes and the last run still goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConcurrencyPolicy {
+    /// The tick is missed.
+    #[default]
+    Forbid,
+    /// A second run starts.
+    Allow,
+}
+
+/// How many ended runs stay as objects; their records stay in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct History {
+    /// Complete runs. Default 3.
+    #[serde(default = "three")]
+    pub successful: u32,
+    /// Failed runs. Default 3.
+    #[serde(default = "three")]
+    pub failed: u32,
+}
+
+fn three() -> u32 {
+    3
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { successful: 3, failed: 3 }
+    }
+}
+
+/// The scorer pod.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Scorer {
+    /// The scorer image. Default: the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The ServiceAccount of plan, item and archive pods. Default `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_name: Option<String>,
+    /// Requests and limits of an item's pod. Default: requests of 250m CPU and 128Mi memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+    /// Further environment of plan, item and archive pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<EnvVar>,
+    /// Further labels of plan, item and archive pods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What is known of a schedule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScoringScheduleStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The next tick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_tick: Option<Timestamp>,
+    /// The last tick for which a run was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_scheduled_tick: Option<Timestamp>,
+    /// The last tick whose run is Complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_successful_tick: Option<Timestamp>,
+    /// The last tick for which no run was made, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_missed: Option<MissedTick>,
+    /// The runs that go on, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub active: Vec<String>,
+    /// `Valid`, `Suspended`, `LastRunSucceeded`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// A tick for which no run was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MissedTick {
+    /// The tick.
+    pub tick: Timestamp,
+    /// Why, in one CamelCase word: `Forbidden`, `TooLate`, `NameTaken`.
+    pub reason: String,
+}

@@ -1,0 +1,2 @@
+//! local-aks.
+fn main() {}

@@ -1,0 +1,19 @@
+//! What to score: plain types that the scorer reads without Kubernetes and the custom resources embed.
+//!
+//! Nothing here does I/O or knows the time. The words are those of `docs/architecture.md`.
+#![deny(missing_docs)]
+
+pub mod duration;
+pub mod keys;
+pub mod report;
+pub mod request;
+pub mod template;
+pub mod window;
+pub mod work;
+
+pub use duration::Span;
+pub use keys::SensorKeys;
+pub use request::RunRequest;
+pub use template::Template;
+pub use window::TimeRange;
+pub use work::Work;

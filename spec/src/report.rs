@@ -1,0 +1,199 @@
+//! What pods answer: one JSON line in the termination message, at most 4 KiB.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::SensorKeys;
+
+/// The most bytes that Kubernetes keeps of a termination message.
+pub const MAX_BYTES: usize = 4096;
+
+/// How many failures a report names; the rest are counted, and told in the record.
+pub const MAX_FAILURES: usize = 10;
+
+/// A sensor that failed, and why, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SensorFailure {
+    /// The sensor.
+    pub sensor: SensorKeys,
+    /// A bounded category, such as `ModelNotFound` or `ModelInvalid`.
+    pub reason: String,
+    /// What happened, where, and what to do.
+    pub message: String,
+}
+
+/// What `scorer plan` found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanReport {
+    /// Sensors in the manifest.
+    pub sensors: u32,
+    /// Items in the manifest: the completions of the Job.
+    pub items: u32,
+    /// The manifest's URI.
+    pub manifest: String,
+    /// Why no run can be made of the request; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// What `scorer item` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemReport {
+    /// The item.
+    pub index: u32,
+    /// Sensors with a final outcome `Succeeded`.
+    pub succeeded: u32,
+    /// Sensors with a final outcome `Failed`.
+    pub failed: u32,
+    /// Sensors without a final outcome, for the next attempt.
+    pub retry: u32,
+    /// The first failures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<SensorFailure>,
+}
+
+/// What `scorer archive` folded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ArchiveReport {
+    /// Sensors in the manifest.
+    pub sensors: u32,
+    /// Sensors that succeeded.
+    pub succeeded: u32,
+    /// Sensors that failed, those without any outcome included.
+    pub failed: u32,
+    /// Rows scored.
+    pub rows: u64,
+    /// Anomalies among them.
+    pub anomalies: u64,
+    /// Node-seconds that the run's pods took, summed over pods.
+    pub pod_seconds: u64,
+    /// The record's URI.
+    pub record: String,
+    /// The URI below which the logs are.
+    pub logs: String,
+    /// The first failures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<SensorFailure>,
+    /// Why the run could not be archived; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// Why a pod could not do its work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// A bounded category in CamelCase, such as `StoreUnavailable`, `NoSensors` or `InvalidRequest`.
+    pub reason: String,
+    /// What happened, where, and what to do.
+    pub message: String,
+}
+
+/// Exit codes of the scorer; `docs/architecture.md` documents them for users.
+pub mod exit {
+    /// Every sensor of the item has a final outcome, failed ones included.
+    pub const DONE: u8 = 0;
+    /// The request can never work: bad arguments, bad manifest. Do not retry.
+    pub const INVALID: u8 = 64;
+    /// Some sensors may be retried (the store was away, a file changed under us).
+    pub const RETRY: u8 = 75;
+}
+
+/// A report that drops its last failures, and then shortens messages, until it fits into a termination message.
+pub trait Report: Serialize + DeserializeOwned + Clone {
+    /// The failures that may be dropped.
+    fn failures_mut(&mut self) -> Option<&mut Vec<SensorFailure>>;
+    /// The message that may be shortened.
+    fn message_mut(&mut self) -> Option<&mut String>;
+
+    /// One JSON line of at most [`MAX_BYTES`].
+    ///
+    /// # Errors
+    /// When the report does not serialise.
+    fn to_message(&self) -> Result<String, serde_json::Error> {
+        let mut report = self.clone();
+        if let Some(failures) = report.failures_mut() {
+            failures.truncate(MAX_FAILURES);
+            failures.iter_mut().for_each(|f| truncate(&mut f.message, 512));
+        }
+        if let Some(message) = report.message_mut() {
+            truncate(message, 2048);
+        }
+        loop {
+            let line = serde_json::to_string(&report)?;
+            if line.len() <= MAX_BYTES {
+                return Ok(line);
+            }
+            if report.failures_mut().and_then(Vec::pop).is_none() {
+                if let Some(message) = report.message_mut() {
+                    let half = message.len() / 2;
+                    truncate(message, half);
+                    continue;
+                }
+                return Ok(line);
+            }
+        }
+    }
+}
+
+fn truncate(text: &mut String, most: usize) {
+    if text.len() > most {
+        let mut end = most;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
+impl Report for PlanReport {
+    fn failures_mut(&mut self) -> Option<&mut Vec<SensorFailure>> {
+        None
+    }
+    fn message_mut(&mut self) -> Option<&mut String> {
+        self.error.as_mut().map(|e| &mut e.message)
+    }
+}
+
+impl Report for ItemReport {
+    fn failures_mut(&mut self) -> Option<&mut Vec<SensorFailure>> {
+        Some(&mut self.failures)
+    }
+    fn message_mut(&mut self) -> Option<&mut String> {
+        None
+    }
+}
+
+impl Report for ArchiveReport {
+    fn failures_mut(&mut self) -> Option<&mut Vec<SensorFailure>> {
+        Some(&mut self.failures)
+    }
+    fn message_mut(&mut self) -> Option<&mut String> {
+        self.error.as_mut().map(|e| &mut e.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_with_many_long_failures_fits_the_termination_message() {
+        let failure = SensorFailure {
+            sensor: [("device", "1".repeat(300))].into_iter().collect(),
+            reason: "ModelInvalid".into(),
+            message: "é".repeat(5_000),
+        };
+        let report = ItemReport { failed: 500, failures: vec![failure; 500], ..ItemReport::default() };
+        let line = report.to_message().unwrap();
+        assert!(line.len() <= MAX_BYTES);
+        let back: ItemReport = serde_json::from_str(&line).unwrap();
+        assert_eq!(back.failed, 500);
+        assert!(!back.failures.is_empty());
+    }
+}

@@ -1,0 +1,69 @@
+//! What a run is asked to do, frozen when it starts: the operator puts it into a ConfigMap, the pods read it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{TimeRange, Work};
+
+/// One execution of a schedule, with everything that a pod needs to know of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunRequest {
+    /// The schedule's namespace.
+    pub namespace: String,
+    /// The schedule's name.
+    pub schedule: String,
+    /// The run's name: `<schedule>-<minutes since 1970>` for a tick.
+    pub run: String,
+    /// The run's UID, which tells two runs of one name apart.
+    pub run_uid: String,
+    /// The time at which the schedule was due (RFC 3339, unjittered).
+    pub tick: Timestamp,
+    /// The readings to score; absent: every row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<TimeRange>,
+    /// What to score.
+    pub work: Work,
+}
+
+/// How one pod of a run ended, as only Kubernetes knows it; reaches `scorer archive` by a ConfigMap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodEnd {
+    /// The pod's name.
+    pub pod: String,
+    /// The pod's UID, which names the attempt.
+    pub uid: String,
+    /// The item (the pod's completion index).
+    pub index: u32,
+    /// The node it ran on; empty where it never had one.
+    pub node: String,
+    /// When its container started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// The container's exit code; absent where it never ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Kubernetes' word for the end: `Completed`, `Error`, `OOMKilled`, `Evicted`, `DisruptionTarget`, `Vanished`, …
+    pub reason: String,
+    /// Sensors with a final outcome `Succeeded`, as the pod reported.
+    #[serde(default)]
+    pub succeeded: u32,
+    /// Sensors with a final outcome `Failed`, as the pod reported.
+    #[serde(default)]
+    pub failed: u32,
+    /// First failures that the pod reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<crate::report::SensorFailure>,
+}
+
+/// The pod ends of a run: what the operator hands to `scorer archive`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodEnds {
+    /// Every ended pod, in the order in which the operator saw them.
+    pub ends: Vec<PodEnd>,
+}

@@ -1,0 +1,275 @@
+//! Paths with a sensor's keys in braces: `models/model_{device}_{tag}`.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::SensorKeys;
+
+/// A path in the store in which `{name}` stands for the value of a sensor's key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Template {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    Text(String),
+    Key(String),
+}
+
+/// Why a text is not a [`Template`], or why one cannot be filled in.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TemplateError {
+    /// A brace without its partner.
+    #[error("{0:?} has a brace without its partner; write a key as {{device}}")]
+    Brace(String),
+    /// A key's name is empty or has other characters than a-z, 0-9 and `_`.
+    #[error("{{{key}}} in {template:?} is not a key; use a-z, 0-9 and _ only, a letter first")]
+    Key {
+        /// The text in braces.
+        key: String,
+        /// The whole template.
+        template: String,
+    },
+    /// Two keys with nothing between them: a match would be ambiguous.
+    #[error("{0:?} has two keys with nothing between them; put a character such as _ or / there")]
+    Adjacent(String),
+    /// The path is empty, absolute, or has an empty, `.` or `..` segment.
+    #[error(
+        "{0:?} is not a path inside the store; write it as folder/file, without leading /, empty segments, . or .."
+    )]
+    Path(String),
+    /// The sensor lacks a key of the template, or its value is no part of a path.
+    #[error(
+        "sensor {sensor} has no usable value for {{{key}}}: a value must not be empty, hold / or \\, or be . or .."
+    )]
+    Value {
+        /// The key.
+        key: String,
+        /// The sensor.
+        sensor: String,
+    },
+}
+
+impl Template {
+    /// The names of its keys.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<&str> {
+        self.parts.iter().filter_map(|p| if let Part::Key(k) = p { Some(k.as_str()) } else { None }).collect()
+    }
+
+    /// The text before the first key: what a listing can start from.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// The path of one sensor.
+    ///
+    /// # Errors
+    /// When the sensor lacks a key, or a value would leave its path segment.
+    pub fn render(&self, sensor: &SensorKeys) -> Result<String, TemplateError> {
+        let mut path = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => path.push_str(text),
+                Part::Key(key) => match sensor.get(key) {
+                    Some(value) if is_segment(value) => path.push_str(value),
+                    _ => return Err(TemplateError::Value { key: key.clone(), sensor: sensor.to_string() }),
+                },
+            }
+        }
+        if is_path(&path) { Ok(path) } else { Err(TemplateError::Path(path)) }
+    }
+
+    /// The sensor of a path, when the path is one that [`Template::render`] gives. A key that stands twice must have
+    /// one value; the shortest values win, left to right.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> Option<SensorKeys> {
+        let mut sensor = SensorKeys::default();
+        let mut rest = path;
+        let mut parts = self.parts.iter().peekable();
+        while let Some(part) = parts.next() {
+            match part {
+                Part::Text(text) => rest = rest.strip_prefix(text.as_str())?,
+                Part::Key(key) => {
+                    let end = match parts.peek() {
+                        // The value is not empty, so the text after it is sought from its second character on.
+                        Some(Part::Text(next)) => {
+                            let first = rest.chars().next()?.len_utf8();
+                            let last = parts.len() == 1;
+                            let found = if last {
+                                rest.len()
+                                    .checked_sub(next.len())
+                                    .filter(|at| rest[..].is_char_boundary(*at) && rest.ends_with(next.as_str()))
+                            } else {
+                                rest[first..].find(next.as_str()).map(|at| at + first)
+                            };
+                            found.filter(|at| *at >= first)?
+                        }
+                        _ => rest.len(),
+                    };
+                    let value = &rest[..end];
+                    if !is_segment(value) || sensor.get(key).is_some_and(|known| known != value) {
+                        return None;
+                    }
+                    sensor.0.insert(key.clone(), value.to_owned());
+                    rest = &rest[end..];
+                }
+            }
+        }
+        rest.is_empty().then_some(sensor)
+    }
+}
+
+fn is_segment(value: &str) -> bool {
+    !value.is_empty()
+        && value != "."
+        && value != ".."
+        && !value.contains(['/', '\\'])
+        && !value.chars().any(char::is_control)
+}
+
+fn is_path(path: &str) -> bool {
+    path.split('/').all(is_segment)
+}
+
+impl FromStr for Template {
+    type Err = TemplateError;
+
+    fn from_str(text: &str) -> Result<Self, TemplateError> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let open = rest.find(['{', '}']).unwrap_or(rest.len());
+            if open > 0 {
+                parts.push(Part::Text(rest[..open].to_owned()));
+                rest = &rest[open..];
+                continue;
+            }
+            let close = rest.strip_prefix('{').and_then(|r| r.find(['{', '}'])).map(|at| at + 1);
+            let close = close.filter(|at| rest[*at..].starts_with('}'));
+            let close = close.ok_or_else(|| TemplateError::Brace(text.to_owned()))?;
+            let key = &rest[1..close];
+            let mut chars = key.chars();
+            if !chars.next().is_some_and(|c| c.is_ascii_lowercase())
+                || !chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            {
+                return Err(TemplateError::Key { key: key.to_owned(), template: text.to_owned() });
+            }
+            if matches!(parts.last(), Some(Part::Key(_))) {
+                return Err(TemplateError::Adjacent(text.to_owned()));
+            }
+            parts.push(Part::Key(key.to_owned()));
+            rest = &rest[close + 1..];
+        }
+        let template = Self { parts };
+        let probe: String =
+            template.parts.iter().map(|p| if let Part::Text(t) = p { t.as_str() } else { "x" }).collect();
+        if is_path(&probe) { Ok(template) } else { Err(TemplateError::Path(text.to_owned())) }
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.iter().try_for_each(|part| match part {
+            Part::Text(text) => f.write_str(text),
+            Part::Key(key) => write!(f, "{{{key}}}"),
+        })
+    }
+}
+
+impl Serialize for Template {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Template {
+    fn schema_name() -> Cow<'static, str> {
+        "Template".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": 1024 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sensor(device: &str, tag: &str) -> SensorKeys {
+        [("device", device), ("tag", tag)].into_iter().collect()
+    }
+
+    #[test]
+    fn a_template_names_each_sensors_file() {
+        let template: Template = "models/model_{device}_{tag}".parse().unwrap();
+        assert_eq!(template.prefix(), "models/model_");
+        assert_eq!(template.render(&sensor("1", "5")).unwrap(), "models/model_1_5");
+        assert_eq!(template.matches("models/model_1_5"), Some(sensor("1", "5")));
+        assert_eq!(template.matches("models/model_1"), None);
+        assert_eq!(template.matches("models/other_1_5"), None);
+    }
+
+    #[test]
+    fn a_suffix_is_matched_at_the_end() {
+        let template: Template = "m/{device}.pkl".parse().unwrap();
+        assert_eq!(template.matches("m/a.pkl.pkl").unwrap().get("device"), Some("a.pkl"));
+        assert_eq!(template.matches("m/.pkl"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_a_path_is_refused() {
+        for text in ["", "/a", "a//b", "../a", "a/{device", "a/}", "{a}{b}", "a/{Device}", "a/{}", "a/{1}"] {
+            assert!(text.parse::<Template>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_leave_its_segment() {
+        let template: Template = "models/{device}/{tag}".parse().unwrap();
+        for value in ["", "..", "a/b", "a\\b", "."] {
+            assert!(template.render(&sensor(value, "1")).is_err(), "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_rendered_path_matches_back_to_its_sensor(device in "[a-zA-Z0-9é.-]{1,8}", tag in "[a-z0-9]{1,8}") {
+            prop_assume!(is_segment(&device));
+            let template: Template = "models/model_{device}_{tag}.pkl".parse().unwrap();
+            let path = template.render(&sensor(&device, &tag)).unwrap();
+            prop_assert_eq!(template.matches(&path), Some(sensor(&device, &tag)));
+        }
+
+        #[test]
+        fn any_text_parses_or_is_refused_without_panic(text in "\\PC{0,40}", path in "\\PC{0,40}") {
+            if let Ok(template) = text.parse::<Template>() {
+                prop_assert_eq!(template.to_string(), text);
+                let _ = template.matches(&path);
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The parts of a ScoringSchedule that say what to score.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::window::Window;
+use crate::{SensorKeys, Template};
+
+/// What to score: sensors, models, data, window, and where results go. The scorer reads nothing else of a schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Work {
+    /// Where models, data, predictions, records and logs are.
+    pub store: StoreRef,
+    /// Which sensors to score. Absent: those for which `model.path` matches a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensors: Option<Sensors>,
+    /// Each sensor's model.
+    pub model: ModelSource,
+    /// The readings.
+    pub data: DataSource,
+    /// Which readings a tick scores. Absent: every row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// Where and how predictions are written.
+    #[serde(default)]
+    pub predictions: Predictions,
+    /// Where and how logs are written.
+    #[serde(default)]
+    pub logs: Logs,
+    /// How many sensors one pod scores.
+    #[serde(default)]
+    pub packing: Packing,
+}
+
+/// Blob Storage or a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoreRef {
+    /// `https://ACCOUNT.blob.core.windows.net` (the first segment of each path is the container),
+    /// `https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]`, `az://CONTAINER[/PREFIX]` (the account from the
+    /// pod's environment), `http://HOST:PORT/ACCOUNT` (Azurite), or `file:///mnt/…`.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: String,
+    /// A Secret of the schedule's namespace with `accountKey` or `sasToken`. Absent: workload identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRef>,
+}
+
+/// The name of a Secret in the schedule's namespace. The operator never reads it; pods mount it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretRef {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Which sensors to score: a list, or every combination of a matrix.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sensors {
+    /// Each sensor's keys, such as `{device: "1", tag: "5"}`. At most 1,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub list: Option<Vec<SensorKeys>>,
+    /// Values per key; the sensors are all combinations, such as `{device: ["1", "2"], tag: ["1", "2", "3"]}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrix: Option<BTreeMap<String, Vec<String>>>,
+}
+
+/// Each sensor's model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelSource {
+    /// The model's path in the store, with the sensor's keys in braces: `models/model_{device}_{tag}`.
+    pub path: Template,
+}
+
+/// The readings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DataSource {
+    /// The readings' path in the store: one file with the sensors interleaved (`data/sensor_data.csv`), or one file
+    /// each, with the sensor's keys in braces (`data/{device}/{tag}.csv`).
+    pub path: Template,
+    /// Which column is what. Absent: inferred from the header, and recorded.
+    #[serde(default, skip_serializing_if = "Columns::is_empty")]
+    pub columns: Columns,
+}
+
+/// Which column is what. What is absent is inferred: key columns match the keys' names, case-insensitively; `time` is
+/// the first column named ts, time, timestamp, datetime or date; the values are the remaining numeric columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Columns {
+    /// The column with the reading's time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// The columns that are the model's features, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub value: Vec<String>,
+    /// The column of each key, where it is not named as the key is: `{tag: Sensor}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, String>,
+}
+
+impl Columns {
+    /// Whether nothing is said, so that all is inferred.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Where and how predictions are written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Predictions {
+    /// The folder. Default `predictions`; below it `{namespace}/{schedule}/{sensor}/{window.start}.csv`.
+    #[serde(default = "predictions_path")]
+    pub path: String,
+}
+
+impl Default for Predictions {
+    fn default() -> Self {
+        Self { path: predictions_path() }
+    }
+}
+
+fn predictions_path() -> String {
+    "predictions".to_owned()
+}
+
+/// Where and how logs are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Logs {
+    /// `PerSensor` (default): `logs/{namespace}/{schedule}/{run}/{sensor}.{pod uid}.log`;
+    /// `SingleDirectory`: `logs/{run}.{sensor}.{pod uid}.log`.
+    #[serde(default)]
+    pub layout: LogLayout,
+}
+
+/// How log files lie in the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LogLayout {
+    /// A folder for each run, a file for each sensor and attempt.
+    #[default]
+    PerSensor,
+    /// All logs of all runs in one folder.
+    SingleDirectory,
+}
+
+/// How many sensors one pod scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Packing {
+    /// Sensors of one item, from 1 (default) to 10,000.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub sensors_per_pod: u32,
+}
+
+impl Default for Packing {
+    fn default() -> Self {
+        Self { sensors_per_pod: 1 }
+    }
+}
