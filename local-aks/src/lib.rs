@@ -1,1 +1,3 @@
 //! local-aks.
+
+pub mod images;
