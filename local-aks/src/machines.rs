@@ -1,0 +1,29 @@
+//! The machines behind the agent pools: what the agentPools API asks for and the node side provides.
+
+use std::collections::BTreeMap;
+
+/// One machine that a pool wants.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MachineSpec {
+    /// Name of the machine and of its Node, as AKS names them: `aks-<pool>-<8 digits>-vmss<6 base36>`.
+    pub name: String,
+    /// The agent pool that it belongs to.
+    pub pool: String,
+    /// Every label that the Node gets at registration.
+    pub labels: BTreeMap<String, String>,
+    /// Taints at registration, as AKS writes them: `key=value:Effect`.
+    pub taints: Vec<String>,
+    /// Azure's name of the size, e.g. `Standard_D2s_v5`; shown as the Node's instance type.
+    pub vm_size: String,
+}
+
+/// Makes and deletes machines. Calls for different machines may run side by side.
+#[async_trait::async_trait]
+pub trait Machines: Send + Sync {
+    /// Starts a machine. Returns when its Node is Ready; after an error nothing of it is left.
+    async fn create(&self, machine: &MachineSpec) -> anyhow::Result<()>;
+
+    /// Stops a machine at once, as a deleted virtual machine stops: pods are killed, not drained. Then deletes its
+    /// Node, as AKS' cloud controller does. A machine that does not exist is deleted already.
+    async fn delete(&self, name: &str) -> anyhow::Result<()>;
+}
