@@ -1,1 +1,22 @@
-//! operator.
+//! The controllers that read the cluster, ask the planner, and act.
+//!
+//! Every controller is `observe` (reads caches) -> `decide` (pure, in `planner`) -> `act` (writes).
+
+pub mod apply;
+pub mod cache;
+pub mod clock;
+pub mod cluster;
+pub mod conditions;
+pub mod context;
+pub mod controller;
+pub mod error;
+pub mod events;
+pub mod leader;
+pub mod metrics;
+pub mod serve;
+pub mod settings;
+pub mod start;
+
+pub use clock::Clock;
+pub use context::Ctx;
+pub use error::{Category, Error};

@@ -1,0 +1,119 @@
+//! What every controller is handed.
+
+use std::sync::Arc;
+
+use crds::{ScoringCluster, ScoringRun, ScoringSchedule, names};
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::Config;
+use kube::{Api, Client, Resource};
+
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+
+/// What every controller is handed. Nothing in it decides anything.
+#[derive(Clone)]
+pub struct Ctx {
+    /// The Kubernetes API.
+    pub client: Client,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What the operator was told at its start.
+    pub settings: Arc<Settings>,
+    /// What is watched.
+    pub caches: Caches,
+    /// Events for people.
+    pub events: Events,
+}
+
+impl Ctx {
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// One watch per kind. Only objects that carry our labels are watched, except for our own resources, Namespaces and the
+/// nodes of agent pools. An object whose spec does not deserialise is an `Err` in its guard, and breaks no watch.
+#[derive(Clone)]
+pub struct Caches {
+    /// Pools.
+    pub clusters: Cache<DeserializeGuard<ScoringCluster>>,
+    /// Schedules.
+    pub schedules: Cache<DeserializeGuard<ScoringSchedule>>,
+    /// Runs.
+    pub runs: Cache<DeserializeGuard<ScoringRun>>,
+    /// The Jobs of runs.
+    pub jobs: Cache<Job>,
+    /// The pods of runs: plan, item and archive.
+    pub pods: Cache<Pod>,
+    /// The ConfigMaps of runs: `<run>-request` and `<run>-ends`.
+    pub config_maps: Cache<ConfigMap>,
+    /// The nodes of agent pools.
+    pub nodes: Cache<Node>,
+    /// Namespaces, for their labels.
+    pub namespaces: Cache<Namespace>,
+}
+
+impl Caches {
+    /// Starts all watches.
+    #[must_use]
+    pub fn watch(client: &Client) -> Self {
+        let all = Config::default();
+        let of_runs = Config::default().labels(names::RUN);
+        Self {
+            clusters: Cache::watch(Api::all(client.clone()), all.clone()),
+            schedules: Cache::watch(Api::all(client.clone()), all.clone()),
+            runs: Cache::watch(Api::all(client.clone()), all.clone()),
+            jobs: Cache::watch(Api::all(client.clone()), of_runs.clone()),
+            pods: Cache::watch(Api::all(client.clone()), of_runs.clone()),
+            config_maps: Cache::watch(Api::all(client.clone()), of_runs),
+            nodes: Cache::watch(Api::all(client.clone()), Config::default().labels(names::AGENT_POOL)),
+            namespaces: Cache::watch(Api::all(client.clone()), all),
+        }
+    }
+
+    /// Waits until every store is complete: nothing acts upon a part of the picture.
+    pub async fn ready(&self) {
+        self.clusters.ready().await;
+        self.schedules.ready().await;
+        self.runs.ready().await;
+        self.jobs.ready().await;
+        self.pods.ready().await;
+        self.config_maps.ready().await;
+        self.nodes.ready().await;
+        self.namespaces.ready().await;
+    }
+}
+
+/// An object's name, or nothing where it has none yet.
+#[must_use]
+pub fn name_of<K: Resource>(object: &K) -> &str {
+    object.meta().name.as_deref().unwrap_or_default()
+}
+
+/// An object's namespace, or nothing where it has none.
+#[must_use]
+pub fn namespace_of<K: Resource>(object: &K) -> &str {
+    object.meta().namespace.as_deref().unwrap_or_default()
+}
+
+/// An object's UID, or nothing where it has none yet.
+#[must_use]
+pub fn uid_of<K: Resource>(object: &K) -> &str {
+    object.meta().uid.as_deref().unwrap_or_default()
+}
+
+/// The value of a label.
+#[must_use]
+pub fn label<'a, K: Resource>(object: &'a K, name: &str) -> Option<&'a str> {
+    object.meta().labels.as_ref()?.get(name).map(String::as_str)
+}
