@@ -1,1 +1,5 @@
-//! tests.
+//! What the tests that cross crates share.
+
+pub mod ledger;
+pub mod proxy;
+pub mod tls;
