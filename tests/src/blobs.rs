@@ -41,7 +41,8 @@ impl Blobs {
         let (container, rest) = split(folder);
         let store = self.container(container)?;
         let prefix = (!rest.is_empty()).then(|| BlobPath::parse(rest)).transpose()?;
-        let listed: Vec<_> = store.list(prefix.as_ref()).try_collect().await.with_context(|| format!("list {folder}"))?;
+        let listed: Vec<_> =
+            store.list(prefix.as_ref()).try_collect().await.with_context(|| format!("list {folder}"))?;
         let mut found = BTreeMap::new();
         for object in listed {
             let bytes = store.get(&object.location).await?.bytes().await?;

@@ -116,7 +116,11 @@ mod tests {
     fn only_accepted_requests_that_change_something_count() {
         let jobs = "/apis/batch/v1/namespaces/a/jobs";
         assert!(counts(&change(Method::POST, jobs, 201)));
-        assert!(counts(&change(Method::PATCH, "/apis/batchscoring.dev/v1alpha1/scoringclusters/cpu/status?force=true", 200)));
+        assert!(counts(&change(
+            Method::PATCH,
+            "/apis/batchscoring.dev/v1alpha1/scoringclusters/cpu/status?force=true",
+            200
+        )));
         assert!(!counts(&change(Method::GET, jobs, 200)));
         assert!(!counts(&change(Method::POST, jobs, 409)), "the server refused it");
     }

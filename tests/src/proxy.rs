@@ -108,13 +108,8 @@ async fn relay(route: &Route, request: Request) -> Result<Response> {
     } else {
         // The server has done its work once the whole answer is here; the client has not heard of it yet.
         let whole = body.collect_bytes().await.context("read the answer")?;
-        let change = Change {
-            server: route.server,
-            method: parts.method,
-            path,
-            status: head.status,
-            at: Instant::now(),
-        };
+        let change =
+            Change { server: route.server, method: parts.method, path, status: head.status, at: Instant::now() };
         if let Some(spring) = route.ledger.answered(change) {
             spring().await;
             anyhow::bail!("the client is gone");

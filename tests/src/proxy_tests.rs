@@ -18,21 +18,30 @@ async fn upstream() -> (kube::Config, Arc<AtomicUsize>, mpsc::UnboundedSender<&'
     let lines = Arc::new(tokio::sync::Mutex::new(Some(lines)));
     let counted = Arc::clone(&hits);
     let app = Router::new()
-        .route("/things", post(move |body: String| {
-            let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
-            async move { (StatusCode::CREATED, format!("{body} is number {number}")) }
-        }))
-        .route("/who", get(|headers: HeaderMap| async move {
-            headers.get(header::AUTHORIZATION).map_or_else(String::new, |v| v.to_str().unwrap().to_owned())
-        }))
-        .route("/watch", get(move || {
-            let lines = Arc::clone(&lines);
-            async move {
-                let mut lines = lines.lock().await.take().unwrap();
-                let lines = futures::stream::poll_fn(move |cx| lines.poll_recv(cx));
-                Body::from_stream(lines.map(Ok::<_, std::convert::Infallible>))
-            }
-        }));
+        .route(
+            "/things",
+            post(move |body: String| {
+                let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
+                async move { (StatusCode::CREATED, format!("{body} is number {number}")) }
+            }),
+        )
+        .route(
+            "/who",
+            get(|headers: HeaderMap| async move {
+                headers.get(header::AUTHORIZATION).map_or_else(String::new, |v| v.to_str().unwrap().to_owned())
+            }),
+        )
+        .route(
+            "/watch",
+            get(move || {
+                let lines = Arc::clone(&lines);
+                async move {
+                    let mut lines = lines.lock().await.take().unwrap();
+                    let lines = futures::stream::poll_fn(move |cx| lines.poll_recv(cx));
+                    Body::from_stream(lines.map(Ok::<_, std::convert::Infallible>))
+                }
+            }),
+        );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
