@@ -1,1 +1,8 @@
-//! planner.
+//! What should happen now, as pure functions of state and clock. No I/O, no Kubernetes types.
+#![deny(missing_docs)]
+
+pub mod bucket;
+pub mod capacity;
+pub mod need;
+pub mod pool;
+pub mod slots;

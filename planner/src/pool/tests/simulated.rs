@@ -1,0 +1,245 @@
+//! A small world: an agent pool that takes its time, a scheduler that is behind, and random work.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const PROVISIONING: i64 = 20;
+const PER_NODE: u32 = 4;
+
+#[derive(Clone, Debug)]
+struct Server {
+    name: String,
+    ready_at: i64,
+    cordoned: Option<i64>,
+    idle_since: Option<i64>,
+    lost_at: Option<i64>,
+    /// When each pod ends.
+    pods: Vec<i64>,
+}
+
+#[derive(Debug)]
+struct World {
+    now: i64,
+    count: u32,
+    busy_until: Option<i64>,
+    doomed: Vec<String>,
+    servers: Vec<Server>,
+    pending: u32,
+    made: u32,
+    puts: Bucket,
+    /// AKS lowers the count by itself after deleteMachines, or does not: both are handled.
+    count_falls: bool,
+    put_times: Vec<i64>,
+    settings: Settings,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    min: u32,
+    max: u32,
+}
+
+impl World {
+    fn new(settings: Settings, count_falls: bool) -> Self {
+        Self {
+            now: 0,
+            count: 0,
+            busy_until: None,
+            doomed: Vec::new(),
+            servers: Vec::new(),
+            pending: 0,
+            made: 0,
+            puts: Bucket::full(Rate::PUT, at(0)),
+            count_falls,
+            put_times: Vec::new(),
+            settings,
+        }
+    }
+
+    fn view(&self) -> PoolView {
+        let machine = |s: &Server| {
+            let lost = s.lost_at.filter(|at| *at <= self.now);
+            Machine {
+                name: s.name.clone(),
+                listed: true,
+                seen: at(0),
+                leaving: self.doomed.contains(&s.name),
+                node: (s.ready_at <= self.now).then(|| Node {
+                    ready: lost.is_none(),
+                    since: at(lost.unwrap_or(s.ready_at)),
+                    cordoned: s.cordoned.is_some(),
+                    draining_since: s.cordoned.map(at),
+                    busy: !s.pods.is_empty(),
+                    idle_since: s.idle_since.map(at),
+                    free: cpu(PER_NODE - size(s.pods.len())),
+                }),
+            }
+        };
+        PoolView {
+            now: at(self.now),
+            min: self.settings.min,
+            max: self.settings.max,
+            count: self.count,
+            running: self.busy_until.is_some(),
+            machines: self
+                .servers
+                .iter()
+                .map(|s| Machine { seen: at(s.ready_at - PROVISIONING), ..machine(s) })
+                .collect(),
+            work: pods(self.pending.min(self.settings.max * PER_NODE)),
+            puts: self.puts,
+            ..pool()
+        }
+    }
+
+    /// The scheduler: one pod per node and second, so that it is always a little behind.
+    fn schedule(&mut self, seconds: i64) {
+        for server in &mut self.servers {
+            let usable = server.ready_at <= self.now && server.cordoned.is_none() && server.lost_at.is_none();
+            if usable && self.pending > 0 && size(server.pods.len()) < PER_NODE {
+                server.pods.push(self.now + seconds);
+                self.pending -= 1;
+            }
+        }
+    }
+
+    fn pass_a_second(&mut self) {
+        self.now += 1;
+        if self.busy_until.is_some_and(|end| end <= self.now) {
+            self.busy_until = None;
+            let doomed = std::mem::take(&mut self.doomed);
+            self.servers.retain(|s| !doomed.contains(&s.name));
+        }
+        for server in &mut self.servers {
+            if server.lost_at.is_none_or(|at| at > self.now) {
+                server.pods.retain(|end| *end > self.now);
+            }
+            let empty = server.pods.is_empty() && server.ready_at <= self.now;
+            server.idle_since = if empty { server.idle_since.or(Some(self.now)) } else { None };
+        }
+    }
+
+    /// What AKS and Kubernetes do, and what must never be asked of them.
+    fn take(&mut self, action: Action) -> Result<(), TestCaseError> {
+        let now = self.now;
+        match action {
+            Action::Put { count } => {
+                prop_assert!(self.busy_until.is_none(), "PUT while an operation goes on");
+                prop_assert!(count <= self.settings.max.max(size(self.servers.len())), "{count} is above the maximum");
+                prop_assert!(count >= size(self.servers.len()), "PUT {count} lets AKS choose a victim");
+                prop_assert!(self.puts.take(at(now)), "PUT beyond the bucket");
+                self.put_times.push(now);
+                self.count = count;
+                while size(self.servers.len()) < count {
+                    self.made += 1;
+                    self.servers.push(Server {
+                        name: format!("m{:04}", self.made),
+                        ready_at: now + PROVISIONING,
+                        cordoned: None,
+                        idle_since: None,
+                        lost_at: None,
+                        pods: Vec::new(),
+                    });
+                }
+                self.busy_until = Some(now + PROVISIONING);
+            }
+            Action::Delete { idle, lost } => {
+                prop_assert!(self.busy_until.is_none(), "delete while an operation goes on");
+                for name in idle.iter().chain(&lost) {
+                    let server = self.servers.iter().find(|s| s.name == *name).unwrap();
+                    let gone = server.lost_at.is_some_and(|at| at + 300 <= now);
+                    prop_assert!(server.pods.is_empty() || gone, "{name} is busy");
+                    prop_assert!(gone || server.cordoned.is_some_and(|at| at + 3 <= now), "{name} has not settled");
+                    if self.count_falls {
+                        self.count -= 1;
+                    }
+                }
+                self.doomed = [idle, lost].concat();
+                self.busy_until = Some(now + 5);
+            }
+            Action::Cordon(names) => self.cordon(&names, Some(now)),
+            Action::Uncordon(names) => self.cordon(&names, None),
+            Action::Forget(names) => prop_assert!(names.is_empty(), "every machine is listed"),
+        }
+        Ok(())
+    }
+
+    fn cordon(&mut self, names: &[String], since: Option<i64>) {
+        self.servers.iter_mut().filter(|s| names.contains(&s.name)).for_each(|s| s.cordoned = since);
+    }
+
+    fn step(&mut self, seconds: i64) -> Result<PoolDecision, TestCaseError> {
+        let decision = decide(&self.view());
+        prop_assert!(decision.desired <= self.settings.max);
+        if let Some(action) = decision.action.clone() {
+            self.take(action)?;
+        }
+        self.schedule(seconds);
+        self.pass_a_second();
+        Ok(decision)
+    }
+}
+
+/// Something that happens at a time.
+#[derive(Clone, Debug)]
+enum Happening {
+    Work(u32),
+    Limits(Settings),
+    Lost(usize),
+}
+
+fn happenings() -> impl Strategy<Value = Vec<(i64, Happening)>> {
+    let limits = (0u32..3, 0u32..6).prop_map(|(min, more)| Happening::Limits(Settings { min, max: min + more }));
+    let one = prop_oneof![
+        6 => (1u32..60).prop_map(Happening::Work),
+        1 => limits,
+        1 => (0usize..5).prop_map(Happening::Lost),
+    ];
+    proptest::collection::vec((0i64..90, one), 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_pool_does_its_work_without_harm_and_ends_at_its_minimum(
+        happenings in happenings(), seconds in 1i64..40, count_falls: bool
+    ) {
+        let mut world = World::new(Settings { min: 0, max: 4 }, count_falls);
+        for (gap, happening) in happenings {
+            for _ in 0..gap {
+                world.step(seconds)?;
+            }
+            match happening {
+                Happening::Work(pods) => world.pending += pods,
+                Happening::Limits(settings) => world.settings = settings,
+                Happening::Lost(which) => {
+                    let now = world.now;
+                    if let Some(server) = world.servers.get_mut(which).filter(|s| s.ready_at <= now) {
+                        server.lost_at.get_or_insert(now);
+                    }
+                }
+            }
+        }
+        if world.settings.max == 0 {
+            world.settings.max = 1;
+        }
+        // Everything is scored, and then everything above the minimum goes.
+        let least = |w: &World| w.settings.min as usize;
+        let settled = |w: &World| w.pending == 0 && w.servers.len() == least(w) && w.count as usize == least(w);
+        let mut quiet = 0;
+        for _ in 0..12_000 {
+            let decision = world.step(seconds)?;
+            quiet = if settled(&world) && decision.action.is_none() { quiet + 1 } else { 0 };
+            if quiet > 200 {
+                break;
+            }
+        }
+        prop_assert!(quiet > 200, "it never came to rest: {world:?}");
+        for (i, time) in world.put_times.iter().enumerate() {
+            let within = world.put_times[..=i].iter().filter(|t| **t > time - 60).count();
+            prop_assert!(within <= 21, "{within} PUTs within a minute");
+        }
+    }
+}
