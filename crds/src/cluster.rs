@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::CustomResource;
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::Span;
@@ -12,13 +12,29 @@ use spec::Span;
 use crate::Condition;
 
 /// A pool of nodes and its policy: who may use it, how far it grows, when its nodes go.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "batchscoring.dev",
     version = "v1alpha1",
     kind = "ScoringCluster",
     status = "ScoringClusterStatus",
-    shortname = "scl"
+    shortname = "scl",
+    category = "batchscoring",
+    validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("the name of a ScoringCluster is a DNS label of at most 63 characters: a-z, 0-9 and -, because it is a label and a taint of its nodes"),
+    printcolumn(name = "MIN", type_ = "integer", json_path = ".spec.minNodes"),
+    printcolumn(name = "MAX", type_ = "integer", json_path = ".spec.maxNodes"),
+    printcolumn(name = "NODES", type_ = "integer", json_path = ".status.nodes.ready"),
+    printcolumn(name = "DESIRED", type_ = "integer", json_path = ".status.nodes.desired"),
+    printcolumn(name = "BUSY", type_ = "integer", json_path = ".status.nodes.busy"),
+    printcolumn(name = "SLOTS", type_ = "integer", json_path = ".status.slots.given"),
+    printcolumn(name = "WAITING", type_ = "integer", json_path = ".status.slots.waiting"),
+    printcolumn(name = "READY", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "REASON", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[x_kube(
+    validation = Rule::new("self.minNodes <= self.maxNodes").message("minNodes must not be greater than maxNodes"),
+    validation = Rule::new("!has(self.nodeCapacity) || self.nodeCapacity.all(r, isQuantity(self.nodeCapacity[r]))").message("nodeCapacity values are quantities such as 3800m or 12Gi")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ScoringClusterSpec {
@@ -29,12 +45,15 @@ pub struct ScoringClusterSpec {
     pub namespace_selector: Option<LabelSelector>,
     /// Nodes that are always there. Default 0.
     #[serde(default)]
+    #[schemars(range(max = 1000))]
     pub min_nodes: u32,
     /// The most nodes there may be.
+    #[schemars(range(max = 1000))]
     pub max_nodes: u32,
     /// What a node has for scorer pods, such as `{cpu: "3800m", memory: 12Gi}`. Absent: learned from the last node
     /// seen (allocatable minus DaemonSets); none seen yet: one node is started to learn it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 64}))]
     pub node_capacity: Option<BTreeMap<String, String>>,
     /// When an idle node goes.
     #[serde(default)]
@@ -57,7 +76,7 @@ pub struct NodePool {
 #[serde(rename_all = "camelCase")]
 pub struct AksPool {
     /// The subscription's id.
-    #[schemars(length(min = 36, max = 36))]
+    #[schemars(length(min = 36, max = 36), regex(pattern = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
     pub subscription_id: String,
     /// The resource group of the managed cluster.
     #[schemars(length(min = 1, max = 90))]
@@ -119,6 +138,7 @@ pub struct ScoringClusterStatus {
     pub put_bucket: Option<BucketStatus>,
     /// `Ready`, `Scaling`, `Degraded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 

@@ -1,5 +1,7 @@
 //! API types of the three custom resources, `batchscoring.dev/v1alpha1`. No logic but defaults and validation rules.
 #![deny(missing_docs)]
+// KubeSchema repeats each struct inside a function, where `pub` reaches nobody.
+#![allow(unreachable_pub)]
 
 pub mod cluster;
 pub mod condition;

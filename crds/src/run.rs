@@ -1,7 +1,7 @@
 //! ScoringRun: one run.
 
 use jiff::Timestamp;
-use kube::CustomResource;
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::TimeRange;
@@ -10,14 +10,29 @@ use spec::report::SensorFailure;
 use crate::Condition;
 
 /// One execution of a schedule: made for a tick by the schedule, or by hand with `kubectl create -f`.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "batchscoring.dev",
     version = "v1alpha1",
     kind = "ScoringRun",
     namespaced,
     status = "ScoringRunStatus",
-    shortname = "srun"
+    shortname = "srun",
+    category = "batchscoring",
+    validation = Rule::new("self.metadata.name.size() <= 53 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("the name of a ScoringRun is a DNS label of at most 53 characters: a-z, 0-9 and -, because its Job and pods are named after it"),
+    printcolumn(name = "SCHEDULE", type_ = "string", json_path = ".spec.scheduleName"),
+    printcolumn(name = "STATE", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "PROGRESS", type_ = "string", json_path = ".status.progress"),
+    printcolumn(name = "FAILED", type_ = "integer", json_path = ".status.sensors.failed"),
+    printcolumn(name = "SLOTS", type_ = "integer", json_path = ".status.slots"),
+    printcolumn(name = "ANOMALIES", type_ = "integer", json_path = ".status.anomalies", priority = 1),
+    printcolumn(name = "RECORD", type_ = "string", json_path = ".status.uris.record", priority = 1),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[x_kube(
+    validation = Rule::new("self.scheduleName == oldSelf.scheduleName && has(self.tick) == has(oldSelf.tick) && (!has(self.tick) || self.tick == oldSelf.tick) && has(self.window) == has(oldSelf.window) && (!has(self.window) || self.window == oldSelf.window)").message("a ScoringRun is fixed once created, except for cancel; create another run instead"),
+    validation = Rule::new("!oldSelf.cancel || self.cancel").message("cancel cannot be taken back; create another run instead"),
+    validation = Rule::new("!has(self.window) || self.window.start < self.window.end").message("window.start must be before window.end")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ScoringRunSpec {
@@ -87,6 +102,7 @@ pub struct ScoringRunStatus {
     pub uris: Option<Uris>,
     /// `Planned`, `Admitted`, `Complete`, `Failed`, `Archived`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EnvVar, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kube::CustomResource;
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::Span;
@@ -15,14 +15,24 @@ use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, S
 use crate::Condition;
 
 /// What to score, when, where.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "batchscoring.dev",
     version = "v1alpha1",
     kind = "ScoringSchedule",
     namespaced,
     status = "ScoringScheduleStatus",
-    shortname = "ssc"
+    shortname = "ssc",
+    category = "batchscoring",
+    validation = Rule::new("self.metadata.name.size() <= 44 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("the name of a ScoringSchedule is a DNS label of at most 44 characters: a-z, 0-9 and -, because its runs, Jobs and pods are named after it"),
+    printcolumn(name = "SCHEDULE", type_ = "string", json_path = ".spec.schedule"),
+    printcolumn(name = "VALID", type_ = "string", json_path = r#".status.conditions[?(@.type=="Valid")].status"#),
+    printcolumn(name = "SUSPEND", type_ = "boolean", json_path = ".spec.suspend"),
+    printcolumn(name = "NEXT", type_ = "string", json_path = ".status.nextTick"),
+    printcolumn(name = "LAST", type_ = "date", json_path = ".status.lastScheduledTick"),
+    printcolumn(name = "RESULT", type_ = "string", json_path = r#".status.conditions[?(@.type=="LastRunSucceeded")].reason"#),
+    printcolumn(name = "MESSAGE", type_ = "string", json_path = r#".status.conditions[?(@.type=="Valid")].message"#, priority = 1),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ScoringScheduleSpec {
@@ -33,6 +43,7 @@ pub struct ScoringScheduleSpec {
     pub schedule: String,
     /// The time zone of `schedule`, such as `Europe/Berlin`. Default UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
     pub time_zone: Option<String>,
     /// True: no runs are started.
     #[serde(default)]
@@ -51,6 +62,7 @@ pub struct ScoringScheduleSpec {
     pub store: StoreRef,
     /// Which sensors to score. Absent: those for which `model.path` matches a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("has(self.list) != has(self.matrix)").message("sensors takes either list or matrix, not both and not neither; leave sensors out to score those that model.path matches"))]
     pub sensors: Option<Sensors>,
     /// Each sensor's model.
     pub model: ModelSource,
@@ -58,6 +70,7 @@ pub struct ScoringScheduleSpec {
     pub data: DataSource,
     /// Which readings a tick scores. Absent: every row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.length.matches('[1-9]')").message("window.length must be longer than 0s; leave window out to score every row"))]
     pub window: Option<Window>,
     /// Where and how predictions are written.
     #[serde(default)]
@@ -70,13 +83,16 @@ pub struct ScoringScheduleSpec {
     pub packing: Packing,
     /// How often an item is tried again. Default 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
     pub retries: Option<u32>,
     /// How long after the tick the run must have ended; then it is stopped and archived as it is. Default `1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.matches('[1-9]')").message("deadline must be longer than 0s, such as 1h"))]
     pub deadline: Option<Span>,
     /// How many sensors may fail, as a number or a percentage, before the run itself is Failed. Default `100%` less
     /// one: a run fails when every sensor failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("string(self).matches('^([0-9]{1,9}|(100|[0-9]{1,2})%)$')").message("maxFailedSensors is a number such as 5, or a percentage from 0% to 100% such as 10%"))]
     pub max_failed_sensors: Option<IntOrString>,
     /// How many ended runs stay as objects.
     #[serde(default)]
@@ -188,6 +204,7 @@ pub struct ScoringScheduleStatus {
     pub active: Vec<String>,
     /// `Valid`, `Suspended`, `LastRunSucceeded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 

@@ -1,0 +1,122 @@
+//! What the API server refuses, by the very rules that are in the chart's CRDs.
+#![allow(clippy::unwrap_used)]
+
+use crds::{ScoringCluster, ScoringRun, ScoringSchedule};
+use kube::CustomResourceExt;
+use kube::core::cel::Validator;
+use serde_json::{Value, json};
+
+/// The refusals, as people read them; nothing when the object is accepted.
+fn refusals<K: CustomResourceExt>(object: &Value, old: Option<&Value>) -> Vec<String> {
+    let crd = K::crd();
+    let schema = crd.spec.versions[0].schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref()).unwrap();
+    let schema = serde_json::to_value(schema).unwrap();
+    match Validator::new().validate(&schema, object, old) {
+        Ok(()) => Vec::new(),
+        Err(errors) => vec![errors.to_string()],
+    }
+}
+
+fn run(patch: &Value) -> Value {
+    let mut spec = json!({"scheduleName": "hourly", "cancel": false});
+    merge(&mut spec, patch);
+    json!({"metadata": {"name": "hourly-29000000"}, "spec": spec})
+}
+
+fn schedule(name: &str, patch: &Value) -> Value {
+    let mut spec = json!({
+        "clusterRef": {"name": "cpu"}, "schedule": "@hourly", "store": {"url": "file:///mnt"},
+        "model": {"path": "models/model_{device}_{tag}"}, "data": {"path": "data/sensor_data.csv"},
+    });
+    merge(&mut spec, patch);
+    json!({"metadata": {"name": name}, "spec": spec})
+}
+
+fn cluster(patch: &Value) -> Value {
+    let mut spec = json!({"nodePool": {}, "minNodes": 0, "maxNodes": 3});
+    merge(&mut spec, patch);
+    json!({"metadata": {"name": "cpu"}, "spec": spec})
+}
+
+fn merge(into: &mut Value, patch: &Value) {
+    for (key, value) in patch.as_object().unwrap() {
+        into[key] = value.clone();
+    }
+}
+
+fn accepted<K: CustomResourceExt>(object: &Value, old: Option<&Value>) {
+    assert_eq!(refusals::<K>(object, old), Vec::<String>::new());
+}
+
+fn refused<K: CustomResourceExt>(object: &Value, old: Option<&Value>, sentence: &str) {
+    let refusals = refusals::<K>(object, old);
+    assert!(refusals.iter().any(|r| r.contains(sentence)), "expected {sentence:?}, got {refusals:?}");
+}
+
+#[test]
+fn the_smallest_of_each_is_accepted() {
+    accepted::<ScoringRun>(&run(&json!({})), None);
+    accepted::<ScoringSchedule>(&schedule("hourly", &json!({})), None);
+    accepted::<ScoringCluster>(&cluster(&json!({})), None);
+}
+
+#[test]
+fn a_run_is_fixed_but_can_be_cancelled_once_and_for_all() {
+    let (goes_on, cancelled) = (run(&json!({})), run(&json!({"cancel": true})));
+    accepted::<ScoringRun>(&cancelled, Some(&goes_on));
+    refused::<ScoringRun>(&goes_on, Some(&cancelled), "cancel cannot be taken back");
+    for change in [
+        json!({"scheduleName": "daily"}),
+        json!({"tick": "2026-01-01T00:00:00Z"}),
+        json!({"window": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}}),
+    ] {
+        refused::<ScoringRun>(&run(&change), Some(&goes_on), "fixed once created");
+    }
+}
+
+#[test]
+fn a_window_that_ends_before_it_starts_is_refused() {
+    let window = json!({"window": {"start": "2026-01-01T01:00:00Z", "end": "2026-01-01T00:00:00Z"}});
+    refused::<ScoringRun>(&run(&window), None, "window.start must be before window.end");
+}
+
+#[test]
+fn a_schedules_name_leaves_room_for_its_runs_names() {
+    accepted::<ScoringSchedule>(&schedule(&"a".repeat(44), &json!({})), None);
+    refused::<ScoringSchedule>(&schedule(&"a".repeat(45), &json!({})), None, "at most 44 characters");
+    refused::<ScoringSchedule>(&schedule("a.b", &json!({})), None, "DNS label");
+}
+
+#[test]
+fn sensors_are_a_list_or_a_matrix() {
+    let (list, matrix) = (json!([{"device": "1"}]), json!({"device": ["1", "2"]}));
+    accepted::<ScoringSchedule>(&schedule("s", &json!({"sensors": {"list": list}})), None);
+    accepted::<ScoringSchedule>(&schedule("s", &json!({"sensors": {"matrix": matrix}})), None);
+    for sensors in [json!({}), json!({"list": list, "matrix": matrix})] {
+        refused::<ScoringSchedule>(&schedule("s", &json!({ "sensors": sensors })), None, "either list or matrix");
+    }
+}
+
+#[test]
+fn lengths_of_nothing_are_refused() {
+    refused::<ScoringSchedule>(&schedule("s", &json!({"window": {"length": "0s"}})), None, "longer than 0s");
+    refused::<ScoringSchedule>(&schedule("s", &json!({"deadline": "0m"})), None, "longer than 0s");
+    accepted::<ScoringSchedule>(&schedule("s", &json!({"window": {"length": "1h"}, "deadline": "10m"})), None);
+}
+
+#[test]
+fn max_failed_sensors_is_a_number_or_a_percentage() {
+    for good in [json!(0), json!(5), json!("0%"), json!("10%"), json!("100%")] {
+        accepted::<ScoringSchedule>(&schedule("s", &json!({ "maxFailedSensors": good })), None);
+    }
+    for bad in [json!(-1), json!("101%"), json!("many")] {
+        refused::<ScoringSchedule>(&schedule("s", &json!({ "maxFailedSensors": bad })), None, "maxFailedSensors is");
+    }
+}
+
+#[test]
+fn a_pool_is_not_smaller_than_its_minimum_and_its_capacity_is_in_quantities() {
+    refused::<ScoringCluster>(&cluster(&json!({"minNodes": 4})), None, "minNodes must not be greater");
+    accepted::<ScoringCluster>(&cluster(&json!({"nodeCapacity": {"cpu": "3800m", "memory": "12Gi"}})), None);
+    refused::<ScoringCluster>(&cluster(&json!({"nodeCapacity": {"cpu": "much"}})), None, "are quantities");
+}
