@@ -1,1 +1,27 @@
-//! store.
+//! What is kept in Blob Storage or a folder: paths, manifest, outcomes, records, logs. Knows nothing of Kubernetes.
+#![deny(missing_docs)]
+
+pub mod claim;
+mod counting;
+pub mod credentials;
+pub mod error;
+mod location;
+pub mod log;
+pub mod manifest;
+pub mod outcome;
+pub mod paths;
+mod reader;
+pub mod record;
+mod store;
+
+pub use claim::Claim;
+pub use counting::RequestCounts;
+pub use credentials::Credentials;
+pub use error::StoreError;
+pub use log::{Clock, LogFile};
+pub use manifest::{Item, ManifestIndex, ModelFile, PlannedSensor, Shard};
+pub use outcome::{Attempt, Outcome, Status};
+pub use paths::RunPaths;
+pub use reader::Reader;
+pub use record::Record;
+pub use store::{File, Store};

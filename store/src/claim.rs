@@ -1,0 +1,14 @@
+//! Who holds a tick: one run, by a conditional create.
+
+use serde::{Deserialize, Serialize};
+
+/// `claim.json`: the run that holds a tick.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// The run's UID.
+    pub run_uid: String,
+}
+
+/// The most bytes of a claim.
+pub const MAX_BYTES: u64 = 64 * 1024;

@@ -1,0 +1,255 @@
+//! Where things of a run are in the store.
+
+use jiff::Timestamp;
+use spec::work::{LogLayout, Work};
+use spec::{RunRequest, SensorKeys, TimeRange};
+
+/// The folder of claims, manifests, outcomes and records; a container of its own where the store's URL has none.
+pub const RUNS: &str = "runs";
+/// The folder of logs.
+pub const LOGS: &str = "logs";
+
+/// The paths of one run. Every part of them has been checked to be a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunPaths {
+    namespace: String,
+    schedule: String,
+    run: String,
+    predictions: String,
+    time: String,
+    layout: LogLayout,
+}
+
+/// A part of a path that is no name.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{what} {text:?} cannot be part of a path; {hint}")]
+pub struct NameError {
+    what: &'static str,
+    text: String,
+    hint: &'static str,
+}
+
+impl RunPaths {
+    /// The paths of a request's run.
+    ///
+    /// # Errors
+    /// When a name of the request could leave its folder.
+    pub fn of(request: &RunRequest) -> Result<Self, NameError> {
+        Self::new(&request.namespace, &request.schedule, &request.run, &request.work, request.window, request.tick)
+    }
+
+    /// The paths of a run.
+    ///
+    /// # Errors
+    /// When a name could leave its folder.
+    pub fn new(
+        namespace: &str,
+        schedule: &str,
+        run: &str,
+        work: &Work,
+        window: Option<TimeRange>,
+        tick: Timestamp,
+    ) -> Result<Self, NameError> {
+        Ok(Self {
+            namespace: name("namespace", namespace)?,
+            schedule: name("schedule", schedule)?,
+            run: name("run", run)?,
+            predictions: folder(&work.predictions.path)?,
+            time: file_time(window.map_or(tick, |w| w.start)),
+            layout: work.logs.layout,
+        })
+    }
+
+    /// The run's folder: `runs/{namespace}/{schedule}/{run}`.
+    #[must_use]
+    pub fn run(&self) -> String {
+        format!("{RUNS}/{}/{}/{}", self.namespace, self.schedule, self.run)
+    }
+
+    /// Who holds the tick.
+    #[must_use]
+    pub fn claim(&self) -> String {
+        format!("{}/claim.json", self.run())
+    }
+
+    /// The manifest's index.
+    #[must_use]
+    pub fn manifest(&self) -> String {
+        format!("{}/manifest/index.json", self.run())
+    }
+
+    /// A shard of the manifest.
+    #[must_use]
+    pub fn shard(&self, shard: u32) -> String {
+        format!("{}/manifest/{shard}.json", self.run())
+    }
+
+    /// What all outcomes start with.
+    #[must_use]
+    pub fn outcomes(&self) -> String {
+        format!("{}/outcomes/", self.run())
+    }
+
+    /// What an item's outcomes start with, those of every attempt.
+    #[must_use]
+    pub fn item_outcomes(&self, index: u32) -> String {
+        format!("{}{index}.", self.outcomes())
+    }
+
+    /// The outcomes of one attempt at an item.
+    ///
+    /// # Errors
+    /// When the pod's UID is none.
+    pub fn outcome(&self, index: u32, pod_uid: &str) -> Result<String, NameError> {
+        Ok(format!("{}{}.ndjson", self.item_outcomes(index), uid(pod_uid)?))
+    }
+
+    /// What the run did.
+    #[must_use]
+    pub fn record(&self) -> String {
+        format!("{}/record.json", self.run())
+    }
+
+    /// What the run's logs start with.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        match self.layout {
+            LogLayout::PerSensor => format!("{LOGS}/{}/{}/{}/", self.namespace, self.schedule, self.run),
+            LogLayout::SingleDirectory => format!("{LOGS}/{}.", self.run),
+        }
+    }
+
+    /// A sensor's log of one attempt; `part` 0 is the first, later ones follow each roll.
+    ///
+    /// # Errors
+    /// When the pod's UID is none.
+    pub fn log(&self, sensor: &SensorKeys, pod_uid: &str, part: u32) -> Result<String, NameError> {
+        let uid = uid(pod_uid)?;
+        let part = if part == 0 { String::new() } else { format!(".{part}") };
+        Ok(format!("{}{}.{uid}{part}.log", self.logs(), sensor.slug()))
+    }
+
+    /// A sensor's predictions.
+    #[must_use]
+    pub fn prediction(&self, sensor: &SensorKeys) -> String {
+        format!("{}/{}/{}.csv", self.predictions(), sensor.slug(), self.time)
+    }
+
+    /// The folder of the schedule's predictions.
+    #[must_use]
+    pub fn predictions(&self) -> String {
+        format!("{}/{}/{}", self.predictions, self.namespace, self.schedule)
+    }
+}
+
+/// A time as a file's name has it: sorts by time, and is a name on every file system.
+fn file_time(at: Timestamp) -> String {
+    at.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// A Kubernetes name: lower case letters, digits, `-` and `.`, at most 253, a letter or digit at both ends.
+fn name(what: &'static str, text: &str) -> Result<String, NameError> {
+    let end = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let bytes = text.as_bytes();
+    let fits = bytes.len() <= 253
+        && end(bytes.first())
+        && end(bytes.last())
+        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
+        && !text.contains("..");
+    let hint = "use lower case letters, digits and -, such as hourly";
+    if fits { Ok(text.to_owned()) } else { Err(NameError { what, text: text.to_owned(), hint }) }
+}
+
+fn uid(text: &str) -> Result<&str, NameError> {
+    let fits = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let hint = "give the pod's UID (letters, digits and -), by --pod-uid or POD_UID";
+    if fits { Ok(text) } else { Err(NameError { what: "pod UID", text: text.to_owned(), hint }) }
+}
+
+/// A folder in the store, without leading or trailing slash.
+fn folder(text: &str) -> Result<String, NameError> {
+    let path = text.trim_end_matches('/');
+    let segment =
+        |s: &str| !s.is_empty() && s != "." && s != ".." && !s.contains('\\') && !s.chars().any(char::is_control);
+    let hint = "write predictions.path as folder/folder, without leading /, empty segments, . or ..";
+    if path.len() <= 512 && path.split('/').all(segment) {
+        Ok(path.to_owned())
+    } else {
+        Err(NameError { what: "predictions.path", text: text.to_owned(), hint })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn work(predictions: &str, layout: &str) -> Work {
+        serde_json::from_value(serde_json::json!({
+            "store": {"url": "file:///x"}, "model": {"path": "models/{device}"}, "data": {"path": "data/d.csv"},
+            "predictions": {"path": predictions}, "logs": {"layout": layout},
+        }))
+        .unwrap()
+    }
+
+    fn paths(namespace: &str, schedule: &str, run: &str, predictions: &str) -> Result<RunPaths, NameError> {
+        let window =
+            TimeRange { start: "2018-08-28T23:00:00Z".parse().unwrap(), end: "2018-08-29T00:00:00Z".parse().unwrap() };
+        RunPaths::new(namespace, schedule, run, &work(predictions, "PerSensor"), Some(window), window.end)
+    }
+
+    #[test]
+    fn things_are_where_the_documentation_says() {
+        let paths = paths("plant", "hourly", "hourly-25591680", "predictions/").unwrap();
+        let sensor: SensorKeys = [("device", "1"), ("tag", "5")].into_iter().collect();
+        assert_eq!(paths.claim(), "runs/plant/hourly/hourly-25591680/claim.json");
+        assert_eq!(paths.manifest(), "runs/plant/hourly/hourly-25591680/manifest/index.json");
+        assert_eq!(paths.shard(3), "runs/plant/hourly/hourly-25591680/manifest/3.json");
+        assert_eq!(paths.outcome(7, "ab-1").unwrap(), "runs/plant/hourly/hourly-25591680/outcomes/7.ab-1.ndjson");
+        assert_eq!(paths.record(), "runs/plant/hourly/hourly-25591680/record.json");
+        assert_eq!(paths.prediction(&sensor), "predictions/plant/hourly/device=1,tag=5/20180828T230000Z.csv");
+        assert_eq!(paths.log(&sensor, "ab-1", 0).unwrap(), "logs/plant/hourly/hourly-25591680/device=1,tag=5.ab-1.log");
+        assert_eq!(
+            paths.log(&sensor, "ab-1", 2).unwrap(),
+            "logs/plant/hourly/hourly-25591680/device=1,tag=5.ab-1.2.log"
+        );
+    }
+
+    #[test]
+    fn a_single_directory_holds_the_logs_of_all_runs() {
+        let tick = "2018-08-28T23:00:00Z".parse().unwrap();
+        let paths = RunPaths::new("plant", "hourly", "hourly-1", &work("p", "SingleDirectory"), None, tick).unwrap();
+        let sensor: SensorKeys = [("device", "1")].into_iter().collect();
+        assert_eq!(paths.log(&sensor, "u", 0).unwrap(), "logs/hourly-1.device=1.u.log");
+        assert_eq!(paths.prediction(&sensor), "p/plant/hourly/device=1/20180828T230000Z.csv");
+    }
+
+    #[test]
+    fn names_that_could_leave_their_folder_are_refused() {
+        for bad in ["", "..", "a/b", "A", "a..b", "-a", "a b", "a\n"] {
+            assert!(paths(bad, "s", "r", "p").is_err(), "{bad:?}");
+            assert!(paths("n", bad, "r", "p").is_err(), "{bad:?}");
+            assert!(paths("n", "s", bad, "p").is_err(), "{bad:?}");
+        }
+        for bad in ["", "/", "/p", "p//q", "p/../q", "p\\q"] {
+            assert!(paths("n", "s", "r", bad).is_err(), "{bad:?}");
+        }
+        assert!(paths("n", "s", "r", "p").unwrap().outcome(0, "../x").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_escapes_the_runs_folder(run in "\\PC{0,20}", uid in "\\PC{0,20}", value in "\\PC{0,20}") {
+            if let Ok(paths) = paths("n", "s", &run, "p") {
+                prop_assert!(paths.record().starts_with("runs/n/s/"));
+                prop_assert_eq!(paths.record().split('/').count(), 5);
+                let sensor: SensorKeys = [("device", value)].into_iter().collect();
+                prop_assert_eq!(paths.prediction(&sensor).split('/').count(), 5);
+                if let Ok(log) = paths.log(&sensor, &uid, 0) {
+                    prop_assert_eq!(log.split('/').count(), 5);
+                    prop_assert!(!log.split('/').any(|s| s == ".." || s == "." || s.is_empty()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a run did: `record.json`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use spec::TimeRange;
+use spec::request::PodEnd;
+
+use crate::{Attempt, Outcome, RequestCounts};
+
+/// The version of the record's form.
+pub const VERSION: u32 = 1;
+
+/// What a run did, in whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// The version of this form.
+    pub version: u32,
+    /// The schedule's namespace.
+    pub namespace: String,
+    /// The schedule's name.
+    pub schedule: String,
+    /// The run's name.
+    pub run: String,
+    /// The run's UID.
+    pub run_uid: String,
+    /// The time at which the schedule was due.
+    pub tick: Timestamp,
+    /// The readings that were scored; absent: every row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<TimeRange>,
+    /// The manifest's URI.
+    pub manifest: String,
+    /// The URI below which the predictions are.
+    pub predictions: String,
+    /// The URI that the logs' start with.
+    pub logs: String,
+    /// Sums over all sensors.
+    pub totals: Totals,
+    /// How long things took.
+    pub timings: Timings,
+    /// Failed sensors by reason.
+    #[serde(default)]
+    pub failures: BTreeMap<String, u32>,
+    /// Requests to the store, by who made them.
+    pub store_requests: StoreRequests,
+    /// What became of each sensor, in the manifest's order.
+    pub outcomes: Vec<Outcome>,
+    /// The attempts that told what they took, by item.
+    pub attempts: Vec<Attempt>,
+    /// How the pods ended, as Kubernetes tells it.
+    pub pod_ends: Vec<PodEnd>,
+}
+
+/// Sums over all sensors of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// Sensors in the manifest.
+    pub sensors: u32,
+    /// Items in the manifest.
+    pub items: u32,
+    /// Sensors that succeeded.
+    pub succeeded: u32,
+    /// Sensors that failed, those without any outcome included.
+    pub failed: u32,
+    /// Rows read.
+    pub rows: u64,
+    /// Rows scored.
+    pub scored: u64,
+    /// Anomalies among them.
+    pub anomalies: u64,
+    /// Rows that could not be scored.
+    pub bad_rows: u64,
+    /// Attempts at items: pods that ended or left outcomes.
+    pub attempts: u32,
+    /// Seconds that the pods took, summed over pods.
+    pub pod_seconds: u64,
+}
+
+/// How long things took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timings {
+    /// When the first attempt started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_started: Option<Timestamp>,
+    /// When the last attempt ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_ended: Option<Timestamp>,
+    /// Seconds between the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Seconds of work per sensor, summed over sensors.
+    pub sensor_seconds: f64,
+    /// Half of the sensors took no longer than this.
+    pub sensor_p50: f64,
+    /// 95 of 100 sensors took no longer than this.
+    pub sensor_p95: f64,
+}
+
+/// Requests to the store, by who made them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreRequests {
+    /// Planning.
+    pub plan: RequestCounts,
+    /// All items, their retries included, but for pods that were killed.
+    pub items: RequestCounts,
+    /// Archiving, up to the writing of the record.
+    pub archive: RequestCounts,
+    /// All of these.
+    pub total: u64,
+}

@@ -1,0 +1,119 @@
+use std::io::Read;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn folder() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&format!("file://{}", dir.path().display()), &Credentials::none()).unwrap();
+    (dir, store)
+}
+
+#[tokio::test]
+async fn what_is_put_is_there_under_its_path() {
+    let (dir, store) = folder();
+    store.put("data/a b,=%.csv", "rows").await.unwrap();
+    assert_eq!(std::fs::read(dir.path().join("data/a b,=%.csv")).unwrap(), b"rows");
+    assert_eq!(store.get("data/a b,=%.csv", 10).await.unwrap(), "rows");
+    assert_eq!(store.head("data/a b,=%.csv").await.unwrap().unwrap().size, 4);
+    assert_eq!(store.head("data/none").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn only_the_first_of_two_conditional_creates_succeeds() {
+    let (_dir, store) = folder();
+    assert!(store.put_if_absent("runs/claim.json", "one").await.unwrap());
+    assert!(!store.put_if_absent("runs/claim.json", "two").await.unwrap());
+    assert_eq!(store.get("runs/claim.json", 10).await.unwrap(), "one");
+}
+
+#[tokio::test]
+async fn a_file_that_is_absent_too_large_or_changed_is_a_typed_error() {
+    let (_dir, store) = folder();
+    assert!(matches!(store.get("x/none", 10).await, Err(StoreError::NotFound { .. })));
+    store.put("x/big", "0123456789").await.unwrap();
+    assert!(matches!(store.get("x/big", 9).await, Err(StoreError::TooLarge { size: 10, limit: 9, .. })));
+    let etag = store.head("x/big").await.unwrap().unwrap().etag.unwrap();
+    assert_eq!(store.get_version("x/big", &etag, 10).await.unwrap(), "0123456789");
+    store.put("x/big", "changed").await.unwrap();
+    assert!(matches!(store.get_version("x/big", &etag, 10).await, Err(StoreError::Changed { .. })));
+}
+
+#[tokio::test]
+async fn a_listing_takes_a_text_prefix_and_is_sorted_and_bounded() {
+    let (_dir, store) = folder();
+    for path in ["m/model_2", "m/model_1", "m/other", "m/sub/model_3", "n/model_9"] {
+        store.put(path, "").await.unwrap();
+    }
+    let paths: Vec<_> = store.list("m/model_", 9).await.unwrap().into_iter().map(|f| f.path).collect();
+    assert_eq!(paths, ["m/model_1", "m/model_2"]);
+    assert!(store.list("absent/x", 9).await.unwrap().is_empty());
+    assert!(matches!(store.list("m/", 3).await, Err(StoreError::TooMany { limit: 3, .. })));
+    assert_eq!(store.list("", 9).await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn a_folder_that_does_not_exist_yet_is_empty_and_comes_with_the_first_write() {
+    let (dir, _) = folder();
+    let url = format!("file://{}/not/yet", dir.path().display());
+    let store = Store::open(&url, &Credentials::none()).unwrap();
+    assert!(store.list("models/", 9).await.unwrap().is_empty());
+    store.put("a/b", "x").await.unwrap();
+    assert!(dir.path().join("not/yet/a/b").is_file());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_object_is_read_as_it_arrives() {
+    let (_dir, store) = folder();
+    let content: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+    store.put("data/large", content.clone()).await.unwrap();
+    let (mut reader, fetch) = store.read("data/large").await.unwrap();
+    let read = tokio::task::spawn_blocking(move || {
+        let mut out = Vec::new();
+        reader.read_to_end(&mut out).map(|_| out)
+    });
+    assert_eq!(read.await.unwrap().unwrap(), content);
+    fetch.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_what_they_cost() {
+    let (_dir, store) = folder();
+    store.put("a/b", "x").await.unwrap();
+    store.put_if_absent("a/b", "x").await.unwrap();
+    store.get("a/b", 9).await.unwrap();
+    store.head("a/b").await.unwrap();
+    store.list("a/", 9).await.unwrap();
+    assert_eq!(store.requests(), RequestCounts { reads: 2, writes: 2, lists: 1 });
+}
+
+#[test]
+fn blob_storage_without_a_credential_says_where_one_is_looked_for() {
+    let error = Store::open("https://acct.blob.core.windows.net", &Credentials::none()).unwrap_err();
+    assert_eq!(error.reason(), "InvalidCredential");
+    assert!(error.to_string().contains("AZURE_FEDERATED_TOKEN_FILE"), "{error}");
+    let error = Store::open("https://acct.blob.core.windows.net", &Credentials::account_key("SECRET!")).unwrap_err();
+    assert!(!error.to_string().contains("SECRET"), "{error}");
+}
+
+#[tokio::test]
+async fn without_a_container_in_the_url_a_path_must_begin_with_one() {
+    let store = Store::open("http://localhost:1/acct", &Credentials::account_key("a2V5")).unwrap();
+    for path in ["file.csv", "UPPER/file.csv"] {
+        assert_eq!(store.get(path, 1).await.unwrap_err().reason(), "InvalidPath", "{path}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_path_leaves_the_folder(path in "\\PC{0,40}") {
+        let (dir, store) = folder();
+        let inside = dir.path().join("inside");
+        let store_inside = Store::open(&format!("{}/inside", store.url()), &Credentials::none()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _ = runtime.block_on(store_inside.put(&path, "x"));
+        let outside = std::fs::read_dir(dir.path()).unwrap().filter(|e| e.as_ref().unwrap().path() != inside).count();
+        prop_assert_eq!(outside, 0);
+    }
+}
