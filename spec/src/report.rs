@@ -53,6 +53,9 @@ pub struct ItemReport {
     /// The first failures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<SensorFailure>,
+    /// Why the item as a whole could not be worked on; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
 }
 
 /// What `scorer archive` folded.
@@ -165,7 +168,7 @@ impl Report for ItemReport {
         Some(&mut self.failures)
     }
     fn message_mut(&mut self) -> Option<&mut String> {
-        None
+        self.error.as_mut().map(|e| &mut e.message)
     }
 }
 

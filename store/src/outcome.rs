@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use spec::SensorKeys;
+use spec::work::Columns;
 
 use crate::RequestCounts;
 
@@ -64,6 +65,9 @@ pub struct Outcome {
     /// What the model's user should know of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Which column was what, as said or inferred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Columns>,
     /// Where the predictions are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predictions: Option<String>,
@@ -177,6 +181,7 @@ mod tests {
             seconds: 0.25,
             model_hash: None,
             warnings: vec!["w".into()],
+            columns: Some(Columns { time: Some("TS".into()), ..Columns::default() }),
             predictions: None,
             log: Some("file:///x".into()),
             index: 4,
