@@ -1,2 +1,170 @@
-//! demo.
-fn main() {}
+//! `cargo demo`: from zero nodes to predictions to zero, on a real cluster, on this machine.
+
+mod install;
+mod judge;
+mod story;
+mod summary;
+mod tool;
+mod ui;
+mod watch;
+mod workload;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use jiff::Timestamp;
+use local_aks::images::{self, Binaries};
+use local_aks::{Facts, Options, Progress};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::summary::Summary;
+use crate::ui::Ui;
+
+/// Shows the whole product at work: a cluster comes up on this machine, an empty node pool grows from zero, pods score
+/// 24 sensors on two ticks, results land in Blob Storage, and the pool goes back to zero.
+#[derive(Parser)]
+#[command(name = "cargo demo", version, after_help = "Needs Linux and root; Rust, Go, Node.js and gcc.")]
+struct Args {
+    /// Leave the cluster up at the end, and print how to reach it. `cargo local-aks down` takes it down.
+    #[arg(long)]
+    keep: bool,
+    /// Write the summary to a file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    local_aks::serve_if_asked();
+    // Two providers are compiled in; without a choice, the first TLS connection would panic.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let args = Args::parse();
+    let ui = Ui::new();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(&args, &ui)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nThe demo failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    let obstacles = local_aks::obstacles();
+    if !obstacles.is_empty() {
+        bail!("a cluster cannot run here:\n  {}", obstacles.join("\n  "));
+    }
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the project's folder")?;
+    let options = Options::default();
+    let folder = options.root.join("demo");
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+
+    let stage = ui.stage("Operator and scorer");
+    let binaries = tokio::select! {
+        built = images::build(workspace, |line| stage.note(line)) => built?,
+        () = interrupted() => bail!("interrupted; nothing was started yet"),
+    };
+    stage.done("built as static programs");
+
+    let stage = ui.stage("Control plane");
+    let noted = stage.clone();
+    let facts = local_aks::up(&options, &Progress::new(move |step| noted.note(step))).await?;
+    stage.done(&format!("a Kubernetes cluster with one system node, {} is empty", facts.agent_pool));
+
+    let outcome = tokio::select! {
+        outcome = show(&facts, &binaries, workspace, &folder, ui) => outcome.map_err(|error| (error, true)),
+        () = interrupted() => Err((anyhow::anyhow!("interrupted"), false)),
+    };
+    let kept = args.keep && !matches!(outcome, Err((_, false)));
+    if let Err((error, true)) = &outcome {
+        let report = folder.join("failure.txt");
+        let text = format!("{error:#}\n\n{}", install::diagnosis(&facts).await);
+        std::fs::write(&report, text).with_context(|| format!("writing {}", report.display()))?;
+        ui.line(&format!("what the cluster looked like is in {}", report.display()));
+    }
+    if !kept {
+        let stage = ui.stage("Taking the cluster down");
+        let noted = stage.clone();
+        local_aks::down(&options.root, &Progress::new(move |step| noted.note(step))).await?;
+        stage.done("nothing is left but what is in target/");
+    }
+    let summary = outcome.map_err(|(error, _)| error)?;
+    println!("\n{}", summary.render());
+    if let Some(path) = &args.json {
+        let json = serde_json::to_vec_pretty(&summary)?;
+        std::fs::write(path, json).with_context(|| format!("writing the summary to {}", path.display()))?;
+    }
+    if kept {
+        println!("The cluster is still up. To look around:");
+        println!("  export KUBECONFIG={} PATH={}:$PATH", facts.kubeconfig.display(), facts.bin_dir.display());
+        println!("  kubectl get nodes,scoringclusters,scoringschedules,scoringruns -A");
+        println!("To take it down:\n  cargo local-aks down");
+    }
+    Ok(())
+}
+
+/// Everything between the cluster's coming up and its going down.
+async fn show(
+    facts: &Facts,
+    binaries: &Binaries,
+    workspace: &Path,
+    folder: &Path,
+    ui: &Ui,
+) -> anyhow::Result<Summary> {
+    let began = Instant::now();
+    let stage = ui.stage("Images");
+    let pushed = images::push(binaries, &facts.registry, &facts.bin_dir.join("crane"), folder).await?;
+    stage.done(&format!("pushed to the registry at {}", facts.registry));
+
+    let stage = ui.stage("Readings");
+    let workload = workload::Workload::new(facts, binaries.scorer(), folder)?;
+    workload.simulate(Timestamp::now()).await?;
+    stage.done(&format!("two hours of {} sensors are in Blob Storage", workload::SENSORS));
+
+    let stage = ui.stage("Models");
+    workload.train().await?;
+    stage.done("one trained for each sensor");
+
+    let stage = ui.stage("Operator");
+    install::operator(facts, &pushed, workspace).await?;
+    stage.done("the chart is installed, the operator is ready");
+
+    let stage = ui.stage("Scoring");
+    install::manifests(facts, folder).await?;
+    stage.event("one ScoringCluster (0 to 3 nodes) and one ScoringSchedule (every minute) are applied");
+    let story = watch::until_over(facts, &stage).await?;
+    stage.done(&format!("{} runs, and the pool is back at zero", story.runs().len()));
+
+    let stage = ui.stage("Results");
+    let (runs, example) = summary::gather(facts, &story).await?;
+    stage.done("read back from Blob Storage and compared with the labels");
+    Ok(Summary {
+        runs,
+        nodes: story.counts().to_vec(),
+        machines: story.machines(),
+        stages: ui.times(),
+        seconds_from_control_plane: began.elapsed().as_secs_f64(),
+        example,
+    })
+}
+
+/// Ctrl-C or SIGTERM.
+async fn interrupted() {
+    let mut term = match signal(SignalKind::terminate()) {
+        Ok(term) => term,
+        Err(_) => return std::future::pending().await,
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+    }
+}

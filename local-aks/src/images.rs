@@ -26,6 +26,14 @@ pub struct Binaries {
     scorer: PathBuf,
 }
 
+impl Binaries {
+    /// The scorer as a program of this machine.
+    #[must_use]
+    pub fn scorer(&self) -> &Path {
+        &self.scorer
+    }
+}
+
 /// References that a node can pull; the tag is the content's hash, so an unchanged program is an unchanged image.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]

@@ -1,0 +1,91 @@
+//! Everything that goes into the cluster: the chart as it is, a Secret, one ScoringCluster and one ScoringSchedule.
+
+use std::path::Path;
+
+use anyhow::Context;
+use local_aks::Facts;
+use local_aks::images::Images;
+use serde_json::json;
+
+use crate::tool::Tool;
+
+/// The operator's namespace.
+pub(crate) const OPERATOR: &str = "batch-scoring";
+/// The schedule's.
+pub(crate) const NAMESPACE: &str = "demo";
+pub(crate) const SCHEDULE: &str = "sensors";
+
+const NAMESPACES: &str = include_str!("../manifests/namespaces.yaml");
+const CLUSTER_MANIFEST: &str = include_str!("../manifests/cluster.yaml");
+const SCHEDULE_MANIFEST: &str = include_str!("../manifests/schedule.yaml");
+
+/// Installs the chart with helm and waits until the operator is ready.
+pub(crate) async fn operator(facts: &Facts, images: &Images, workspace: &Path) -> anyhow::Result<()> {
+    Tool::of(facts, "kubectl").run_with(["apply", "-f", "-"], NAMESPACES).await.context("making the namespaces")?;
+    let set = [
+        ("images.operator", images.operator.as_str()),
+        ("images.scorer", &images.scorer),
+        ("azure.clientId", &facts.client_id),
+        ("azure.tenantId", &facts.tenant_id),
+        ("azure.armEndpoint", &facts.arm_endpoint),
+    ];
+    let mut args: Vec<String> = ["install", "batch-scoring"].map(String::from).into();
+    args.push(workspace.join("charts/batch-scoring").display().to_string());
+    args.extend(["--namespace", OPERATOR, "--wait", "--timeout", "2m"].map(String::from));
+    for (name, value) in set {
+        args.extend(["--set-string".to_owned(), format!("{name}={value}")]);
+    }
+    args.extend(["--set-file".to_owned(), format!("azure.trustedCABundle={}", facts.ca_bundle.display())]);
+    Tool::of(facts, "helm").run(&args).await.context("installing the chart").map(drop)
+}
+
+/// Applies the Secret, the pool and the schedule; the manifests stay in `folder` for whoever wants to read them.
+pub(crate) async fn manifests(facts: &Facts, folder: &Path) -> anyhow::Result<()> {
+    let kubectl = Tool::of(facts, "kubectl");
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store", "namespace": NAMESPACE},
+        "stringData": {"accountKey": facts.store_key},
+    });
+    kubectl.run_with(["apply", "-f", "-"], &secret.to_string()).await.context("making the store's Secret")?;
+    for (name, manifest) in [("cluster.yaml", CLUSTER_MANIFEST), ("schedule.yaml", SCHEDULE_MANIFEST)] {
+        let path = folder.join(name);
+        std::fs::write(&path, filled(manifest, facts)).with_context(|| format!("writing {}", path.display()))?;
+        kubectl.run([Path::new("apply"), Path::new("-f"), &path]).await.with_context(|| format!("applying {name}"))?;
+    }
+    Ok(())
+}
+
+fn filled(manifest: &str, facts: &Facts) -> String {
+    manifest
+        .replace("${SUBSCRIPTION}", &facts.subscription_id)
+        .replace("${RESOURCE_GROUP}", &facts.resource_group)
+        .replace("${CLUSTER}", &facts.cluster_name)
+        .replace("${AGENT_POOL}", &facts.agent_pool)
+        .replace("${STORE}", &facts.store_url)
+}
+
+/// No further ticks: the runs that go on end as they are.
+pub(crate) async fn suspend(facts: &Facts) -> anyhow::Result<()> {
+    let patch = r#"{"spec":{"suspend":true}}"#;
+    let args = ["-n", NAMESPACE, "patch", "scoringschedule", SCHEDULE, "--type=merge", "-p", patch];
+    Tool::of(facts, "kubectl").run(args).await.context("suspending the schedule").map(drop)
+}
+
+/// What helps to see why something did not come about.
+pub(crate) async fn diagnosis(facts: &Facts) -> String {
+    let looks: [&[&str]; 6] = [
+        &["get", "nodes,scoringclusters,scoringschedules,scoringruns,jobs,pods", "-A", "-o", "wide"],
+        &["describe", "scoringclusters,scoringschedules,scoringruns", "-A"],
+        &["get", "events", "-A", "--sort-by=.lastTimestamp"],
+        &["-n", OPERATOR, "describe", "pods"],
+        &["-n", OPERATOR, "logs", "-l", "app.kubernetes.io/component=operator", "--tail=300", "--prefix"],
+        &["-n", NAMESPACE, "logs", "-l", "batchscoring.dev/schedule", "--tail=50", "--prefix"],
+    ];
+    let kubectl = Tool::of(facts, "kubectl");
+    let mut text = String::new();
+    for look in looks {
+        let said = kubectl.run(look).await.unwrap_or_else(|error| format!("{error:#}"));
+        text.push_str(&format!("$ kubectl {}\n{said}\n", look.join(" ")));
+    }
+    text
+}
