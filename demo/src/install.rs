@@ -89,3 +89,16 @@ pub(crate) async fn diagnosis(facts: &Facts) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifests_are_what_the_custom_resources_take() {
+        let _: crds::ScoringCluster = serde_saphyr::from_str(CLUSTER_MANIFEST).unwrap();
+        let schedule: crds::ScoringSchedule = serde_saphyr::from_str(SCHEDULE_MANIFEST).unwrap();
+        assert_eq!(schedule.metadata.name.as_deref(), Some(SCHEDULE));
+        assert_eq!(schedule.metadata.namespace.as_deref(), Some(NAMESPACE));
+    }
+}

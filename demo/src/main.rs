@@ -113,13 +113,7 @@ async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
 }
 
 /// Everything between the cluster's coming up and its going down.
-async fn show(
-    facts: &Facts,
-    binaries: &Binaries,
-    workspace: &Path,
-    folder: &Path,
-    ui: &Ui,
-) -> anyhow::Result<Summary> {
+async fn show(facts: &Facts, binaries: &Binaries, workspace: &Path, folder: &Path, ui: &Ui) -> anyhow::Result<Summary> {
     let began = Instant::now();
     let stage = ui.stage("Images");
     let pushed = images::push(binaries, &facts.registry, &facts.bin_dir.join("crane"), folder).await?;

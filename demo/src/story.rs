@@ -126,9 +126,11 @@ impl Story {
 
     /// Sensors done and sensors of all, in the run that goes on.
     pub(crate) fn progress(&self) -> (u64, u64) {
-        self.runs().iter().rev().find(|run| run.sensors > 0).map_or((0, 0), |run| {
-            (u64::from(run.succeeded) + u64::from(run.failed), u64::from(run.sensors))
-        })
+        self.runs()
+            .iter()
+            .rev()
+            .find(|run| run.sensors > 0)
+            .map_or((0, 0), |run| (u64::from(run.succeeded) + u64::from(run.failed), u64::from(run.sensors)))
     }
 
     /// One line about now.

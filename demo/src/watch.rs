@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use crds::ScoringRun;
+use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -52,7 +53,12 @@ pub(crate) async fn until_over(facts: &Facts, stage: &Stage) -> anyhow::Result<S
         }
         let seen = Snapshot {
             nodes: nodes.state().iter().map(|node| node_view(node)).collect(),
-            runs: runs.state().iter().filter(|run| run.spec.schedule_name == SCHEDULE).map(|run| run_view(run)).collect(),
+            runs: runs
+                .state()
+                .iter()
+                .filter(|run| run.spec.schedule_name == SCHEDULE)
+                .map(|run| run_view(run))
+                .collect(),
         };
         for event in story.observe(Timestamp::now(), seen) {
             stage.event(&event);

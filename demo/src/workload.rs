@@ -24,8 +24,8 @@ pub(crate) struct Workload<'a> {
 impl<'a> Workload<'a> {
     pub(crate) fn new(facts: &'a Facts, scorer: &Path, folder: &Path) -> anyhow::Result<Self> {
         let secret = folder.join("store-secret");
-        let written = std::fs::create_dir_all(&secret)
-            .and_then(|()| std::fs::write(secret.join("accountKey"), &facts.store_key));
+        let written =
+            std::fs::create_dir_all(&secret).and_then(|()| std::fs::write(secret.join("accountKey"), &facts.store_key));
         written.with_context(|| format!("writing the store's key to {}", secret.display()))?;
         let secret = secret.display().to_string();
         Ok(Self { scorer: Tool::at(facts, scorer), store_url: &facts.store_url, secret })
