@@ -2,6 +2,7 @@
 //!
 //! Every controller is `observe` (reads caches) -> `decide` (pure, in `planner`) -> `act` (writes).
 
+pub mod aks;
 pub mod apply;
 pub mod cache;
 pub mod clock;

@@ -1,0 +1,12 @@
+//! AKS agent pools: a small client of Azure Resource Manager on `azure_core`'s pipeline, since no official management
+//! crate exists.
+
+mod agent_pool;
+mod client;
+mod credential;
+mod error;
+
+pub use agent_pool::AgentPool;
+pub use client::AgentPools;
+pub use credential::authorization;
+pub use error::{AksError, Kind};
