@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod engine;
+mod kernel;
 pub mod model;
 pub mod predictions;
 pub mod readings;

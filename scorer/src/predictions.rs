@@ -67,10 +67,61 @@ pub fn score(
     sensor: &SensorKeys,
     readings: &SensorReadings,
 ) -> Result<Scored, ScoreError> {
-    let _ = readings;
-    Err(ScoreError::Features {
-        sensor: sensor.to_string(),
-        wanted: model.n_features(),
-        found: layout.values.iter().map(|c| c.name.clone()).collect(),
-    })
+    if model.n_features() != layout.values.len() {
+        return Err(ScoreError::Features {
+            sensor: sensor.to_string(),
+            wanted: model.n_features(),
+            found: layout.values.iter().map(|c| c.name.clone()).collect(),
+        });
+    }
+    let decisions = model.decisions(readings.values().to_vec());
+    let mut anomalies = 0;
+    let csv = write(layout, sensor, readings, &decisions, &mut anomalies)
+        .map_err(|source| ScoreError::Csv { sensor: sensor.to_string(), source })?;
+    Ok(Scored { rows: readings.rows, scored: decisions.len() as u64, anomalies, bad_rows: readings.bad_rows, csv })
 }
+
+/// The predictions file: time, keys and values as they stand in the input, then score and prediction.
+fn write(
+    layout: &Layout,
+    sensor: &SensorKeys,
+    readings: &SensorReadings,
+    decisions: &[f64],
+    anomalies: &mut u64,
+) -> Result<Vec<u8>, csv::Error> {
+    let width = layout.values.len();
+    // Keys in the order of the file; those without a column, which have one value in the whole file, last.
+    let mut keys: Vec<_> = sensor.0.iter().map(|(key, value)| (layout.keys.get(key), key, value)).collect();
+    keys.sort_by_key(|(column, ..)| column.map_or(usize::MAX, |c| c.index));
+
+    let mut csv = csv::Writer::from_writer(Vec::with_capacity(48 * (decisions.len() + 1)));
+    if let Some(column) = &layout.time {
+        csv.write_field(&column.name)?;
+    }
+    for (column, key, _) in &keys {
+        csv.write_field(column.map_or(key.as_str(), |c| &c.name))?;
+    }
+    for column in &layout.values {
+        csv.write_field(&column.name)?;
+    }
+    csv.write_record(["score", "prediction"])?;
+
+    for (row, decision) in decisions.iter().enumerate() {
+        if layout.time.is_some() {
+            csv.write_field(readings.time(row))?;
+        }
+        for (.., value) in &keys {
+            csv.write_field(value)?;
+        }
+        for text in readings.value_texts(row, width) {
+            csv.write_field(text)?;
+        }
+        let anomaly = *decision <= 0.0;
+        *anomalies += u64::from(anomaly);
+        csv.write_record([format!("{decision:?}").as_str(), if anomaly { "1" } else { "0" }])?;
+    }
+    csv.into_inner().map_err(|e| csv::Error::from(std::io::Error::other(e.to_string())))
+}
+
+#[cfg(test)]
+mod tests;

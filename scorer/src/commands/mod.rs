@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
+mod output;
 pub mod score;
+pub mod select;
 
 /// Scores sensor readings with anomaly-detection models.
 #[derive(Debug, Parser)]
@@ -23,6 +25,20 @@ impl Cli {
     pub fn run(self) -> u8 {
         match self.command {
             Command::Score(args) => args.run(),
+        }
+    }
+}
+
+/// Prints one JSON line on stdout and gives the exit code.
+fn print_json(line: &impl serde::Serialize) -> u8 {
+    match serde_json::to_string(line) {
+        Ok(line) => {
+            println!("{line}");
+            spec::report::exit::DONE
+        }
+        Err(error) => {
+            tracing::error!("cannot write the result as JSON: {error}");
+            spec::report::exit::INVALID
         }
     }
 }

@@ -1,22 +1,109 @@
 //! `scorer score`: one model, one file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use serde::Serialize;
+use spec::SensorKeys;
 use spec::report::exit;
 
-/// Score one file of readings with one model.
+use super::output::write_whole;
+use super::select::{Select, SelectError};
+use crate::engine::{Model, ModelError, ScoreError, score};
+
+/// Score one file of readings with one model
+///
+/// Prints one JSON line: rows (bad ones included), anomalies, bad_rows (without a usable value; they have no
+/// prediction) and seconds. The output is written whole or not at all.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  scorer score --model models/model_1_5 --input data/sensor_data.csv --where Device=1,Tag=5 --output out.csv
+  scorer score --model pump.pkl --input pump.csv --columns time=at,value=flow,value=pressure --output out.csv")]
 pub struct Args {
-    /// The model: a pickled scikit-learn pipeline or the project's own format.
+    /// The model: a pickled scikit-learn pipeline (nothing in it is executed), or one from `scorer train`
     #[arg(long)]
     model: PathBuf,
+    /// The readings: CSV with a header
+    #[arg(long)]
+    input: PathBuf,
+    #[command(flatten)]
+    select: Select,
+    /// The predictions: CSV with the input's time, keys and values, then score and prediction (1 is an anomaly)
+    #[arg(long)]
+    output: PathBuf,
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Summary {
+    rows: u64,
+    anomalies: u64,
+    bad_rows: u64,
+    seconds: f64,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot read the model {path}: {source}")]
+    ModelFile { path: String, source: std::io::Error },
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    #[error("{file}: no row has {sensor}; look at --where and at the file")]
+    NoRows { file: String, sensor: SensorKeys },
+    #[error("{file}: there is a header but no data row")]
+    NoData { file: String },
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    #[error("cannot write {path}: {source}")]
+    Output { path: String, source: std::io::Error },
 }
 
 impl Args {
     /// Runs the command.
     #[must_use]
     pub fn run(self) -> u8 {
-        let _ = self.model;
-        exit::INVALID
+        match self.score() {
+            Ok(summary) => super::print_json(&summary),
+            Err(error) => {
+                tracing::error!("{error}");
+                exit::INVALID
+            }
+        }
+    }
+
+    fn score(&self) -> Result<Summary, Error> {
+        let started = Instant::now();
+        let model = read_model(&self.model)?;
+        for warning in model.warnings() {
+            tracing::warn!("model {}: {warning}", self.model.display());
+        }
+        let readings = self.select.read(&self.input)?;
+        let file = || self.input.display().to_string();
+        let (sensor, rows) = readings.sensors.iter().next().ok_or_else(|| Error::NoData { file: file() })?;
+        if rows.rows == 0 {
+            return Err(if sensor.0.is_empty() {
+                Error::NoData { file: file() }
+            } else {
+                Error::NoRows { file: file(), sensor: sensor.clone() }
+            });
+        }
+        let scored = score(&model, &readings.layout, sensor, rows)?;
+        if scored.bad_rows > 0 {
+            tracing::warn!("{}: {} of {} row(s) have no usable value", file(), scored.bad_rows, scored.rows);
+        }
+        write_whole(&self.output, &scored.csv)
+            .map_err(|source| Error::Output { path: self.output.display().to_string(), source })?;
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(Summary { rows: scored.rows, anomalies: scored.anomalies, bad_rows: scored.bad_rows, seconds })
+    }
+}
+
+fn read_model(path: &Path) -> Result<Model, Error> {
+    let name = path.display().to_string();
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Model::from_bytes(&name, &bytes)?),
+        Err(source) => Err(Error::ModelFile { path: name, source }),
     }
 }

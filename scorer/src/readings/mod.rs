@@ -1,10 +1,17 @@
 //! Readings: CSV files, read once and split by sensor.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+mod error;
+mod layout;
+mod read;
+mod time;
 
+use std::collections::BTreeMap;
+
+use spec::SensorKeys;
 use spec::work::Columns;
-use spec::{SensorKeys, TimeRange};
+
+pub use error::ReadingsError;
+pub use read::read_csv;
 
 /// A column of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +27,7 @@ pub struct Column {
 pub struct Layout {
     /// The reading's time; absent only where the file has no such column and nobody asked for one.
     pub time: Option<Column>,
-    /// Each key's column.
+    /// Each key's column. A key whose value is fixed for the whole file may have none.
     pub keys: BTreeMap<String, Column>,
     /// The model's features, in its order.
     pub values: Vec<Column>,
@@ -52,48 +59,53 @@ pub struct Readings {
 pub struct SensorReadings {
     /// Data rows of this sensor in the window, bad ones included.
     pub rows: u64,
-    /// Rows among them without a usable time or value.
+    /// Rows among them without a usable value (or, where there is a window, time); they are kept nowhere else.
     pub bad_rows: u64,
     /// Rows of this sensor outside the window. With `rows` 0 and this 0, the file does not know the sensor.
     pub outside: u64,
+    times: Texts,
+    texts: Texts,
+    values: Vec<f64>,
 }
 
-/// Why a file could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadingsError {
-    /// The file has no header.
-    #[error("{file}: the file is empty; it needs a header line and data rows")]
-    Empty {
-        /// The file.
-        file: String,
-    },
-}
-
-impl ReadingsError {
-    /// `DataInvalid`, `DataUnreadable` or `ColumnMissing`.
+impl SensorReadings {
+    /// The values of the good rows, one row after the other.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Empty { .. } => "DataInvalid",
-        }
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// The time of a good row as it stands in the file; empty without a column for it.
+    #[must_use]
+    pub fn time(&self, row: usize) -> &str {
+        self.times.get(row)
+    }
+
+    /// The values of a good row as they stand in the file.
+    pub(crate) fn value_texts(&self, row: usize, width: usize) -> impl Iterator<Item = &str> {
+        (row * width..(row + 1) * width).map(|at| self.texts.get(at))
     }
 }
 
-/// Reads a CSV once and keeps what belongs to `sensors` (`None`: every sensor found) and lies in `window`.
-///
-/// Keys are matched to columns by `columns.keys`, else by name, case-insensitively. A key without a column is allowed
-/// only where `fixed` gives its value: the file is then one sensor's own.
-///
-/// # Errors
-/// When the file is empty or broken, or a column is missing; the message says where.
-pub fn read_csv(
-    name: &str,
-    _input: impl Read,
-    _columns: &Columns,
-    _keys: &[String],
-    _fixed: &SensorKeys,
-    _sensors: Option<&BTreeSet<SensorKeys>>,
-    _window: Option<TimeRange>,
-) -> Result<Readings, ReadingsError> {
-    Err(ReadingsError::Empty { file: name.to_owned() })
+/// Many short texts in one allocation.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Texts {
+    text: String,
+    ends: Vec<usize>,
 }
+
+impl Texts {
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.ends.push(self.text.len());
+    }
+
+    fn get(&self, at: usize) -> &str {
+        let start = if at == 0 { 0 } else { self.ends.get(at - 1).copied().unwrap_or_default() };
+        let end = self.ends.get(at).copied().unwrap_or(start);
+        self.text.get(start..end).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,448 @@
+//! The stack machine: the opcodes of protocols 0 to 5 that data needs, and none that calls out.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::PickleError;
+use super::array::{Array, Dtype, dtype_of, shape_of};
+use super::class::Class;
+use super::cursor::Cursor;
+use super::value::{Blob, Heap, Node, Value};
+
+/// Larger files are refused before a byte is read.
+pub(super) const MAX_BYTES: usize = 256 << 20;
+/// A pipeline's pickle has about a thousand opcodes; this bounds memory at some tens of MiB beside the input.
+pub(super) const MAX_OPCODES: usize = 1_000_000;
+
+/// Runs a pickle and gives the value that it ends with, in its heap.
+pub(in crate::model) fn load(bytes: &[u8]) -> Result<(Heap<'_>, Value), PickleError> {
+    if bytes.len() > MAX_BYTES {
+        let what = format!("the file has {} bytes; models of more than {MAX_BYTES} are refused", bytes.len());
+        return Err(PickleError::Unsupported { at: 0, what });
+    }
+    let mut machine = Machine::new(bytes);
+    let root = machine.run()?;
+    match machine.input.remaining() {
+        0 => Ok((machine.heap, root)),
+        more => Err(machine.damaged(format!("{more} bytes follow the end of the pickle"))),
+    }
+}
+
+pub(super) struct Machine<'a> {
+    input: Cursor<'a>,
+    heap: Heap<'a>,
+    stack: Vec<Value>,
+    /// Heights of the stack at each open MARK.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Value>,
+    opcodes: usize,
+    /// Bytes made by `_codecs.encode`, which must not outgrow the input.
+    made: usize,
+    /// Whether this is the pickle of an object array inside a joblib file.
+    nested: bool,
+}
+
+impl<'a> Machine<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            input: Cursor::new(bytes),
+            heap: Heap::default(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+            opcodes: 0,
+            made: 0,
+            nested: false,
+        }
+    }
+
+    fn damaged(&self, what: impl Into<String>) -> PickleError {
+        self.input.damaged(what)
+    }
+
+    fn unsupported(&self, what: impl Into<String>) -> PickleError {
+        PickleError::Unsupported { at: self.input.at(), what: what.into() }
+    }
+
+    /// Runs up to STOP.
+    fn run(&mut self) -> Result<Value, PickleError> {
+        loop {
+            self.opcodes += 1;
+            if self.opcodes > MAX_OPCODES {
+                return Err(self.unsupported(format!("the pickle has more than {MAX_OPCODES} opcodes: no model has")));
+            }
+            let opcode = self.input.u8()?;
+            if opcode == b'.' {
+                return self.pop();
+            }
+            self.step(opcode)?;
+        }
+    }
+
+    fn step(&mut self, opcode: u8) -> Result<(), PickleError> {
+        match opcode {
+            0x80 => self.protocol(),
+            0x95 => self.input.take(8).map(|_| ()), // FRAME: a hint for buffering
+            b'(' => {
+                self.marks.push(self.stack.len());
+                Ok(())
+            }
+            b'0' => {
+                // POP of a mark is a mark's end too.
+                if self.marks.last() == Some(&self.stack.len()) {
+                    self.marks.pop();
+                    return Ok(());
+                }
+                self.pop().map(|_| ())
+            }
+            b'1' => self.pop_mark().map(|_| ()),
+            b'2' => {
+                let top = self.pop()?;
+                self.stack.extend([top, top]);
+                Ok(())
+            }
+            b'q' | b'r' | b'p' | 0x94 | b'h' | b'j' | b'g' => self.memo(opcode),
+            b'c' | 0x93 => self.global(opcode),
+            b'R' | 0x81 | 0x92 => self.call(opcode),
+            b'b' => self.build(),
+            b']' | b'}' | b')' | 0x8f | b'a' | b'e' | b'l' | b't' | 0x85..=0x87 | b'd' | b's' | b'u' | 0x90 | 0x91 => {
+                self.container(opcode)
+            }
+            _ => {
+                let value = self.literal(opcode)?;
+                self.stack.push(value);
+                Ok(())
+            }
+        }
+    }
+
+    fn protocol(&mut self) -> Result<(), PickleError> {
+        match self.input.u8()? {
+            0..=5 => Ok(()),
+            other => Err(self.unsupported(format!("pickle protocol {other} is newer than 5; save with protocol=4"))),
+        }
+    }
+
+    fn literal(&mut self, opcode: u8) -> Result<Value, PickleError> {
+        let input = &mut self.input;
+        let node = match opcode {
+            b'N' => return Ok(Value::None),
+            0x88 => return Ok(Value::Bool(true)),
+            0x89 => return Ok(Value::Bool(false)),
+            b'K' => return Ok(Value::Int(input.u8()?.into())),
+            b'M' => return Ok(Value::Int(u16::from_le_bytes(input.array()?).into())),
+            b'J' => return Ok(Value::Int(i32::from_le_bytes(input.array()?).into())),
+            b'G' => return Ok(Value::Float(f64::from_be_bytes(input.array()?))),
+            b'I' | b'L' | b'F' => return self.number_in_text(opcode),
+            0x8a => long(input.counted::<1>()?),
+            0x8b => long(input.counted::<4>()?),
+            0x8c => Ok(Node::Text(text(input, |i| i.counted::<1>())?)),
+            b'X' => Ok(Node::Text(text(input, |i| i.counted::<4>())?)),
+            0x8d => Ok(Node::Text(text(input, |i| i.counted::<8>())?)),
+            // Python 2's str: bytes, which as far as models go are texts.
+            b'U' => Ok(bytes_or_text(input.counted::<1>()?)),
+            b'T' => Ok(bytes_or_text(input.counted::<4>()?)),
+            b'C' => Ok(Node::Bytes(Blob::Borrowed(input.counted::<1>()?))),
+            b'B' => Ok(Node::Bytes(Blob::Borrowed(input.counted::<4>()?))),
+            0x8e | 0x96 => Ok(Node::Bytes(Blob::Borrowed(input.counted::<8>()?))),
+            b'V' => Ok(Node::Text(input.line()?)),
+            b'P' | b'Q' => return Err(self.unsupported("persistent ids are no part of a scikit-learn model: refused")),
+            0x82..=0x84 => {
+                return Err(self.unsupported("copyreg extensions are no part of a scikit-learn model: refused"));
+            }
+            b'i' | b'o' => {
+                return Err(self.unsupported("classes of Python 1 are no part of a scikit-learn model: refused"));
+            }
+            0x97 | 0x98 => {
+                return Err(
+                    self.unsupported("the pickle keeps its arrays in another file; save it without buffer_callback")
+                );
+            }
+            _ => return Err(self.damaged(format!("0x{opcode:02x} is no opcode of a pickle"))),
+        };
+        match node {
+            Ok(node) => Ok(self.heap.add(node)),
+            Err(value) => Ok(value),
+        }
+    }
+
+    fn number_in_text(&mut self, opcode: u8) -> Result<Value, PickleError> {
+        let line = self.input.line()?;
+        let value = match (opcode, line) {
+            (b'I', "00") => Some(Value::Bool(false)),
+            (b'I', "01") => Some(Value::Bool(true)),
+            (b'F', _) => line.parse().ok().map(Value::Float),
+            _ => line.trim_end_matches('L').parse().ok().map(Value::Int),
+        };
+        value.ok_or_else(|| self.damaged("a number cannot be read"))
+    }
+
+    fn pop(&mut self) -> Result<Value, PickleError> {
+        if self.stack.len() <= self.marks.last().copied().unwrap_or(0) {
+            return Err(self.damaged("a value is taken from an empty stack"));
+        }
+        self.stack.pop().ok_or_else(|| self.damaged("a value is taken from an empty stack"))
+    }
+
+    fn top(&self) -> Result<Value, PickleError> {
+        let height = self.marks.last().copied().unwrap_or(0);
+        self.stack.get(height..).and_then(<[Value]>::last).copied().ok_or_else(|| self.damaged("the stack is empty"))
+    }
+
+    /// The values since the last MARK, in order.
+    fn pop_mark(&mut self) -> Result<Vec<Value>, PickleError> {
+        let height = self.marks.pop().ok_or_else(|| self.damaged("a mark is missing"))?;
+        Ok(self.stack.split_off(height.min(self.stack.len())))
+    }
+
+    fn memo(&mut self, opcode: u8) -> Result<(), PickleError> {
+        let slot = match opcode {
+            b'q' | b'h' => u32::from(self.input.u8()?),
+            b'r' | b'j' => u32::from_le_bytes(self.input.array()?),
+            0x94 => u32::try_from(self.memo.len()).unwrap_or(u32::MAX),
+            _ => self.input.line()?.parse().map_err(|_| self.damaged("a memo slot cannot be read"))?,
+        };
+        if matches!(opcode, b'h' | b'j' | b'g') {
+            let value = self.memo.get(&slot).copied();
+            self.stack.push(value.ok_or_else(|| self.damaged(format!("memo slot {slot} is empty")))?);
+        } else {
+            let top = self.top()?;
+            self.memo.insert(slot, top);
+        }
+        Ok(())
+    }
+
+    fn container(&mut self, opcode: u8) -> Result<(), PickleError> {
+        let node = match opcode {
+            b']' => Node::List(Vec::new()),
+            b'}' => Node::Dict(Vec::new()),
+            b')' => Node::Tuple(Vec::new()),
+            0x8f => Node::Opaque,
+            b'l' => Node::List(self.pop_mark()?),
+            b't' => Node::Tuple(self.pop_mark()?),
+            b'd' => Node::Dict(self.pairs()?),
+            0x85..=0x87 => {
+                let mut items = Vec::with_capacity(3);
+                for _ in 0x85..=opcode {
+                    items.push(self.pop()?);
+                }
+                items.reverse();
+                Node::Tuple(items)
+            }
+            0x91 => {
+                self.pop_mark()?;
+                Node::Opaque
+            }
+            _ => return self.extend(opcode),
+        };
+        let value = self.heap.add(node);
+        self.stack.push(value);
+        Ok(())
+    }
+
+    /// APPEND(S), SETITEM(S) and ADDITEMS: into the container below on the stack.
+    fn extend(&mut self, opcode: u8) -> Result<(), PickleError> {
+        let (items, pairs) = match opcode {
+            b'a' => (vec![self.pop()?], Vec::new()),
+            b'e' | 0x90 => (self.pop_mark()?, Vec::new()),
+            b's' => {
+                let value = self.pop()?;
+                (Vec::new(), vec![(self.pop()?, value)])
+            }
+            _ => (Vec::new(), self.pairs()?),
+        };
+        let into = self.top()?;
+        match (self.heap.node_mut(into), opcode) {
+            (Some(Node::List(list)), b'a' | b'e') => list.extend(items),
+            (Some(Node::Dict(dict)), b's' | b'u') => dict.extend(pairs),
+            (Some(Node::Opaque), 0x90) => {}
+            _ => return Err(self.damaged("items are added to what is no container for them")),
+        }
+        Ok(())
+    }
+
+    fn pairs(&mut self) -> Result<Vec<(Value, Value)>, PickleError> {
+        let items = self.pop_mark()?;
+        if items.len() % 2 != 0 {
+            return Err(self.damaged("a dict has a key without a value"));
+        }
+        Ok(items.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
+    }
+
+    fn global(&mut self, opcode: u8) -> Result<(), PickleError> {
+        let at = self.input.at();
+        let (module, name) = if opcode == b'c' {
+            (self.input.line()?, self.input.line()?)
+        } else {
+            let (name, module) = (self.pop()?, self.pop()?);
+            match (self.heap.text(module), self.heap.text(name)) {
+                (Some(module), Some(name)) => (module, name),
+                _ => return Err(self.damaged("a class is named by what is no text")),
+            }
+        };
+        let Some(class) = Class::lookup(module, name) else {
+            // The name is the file's; keep a hostile one from filling a log.
+            let name = format!("{module}.{name}").chars().filter(|c| !c.is_control()).take(200).collect();
+            return Err(PickleError::UnknownClass { at, name });
+        };
+        let value = self.heap.add(Node::Class(class));
+        self.stack.push(value);
+        Ok(())
+    }
+
+    /// REDUCE, NEWOBJ and NEWOBJ_EX: what Python would call is made from its arguments here, or refused.
+    fn call(&mut self, opcode: u8) -> Result<(), PickleError> {
+        if opcode == 0x92 {
+            self.pop()?; // keyword arguments, which no known class takes
+        }
+        let (arguments, callee) = (self.pop()?, self.pop()?);
+        let Some(Node::Class(class)) = self.heap.node(callee) else {
+            return Err(self.damaged(format!("{} is called like a class", self.heap.describe(callee))));
+        };
+        let class = *class;
+        let Some(arguments) = self.heap.tuple(arguments) else {
+            return Err(self.damaged(format!("{} is called without a tuple of arguments", class.name())));
+        };
+        let made = if class.is_instance() {
+            arguments.is_empty().then_some(Made::Node(Node::Object { class, state: None }))
+        } else {
+            self.make(class, arguments)
+        };
+        let value = match made {
+            Some(Made::Node(node)) => {
+                if let Node::Bytes(Blob::Made(bytes)) = &node {
+                    self.made += bytes.len();
+                }
+                self.heap.add(node)
+            }
+            Some(Made::Value(value)) => value,
+            None => return Err(self.damaged(format!("{} is called with arguments it does not take", class.name()))),
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn make(&self, class: Class, arguments: &[Value]) -> Option<Made<'a>> {
+        let heap = &self.heap;
+        let node = match (class, arguments) {
+            (Class::Reconstruct, [of, _, _]) if matches!(heap.node(*of)?, Node::Class(Class::NdArray)) => {
+                Node::Array(Array::empty())
+            }
+            (Class::Dtype, [code, ..]) => Node::Dtype(Dtype::parse(heap.text(*code)?)?),
+            (Class::Scalar, [dtype, data]) => {
+                let Node::Bytes(blob) = heap.node(*data)? else { return None };
+                return dtype_of(heap, *dtype)?.scalar(blob.bytes()).map(Made::Value);
+            }
+            (Class::FromBuffer, [data, dtype, shape, order] | [data, dtype, shape, order, Value::None]) => {
+                let Node::Bytes(blob) = heap.node(*data)? else { return None };
+                let fortran = match heap.text(*order)? {
+                    "C" => false,
+                    "F" => true,
+                    _ => return None,
+                };
+                Node::Array(Array::new(shape_of(heap, *shape)?, dtype_of(heap, *dtype)?, fortran, blob.clone())?)
+            }
+            (Class::Encode, [text, encoding]) if matches!(heap.text(*encoding)?, "latin1" | "latin-1") => {
+                let text = heap.text(*text)?;
+                // Every call makes a copy: together no more than the file itself.
+                if self.made + text.len() > self.input.at() {
+                    return None;
+                }
+                let bytes: Option<Rc<[u8]>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+                Node::Bytes(Blob::Made(bytes?))
+            }
+            _ => return None,
+        };
+        Some(Made::Node(node))
+    }
+
+    /// BUILD: gives an object its attributes.
+    fn build(&mut self) -> Result<(), PickleError> {
+        let state = self.pop()?;
+        let target = self.top()?;
+        let built = match self.heap.node(target) {
+            Some(Node::Object { class: Class::JoblibArray, .. }) => Some(Node::Array(self.joblib_array(state)?)),
+            Some(Node::Object { class, .. }) => Some(Node::Object { class: *class, state: Some(state) }),
+            Some(Node::Array(_)) => Array::from_state(&self.heap, state).map(Node::Array),
+            Some(Node::Dtype(dtype)) => {
+                let mut dtype = *dtype;
+                dtype.set_state(&self.heap, state).map(|()| Node::Dtype(dtype))
+            }
+            _ => None,
+        };
+        let Some(built) = built else {
+            let what = self.heap.describe(target);
+            return Err(self.damaged(format!("{what} is given a state that it cannot have")));
+        };
+        if let Some(node) = self.heap.node_mut(target) {
+            *node = built;
+        }
+        Ok(())
+    }
+
+    /// joblib writes an array's bytes into the stream, right behind the object that stands for it.
+    fn joblib_array(&mut self, state: Value) -> Result<Array<'a>, PickleError> {
+        let entry = |key| self.heap.entry(state, key);
+        let described = (|| {
+            let fortran = self.heap.text(entry("order")?)? == "F";
+            Some((shape_of(&self.heap, entry("shape")?)?, dtype_of(&self.heap, entry("dtype")?)?, fortran))
+        })();
+        let aligned = entry("numpy_array_alignment_bytes").is_some_and(|v| v != Value::None);
+        let Some((shape, dtype, fortran)) = described else {
+            return Err(self.damaged("joblib's description of an array is incomplete"));
+        };
+        if dtype.is_object() {
+            self.nested_pickle()?;
+            return Array::new(shape, dtype, fortran, Blob::Borrowed(&[]))
+                .ok_or_else(|| self.damaged("an array is too large"));
+        }
+        if aligned {
+            let padding = self.input.u8()?;
+            self.input.take(padding.into())?;
+        }
+        let bytes = shape.iter().try_fold(dtype.size(), |size, n| size.checked_mul(*n)).unwrap_or(usize::MAX);
+        let data = Blob::Borrowed(self.input.take(bytes)?);
+        Array::new(shape, dtype, fortran, data).ok_or_else(|| self.damaged("an array has not the size of its shape"))
+    }
+
+    /// Runs the pickle of an object array in a joblib file on a stack of its own, under the same limits.
+    fn nested_pickle(&mut self) -> Result<(), PickleError> {
+        if self.nested {
+            return Err(self.unsupported("joblib files nest object arrays one deep only"));
+        }
+        self.nested = true;
+        let outer = (std::mem::take(&mut self.stack), std::mem::take(&mut self.marks), std::mem::take(&mut self.memo));
+        self.run()?;
+        (self.stack, self.marks, self.memo) = outer;
+        self.nested = false;
+        Ok(())
+    }
+}
+
+enum Made<'a> {
+    Node(Node<'a>),
+    Value(Value),
+}
+
+/// A little-endian two's complement integer of any length: a value if it fits, else something opaque.
+fn long<'a>(bytes: &[u8]) -> Result<Node<'a>, Value> {
+    if bytes.len() > 8 {
+        return Ok(Node::Opaque);
+    }
+    let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
+    let mut wide = [if negative { 0xff } else { 0 }; 8];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    Err(Value::Int(i64::from_le_bytes(wide)))
+}
+
+fn text<'a>(
+    input: &mut Cursor<'a>,
+    counted: impl Fn(&mut Cursor<'a>) -> Result<&'a [u8], PickleError>,
+) -> Result<&'a str, PickleError> {
+    let bytes = counted(input)?;
+    input.text(bytes)
+}
+
+fn bytes_or_text(bytes: &[u8]) -> Node<'_> {
+    std::str::from_utf8(bytes).map_or(Node::Bytes(Blob::Borrowed(bytes)), Node::Text)
+}
