@@ -3,6 +3,7 @@
 //! A program that calls [`up`] calls [`serve_if_asked`] first thing in `main`: `up` starts that same program again as
 //! the daemon that owns the nodes and the API.
 
+pub mod aks;
 pub mod facts;
 pub mod images;
 pub mod machines;

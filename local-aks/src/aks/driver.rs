@@ -1,0 +1,95 @@
+//! Carries out the work of operations when their time has come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::MachineSpec;
+use super::app::App;
+use super::error::Failure;
+use super::work::{Outcome, Work};
+
+/// Machines made or deleted at the same time; a real one starts a kubelet, which this machine must bear.
+const AT_ONCE: usize = 16;
+
+/// Runs until dropped; what it started ends with it.
+pub(super) async fn drive(app: Arc<App>) {
+    let mut acting = JoinSet::new();
+    loop {
+        let now = app.now();
+        let (works, next) = {
+            let mut fleet = app.fleet();
+            (fleet.take_due(now), fleet.next_due())
+        };
+        for work in works {
+            let app = app.clone();
+            acting.spawn(async move {
+                let outcome = act(&app, &work).await;
+                if let Some(error) = &outcome.error {
+                    tracing::warn!(
+                        operation = work.operation,
+                        code = error.code,
+                        message = error.message,
+                        "operation failed"
+                    );
+                }
+                let now = app.now();
+                app.fleet().finish(&work.operation, outcome, now);
+            });
+        }
+        let wait = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
+        tokio::select! {
+            () = app.changed.notified() => {}
+            () = sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {}
+            Some(_) = acting.join_next() => {}
+        }
+    }
+}
+
+async fn act(app: &App, work: &Work) -> Outcome {
+    let mut outcome = Outcome::default();
+    let deletions =
+        stream::iter(work.delete.clone()).map(|name| async move { (app.machines.delete(&name).await, name) });
+    for (result, name) in deletions.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
+        match result {
+            Ok(()) => outcome.deleted.push(name),
+            Err(error) => outcome.error = Some(internal(format!("Deleting machine '{name}' failed: {error:#}"))),
+        }
+    }
+    if let Some(change) = &work.restyle
+        && let Err(error) = app.control_plane.restyle(change).await
+    {
+        outcome.error = Some(internal(format!("Changing labels and taints of nodes failed: {error:#}")));
+    }
+    let creations = stream::iter(work.create.clone()).map(|spec| async move { (create(app, &spec).await, spec.name) });
+    for (result, name) in creations.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
+        match result {
+            Ok(()) => outcome.created.push(name),
+            Err(error) => outcome.error = Some(internal(format!("Creating machine '{name}' failed: {error:#}"))),
+        }
+    }
+    outcome.created.sort();
+    outcome.error = work.doomed.clone().or(outcome.error);
+    outcome
+}
+
+async fn create(app: &App, spec: &MachineSpec) -> anyhow::Result<()> {
+    let made = app.machines.create(spec).await;
+    if made.is_err()
+        && let Err(error) = app.machines.delete(&spec.name).await
+    {
+        tracing::warn!(
+            machine = spec.name,
+            error = format!("{error:#}"),
+            "a machine that failed to start could not be cleaned up"
+        );
+    }
+    made
+}
+
+fn internal(message: String) -> Failure {
+    Failure::new("InternalExecutionError", message)
+}

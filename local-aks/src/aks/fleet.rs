@@ -1,0 +1,520 @@
+//! The agent pools of one cluster and the operations on them, as a pure state machine: requests go in, answers and
+//! [`Work`] for machines come out, and what became of the work goes in again. The clock and the random numbers are
+//! handed in; nothing here waits or does I/O.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+
+use super::MachineSpec;
+use super::bucket::Bucket;
+use super::error::{ApiError, Failure};
+use super::machine::{Addresses, Machine, machine_name};
+use super::operation::{Operation, Status, Verb};
+use super::properties::{Defaults, Properties};
+use super::work::{Outcome, ProvisioningFault, Restyle, Work};
+
+/// Where the cluster is in Azure; part of every id.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    pub(super) subscription: String,
+    pub(super) group: String,
+    pub(super) cluster: String,
+    pub(super) location: String,
+}
+
+/// What may be changed while it runs.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// From an accepted PUT until the new machines start.
+    pub(super) provisioning: Duration,
+    /// From an accepted deletion until the machines go.
+    pub(super) deleting: Duration,
+    /// How long a change of labels, taints or other properties takes.
+    pub(super) updating: Duration,
+    /// Whether the count falls by itself after deleteMachines, which Azure does not document.
+    pub(super) count_falls: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            provisioning: Duration::from_secs(20),
+            deleting: Duration::from_secs(2),
+            updating: Duration::from_secs(1),
+            count_falls: true,
+        }
+    }
+}
+
+/// The conditional headers of a request.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Conditions {
+    pub(super) if_match: Option<String>,
+    pub(super) if_none_match: Option<String>,
+}
+
+/// An accepted PUT.
+#[derive(Debug, Clone)]
+pub(super) struct Put {
+    pub(super) created: bool,
+    pub(super) body: Value,
+    /// None where nothing had to change.
+    pub(super) operation: Option<String>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    properties: Properties,
+    state: &'static str,
+    etag: String,
+    machines: BTreeMap<String, Machine>,
+    next_index: u64,
+    busy_with: Option<String>,
+    failure: Option<Failure>,
+}
+
+/// Which bucket a request draws from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Draw<'a> {
+    Put(&'a str),
+    Other,
+}
+
+#[derive(Debug)]
+pub(super) struct Fleet {
+    pub(super) scope: Scope,
+    pub(super) settings: Settings,
+    defaults: Defaults,
+    pools: BTreeMap<String, Pool>,
+    operations: BTreeMap<String, Operation>,
+    put_buckets: BTreeMap<String, Bucket>,
+    other_bucket: Bucket,
+    /// The eight digits that all of a cluster's machine names share.
+    digits: u32,
+    rng: StdRng,
+    pub(super) provisioning_faults: Vec<ProvisioningFault>,
+    pub(super) machines_made: u64,
+    pub(super) machines_deleted: u64,
+}
+
+impl Fleet {
+    pub(super) fn new(scope: Scope, settings: Settings, defaults: Defaults, seed: u64, now: Timestamp) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        Self {
+            scope,
+            settings,
+            defaults,
+            pools: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            put_buckets: BTreeMap::new(),
+            other_bucket: Bucket::new(60, Duration::from_secs(1), now),
+            digits: rng.random_range(10_000_000..100_000_000),
+            rng,
+            provisioning_faults: Vec::new(),
+            machines_made: 0,
+            machines_deleted: 0,
+        }
+    }
+
+    /// Counts a request against its bucket.
+    pub(super) fn draw(&mut self, draw: Draw<'_>, now: Timestamp) -> Result<u32, ApiError> {
+        match draw {
+            Draw::Put(pool) => self
+                .put_buckets
+                .entry(pool.to_owned())
+                .or_insert_with(|| Bucket::new(20, Duration::from_secs(60), now))
+                .take(now)
+                .map_err(|wait| ApiError::throttled("PutAgentPoolHandler.PUT", wait)),
+            Draw::Other => self
+                .other_bucket
+                .take(now)
+                .map_err(|wait| ApiError::throttled(&format!("subscription {}", self.scope.subscription), wait)),
+        }
+    }
+
+    pub(super) fn list(&self) -> Value {
+        json!({"value": self.pools.iter().map(|(name, pool)| self.render(name, pool)).collect::<Vec<_>>()})
+    }
+
+    pub(super) fn get(&self, name: &str) -> Result<Value, ApiError> {
+        Ok(self.render(name, self.pool(name)?))
+    }
+
+    pub(super) fn machines(&self, name: &str, addresses: &Addresses) -> Result<Value, ApiError> {
+        let machines = self.pool(name)?.machines.values();
+        Ok(json!({"value": machines.map(|machine| machine.render(&self.scope, name, addresses)).collect::<Vec<_>>()}))
+    }
+
+    pub(super) fn machine(&self, name: &str, machine: &str, addresses: &Addresses) -> Result<Value, ApiError> {
+        match self.pool(name)?.machines.get(machine) {
+            Some(found) => Ok(found.render(&self.scope, name, addresses)),
+            None => Err(ApiError::not_found(format!("Machine '{machine}' was not found in agent pool '{name}'."))),
+        }
+    }
+
+    pub(super) fn operation(&self, id: &str) -> Result<&Operation, ApiError> {
+        self.operations.get(id).ok_or_else(|| ApiError::not_found(format!("Operation '{id}' was not found.")))
+    }
+
+    /// Makes or changes a pool.
+    pub(super) fn put(
+        &mut self,
+        name: &str,
+        body: &Value,
+        conditions: &Conditions,
+        now: Timestamp,
+    ) -> Result<Put, ApiError> {
+        if !self.pools.contains_key(name) {
+            return self.create(name, body, conditions, now);
+        }
+        self.check_etag(name, conditions)?;
+        let pool = self.idle(name)?;
+        let next = pool.properties.update(body)?;
+        if pool.properties.is_system() && !next.is_system() {
+            self.another_system_pool(name)?;
+        }
+        let pool = self.pool(name)?;
+        let scaled = pool.machines.len() as u64 != next.machines_wanted();
+        if next == pool.properties && !scaled && pool.state == "Succeeded" {
+            return Ok(Put { created: false, body: self.get(name)?, operation: None });
+        }
+        let verb = match (pool.properties.is_stopped(), next.is_stopped(), scaled) {
+            (true, false, _) => Verb::Starting,
+            (false, true, _) => Verb::Stopping,
+            (_, _, true) => Verb::Scaling,
+            _ => Verb::Updating,
+        };
+        let operation = self.change(name, next, verb, now)?;
+        Ok(Put { created: false, body: self.get(name)?, operation: Some(operation) })
+    }
+
+    /// A pool that is there from the start; its machines come without delay.
+    pub(super) fn found(&mut self, name: &str, body: &Value, now: Timestamp) -> Result<(), ApiError> {
+        let made = self.create(name, body, &Conditions::default(), now)?;
+        if let Some(operation) = made.operation.and_then(|id| self.operations.get_mut(&id)) {
+            operation.due = Some(now);
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, name: &str, body: &Value, conditions: &Conditions, now: Timestamp) -> Result<Put, ApiError> {
+        if conditions.if_match.is_some() {
+            return Err(ApiError::precondition(
+                "Resource not found but ETag header is provided. If this is a request to create, please do not provide ETag.",
+            ));
+        }
+        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        if name.is_empty()
+            || name.len() > 12
+            || !name.starts_with(|c: char| c.is_ascii_lowercase())
+            || !name.chars().all(good)
+        {
+            return Err(ApiError::invalid(format!(
+                "The value of parameter agentPoolName is invalid: '{name}': at most 12 lower-case letters and digits, starting with a letter."
+            )));
+        }
+        let properties = Properties::create(body, &self.defaults)?;
+        let pool = Pool {
+            properties: properties.clone(),
+            state: "Creating",
+            etag: String::new(),
+            machines: BTreeMap::new(),
+            next_index: 0,
+            busy_with: None,
+            failure: None,
+        };
+        self.pools.insert(name.to_owned(), pool);
+        let operation = self.change(name, properties, Verb::Creating, now)?;
+        Ok(Put { created: true, body: self.get(name)?, operation: Some(operation) })
+    }
+
+    /// Deletes machines by name: these and no others.
+    pub(super) fn delete_machines(
+        &mut self,
+        name: &str,
+        machines: &[String],
+        now: Timestamp,
+    ) -> Result<String, ApiError> {
+        let pool = self.idle(name)?;
+        if machines.is_empty() {
+            return Err(ApiError::invalid(
+                "The value of parameter machineNames is invalid: it must name at least one machine.",
+            ));
+        }
+        let unknown: Vec<&str> =
+            machines.iter().filter(|machine| !pool.machines.contains_key(*machine)).map(String::as_str).collect();
+        if !unknown.is_empty() {
+            return Err(ApiError::invalid(format!(
+                "The value of parameter machineNames is invalid: agent pool '{name}' has no machine {}.",
+                unknown.join(", ")
+            )));
+        }
+        let mut delete = machines.to_vec();
+        delete.sort();
+        delete.dedup();
+        if pool.properties.is_system() && delete.len() >= pool.machines.len() {
+            return Err(ApiError::new(
+                400,
+                "OperationNotAllowed",
+                format!("Agent pool '{name}' is of mode System and must keep at least one machine."),
+            ));
+        }
+        let work = Work { operation: String::new(), delete, create: Vec::new(), restyle: None, doomed: None };
+        self.begin(name, Verb::DeletingMachines, work, self.settings.deleting, now)
+    }
+
+    /// Deletes a pool; None where there is none.
+    pub(super) fn delete_pool(
+        &mut self,
+        name: &str,
+        conditions: &Conditions,
+        now: Timestamp,
+    ) -> Result<Option<String>, ApiError> {
+        if !self.pools.contains_key(name) {
+            return Ok(None);
+        }
+        self.check_etag(name, conditions)?;
+        let pool = self.idle(name)?;
+        let delete = pool.machines.keys().cloned().collect();
+        if pool.properties.is_system() {
+            self.another_system_pool(name)?;
+        }
+        let work = Work { operation: String::new(), delete, create: Vec::new(), restyle: None, doomed: None };
+        self.begin(name, Verb::Deleting, work, self.settings.deleting, now).map(Some)
+    }
+
+    /// Ends the running operation Canceled, as long as its machines are not being made; None where none runs.
+    pub(super) fn abort(&mut self, name: &str, now: Timestamp) -> Result<Option<String>, ApiError> {
+        let Some(id) = self.pool(name)?.busy_with.clone() else { return Ok(None) };
+        if self.operations.get(&id).is_some_and(|operation| operation.due.is_none()) {
+            return Err(ApiError::new(
+                400,
+                "OperationNotAllowed",
+                format!("The operation on agent pool '{name}' can no longer be aborted."),
+            ));
+        }
+        self.end(&id, Status::Canceled, None, now);
+        let record = self.new_id();
+        let mut operation = Operation::new(name, Verb::Updating, now);
+        operation.end(Status::Succeeded, None, now);
+        self.operations.insert(record.clone(), operation);
+        Ok(Some(record))
+    }
+
+    /// When the next operation's delay is over.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.operations.values().filter_map(|operation| operation.due).min()
+    }
+
+    /// The work whose time has come. Each is given out once; [`Fleet::finish`] must follow.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<Work> {
+        let due: Vec<String> = self
+            .operations
+            .iter()
+            .filter(|(_, operation)| operation.due.is_some_and(|due| due <= now))
+            .map(|(id, _)| id.clone())
+            .collect();
+        let mut given = Vec::new();
+        for id in due {
+            let Some(operation) = self.operations.get_mut(&id) else { continue };
+            operation.due = None;
+            let Some(mut work) = operation.work.take() else { continue };
+            if !work.create.is_empty() && !self.provisioning_faults.is_empty() {
+                let fault = self.provisioning_faults.remove(0);
+                work.create.truncate(fault.machines);
+                work.doomed = Some(fault.failure);
+            }
+            given.push(work);
+        }
+        given
+    }
+
+    /// Takes in what became of an operation's work, and ends the operation.
+    pub(super) fn finish(&mut self, id: &str, outcome: Outcome, now: Timestamp) {
+        let Some(name) = self.operations.get(id).filter(|operation| operation.is_running()).map(|o| o.pool.clone())
+        else {
+            return;
+        };
+        let digits = self.digits;
+        let Some(pool) = self.pools.get_mut(&name) else { return };
+        let zones = pool.properties.zones();
+        for machine in &outcome.deleted {
+            if pool.machines.remove(machine).is_some() {
+                self.machines_deleted += 1;
+            }
+        }
+        for machine in outcome.created {
+            self.machines_made += 1;
+            if let Some(made) = Machine::parse(&machine, &name, digits, &zones) {
+                pool.machines.insert(machine, made);
+            }
+        }
+        match outcome.error {
+            None => self.end(id, Status::Succeeded, None, now),
+            Some(failure) => self.end(id, Status::Failed, Some(failure), now),
+        }
+    }
+
+    fn end(&mut self, id: &str, status: Status, failure: Option<Failure>, now: Timestamp) {
+        let etag = self.new_id();
+        let Some(operation) = self.operations.get_mut(id) else { return };
+        operation.end(status, failure.clone(), now);
+        let (name, verb) = (operation.pool.clone(), operation.verb);
+        if verb == Verb::Deleting && status == Status::Succeeded {
+            self.pools.remove(&name);
+            return;
+        }
+        let Some(pool) = self.pools.get_mut(&name) else { return };
+        pool.busy_with = None;
+        pool.state = status.provisioning_state();
+        pool.etag = etag;
+        pool.failure = failure;
+        // An operation that did not reach its goal leaves the count at what there is.
+        let counted = match (status, verb) {
+            (Status::Succeeded, Verb::DeletingMachines) => self.settings.count_falls,
+            (Status::Succeeded, _) => false,
+            _ => true,
+        };
+        if counted && !pool.properties.is_stopped() {
+            pool.properties.set_count(pool.machines.len() as u64);
+        }
+    }
+
+    /// Starts the operation that brings a pool from what it is to `next`.
+    fn change(&mut self, name: &str, next: Properties, verb: Verb, now: Timestamp) -> Result<String, ApiError> {
+        let pool = self.pools.get_mut(name).ok_or_else(|| not_found(name))?;
+        let wanted = usize::try_from(next.machines_wanted()).unwrap_or(usize::MAX);
+        let mut delete: Vec<String> = Vec::new();
+        let mut create = Vec::new();
+        if wanted < pool.machines.len() {
+            // AKS does not say whom it takes; whoever counts on an order is wrong.
+            let names: Vec<&String> = pool.machines.keys().collect();
+            delete =
+                names.choose_multiple(&mut self.rng, names.len() - wanted).map(|victim| (*victim).clone()).collect();
+            delete.sort();
+        }
+        for _ in pool.machines.len()..wanted {
+            create.push(MachineSpec {
+                name: machine_name(name, self.digits, pool.next_index),
+                pool: name.to_owned(),
+                labels: next.node_labels(name),
+                taints: next.node_taints(),
+                vm_size: next.vm_size().to_owned(),
+            });
+            pool.next_index += 1;
+        }
+        let kept: Vec<String> = pool.machines.keys().filter(|machine| !delete.contains(machine)).cloned().collect();
+        let restyle = Restyle::between(name, &pool.properties, &next, kept);
+        pool.properties = next;
+        let mut delay = self.settings.updating;
+        if !delete.is_empty() {
+            delay = delay.max(self.settings.deleting);
+        }
+        if !create.is_empty() {
+            delay = self.settings.provisioning;
+        }
+        self.begin(name, verb, Work { operation: String::new(), delete, create, restyle, doomed: None }, delay, now)
+    }
+
+    fn begin(
+        &mut self,
+        name: &str,
+        verb: Verb,
+        work: Work,
+        delay: Duration,
+        now: Timestamp,
+    ) -> Result<String, ApiError> {
+        let (id, etag) = (self.new_id(), self.new_id());
+        let delay = SignedDuration::try_from(delay).unwrap_or(SignedDuration::ZERO);
+        let mut operation = Operation::new(name, verb, now);
+        operation.due = Some(now.saturating_add(delay).unwrap_or(now));
+        operation.work = Some(Work { operation: id.clone(), ..work });
+        let pool = self.pools.get_mut(name).ok_or_else(|| not_found(name))?;
+        pool.state = verb.provisioning_state();
+        pool.etag = etag;
+        pool.busy_with = Some(id.clone());
+        self.operations.insert(id.clone(), operation);
+        Ok(id)
+    }
+
+    fn pool(&self, name: &str) -> Result<&Pool, ApiError> {
+        self.pools.get(name).ok_or_else(|| not_found(name))
+    }
+
+    fn idle(&self, name: &str) -> Result<&Pool, ApiError> {
+        let pool = self.pool(name)?;
+        if pool.busy_with.is_some() { Err(ApiError::busy(name, pool.state)) } else { Ok(pool) }
+    }
+
+    fn another_system_pool(&self, name: &str) -> Result<(), ApiError> {
+        if self.pools.iter().any(|(other, pool)| other != name && pool.properties.is_system()) {
+            return Ok(());
+        }
+        Err(ApiError::new(400, "OperationNotAllowed", "There has to be at least one system agent pool."))
+    }
+
+    fn check_etag(&self, name: &str, conditions: &Conditions) -> Result<(), ApiError> {
+        let etag = &self.pool(name)?.etag;
+        let is = |given: &str| given.split(',').any(|one| matches!(bare(one), one if one == "*" || one == etag));
+        if let Some(given) = &conditions.if_match
+            && !is(given)
+        {
+            return Err(ApiError::precondition(format!(
+                "Etag provided in if-match header {given} does not match etag {etag} of agent pool '{name}'. Read it again and repeat the change."
+            )));
+        }
+        if let Some(given) = &conditions.if_none_match
+            && is(given)
+        {
+            return Err(ApiError::precondition(format!(
+                "Agent pool '{name}' exists with etag {etag}, which if-none-match {given} excludes."
+            )));
+        }
+        Ok(())
+    }
+
+    fn render(&self, name: &str, pool: &Pool) -> Value {
+        let mut properties = pool.properties.render(&self.defaults);
+        properties.insert("eTag".into(), json!(pool.etag));
+        properties.insert("provisioningState".into(), json!(pool.state));
+        if let Some(failure) = &pool.failure {
+            properties.insert("status".into(), json!({"provisioningError": failure.body()}));
+        }
+        json!({
+            "id": format!("{}/agentPools/{name}", self.scope.cluster_id()),
+            "name": name,
+            "type": "Microsoft.ContainerService/managedClusters/agentPools",
+            "properties": properties,
+        })
+    }
+
+    fn new_id(&mut self) -> String {
+        let bits: u128 = self.rng.random();
+        let hex = format!("{bits:032x}");
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    }
+}
+
+impl Scope {
+    pub(super) fn cluster_id(&self) -> String {
+        format!(
+            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.ContainerService/managedClusters/{}",
+            self.subscription, self.group, self.cluster
+        )
+    }
+}
+
+/// An entity tag without quotes and weakness.
+fn bare(etag: &str) -> &str {
+    etag.trim().trim_start_matches("W/").trim_matches('"')
+}
+
+fn not_found(pool: &str) -> ApiError {
+    ApiError::not_found(format!("Could not find the agent pool '{pool}' in this managed cluster."))
+}

@@ -1,0 +1,64 @@
+//! What an operation asks of the machines and nodes, and what became of it.
+
+use std::collections::BTreeMap;
+
+use super::MachineSpec;
+use super::error::Failure;
+use super::properties::{Properties, Taint};
+
+/// What is to be done with machines and nodes now that an operation's delay is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Work {
+    pub(super) operation: String,
+    pub(super) delete: Vec<String>,
+    pub(super) create: Vec<MachineSpec>,
+    pub(super) restyle: Option<Restyle>,
+    /// The operation fails with this, after what is listed above was done.
+    pub(super) doomed: Option<Failure>,
+}
+
+/// A change of labels and taints on nodes that exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Restyle {
+    pub(super) nodes: Vec<String>,
+    pub(super) remove_taints: Vec<Taint>,
+    pub(super) add_taints: Vec<Taint>,
+    pub(super) remove_labels: Vec<String>,
+    pub(super) add_labels: BTreeMap<String, String>,
+}
+
+/// What became of a [`Work`].
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outcome {
+    pub(super) created: Vec<String>,
+    pub(super) deleted: Vec<String>,
+    pub(super) error: Option<Failure>,
+}
+
+/// A provisioning fault to come: the next operation that makes machines makes only `machines` of them, then fails.
+#[derive(Debug, Clone)]
+pub(super) struct ProvisioningFault {
+    pub(super) machines: usize,
+    pub(super) failure: Failure,
+}
+
+impl Restyle {
+    /// None where nothing about the nodes changes.
+    pub(super) fn between(pool: &str, old: &Properties, new: &Properties, nodes: Vec<String>) -> Option<Self> {
+        let taints = |properties: &Properties| -> Vec<Taint> {
+            properties.node_taints().iter().filter_map(|text| Taint::parse(text)).collect()
+        };
+        let (old_taints, new_taints) = (taints(old), taints(new));
+        let (old_labels, new_labels) = (old.node_labels(pool), new.node_labels(pool));
+        if nodes.is_empty() || (old_taints == new_taints && old_labels == new_labels) {
+            return None;
+        }
+        Some(Self {
+            nodes,
+            remove_taints: old_taints.iter().filter(|taint| !new_taints.contains(taint)).cloned().collect(),
+            add_taints: new_taints.into_iter().filter(|taint| !old_taints.contains(taint)).collect(),
+            remove_labels: old_labels.keys().filter(|key| !new_labels.contains_key(*key)).cloned().collect(),
+            add_labels: new_labels.into_iter().filter(|(key, value)| old_labels.get(key) != Some(value)).collect(),
+        })
+    }
+}
