@@ -5,4 +5,6 @@ pub mod bucket;
 pub mod capacity;
 pub mod need;
 pub mod pool;
+pub mod run;
 pub mod slots;
+pub mod ticks;

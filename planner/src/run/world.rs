@@ -1,0 +1,318 @@
+//! A world in which runs are decided and actions may be the last: what must hold whatever happens.
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use super::*;
+
+const ITEMS: u32 = 4;
+
+/// What Kubernetes holds of one run, and what it does with it.
+#[derive(Clone, Debug)]
+struct World {
+    view: RunView,
+    pods: Vec<Pod>,
+    jobs_made: u32,
+    finishes: u32,
+    released: bool,
+    archive_broken: bool,
+    folded_vanished: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Pod {
+    index: u32,
+    ended: bool,
+    folded: bool,
+    succeeded: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// The operator looks, decides, and dies after this many actions.
+    Reconcile(usize),
+    Time(i64),
+    Slots(u32),
+    PodEnds(usize, bool),
+    /// A node goes, with an ended pod on it whose end is in the checkpoint.
+    PodVanishes(usize),
+    PlanAnswers(bool),
+    PlanPodVanishes,
+    ArchiveAnswers,
+    ArchiveFails,
+    Cancel,
+    Delete,
+    JobDeleted,
+}
+
+impl World {
+    fn new(archive_broken: bool) -> Self {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let view = RunView {
+            now,
+            deleted: None,
+            cancelled: false,
+            finalizer: true,
+            deadline: now + SignedDuration::from_hours(1),
+            refused: false,
+            request: false,
+            plan: Helper::Absent,
+            planned: None,
+            admitted: false,
+            slots: 0,
+            job: None,
+            living: 0,
+            unfolded: 0,
+            folded: None,
+            checkpoint_due: true,
+            archive: Helper::Absent,
+            ended: false,
+            jobs: 0,
+            config_maps: 0,
+        };
+        Self { view, pods: Vec::new(), jobs_made: 0, finishes: 0, released: false, archive_broken, folded_vanished: 0 }
+    }
+
+    /// What the Job controller does, and what the operator sees of it.
+    fn sync(&mut self) {
+        let view = &mut self.view;
+        if let Some(job) = &mut view.job {
+            if job.finished.is_none() && job.suspended.is_none() {
+                let living = self.pods.iter().filter(|p| !p.ended).count();
+                let mut room = (job.parallelism as usize).saturating_sub(living);
+                for index in 0..ITEMS {
+                    let tried = self.pods.iter().any(|p| p.index == index);
+                    if room > 0 && !tried {
+                        self.pods.push(Pod { index, ended: false, folded: false, succeeded: false });
+                        room -= 1;
+                    }
+                }
+                let done = (0..ITEMS).all(|i| self.pods.iter().any(|p| p.index == i && p.ended));
+                job.finished = done.then_some(view.now);
+            }
+            job.counted = u32::try_from(self.pods.iter().filter(|p| p.ended).count()).unwrap();
+        }
+        view.living = u32::try_from(self.pods.iter().filter(|p| !p.ended).count()).unwrap();
+        view.unfolded = u32::try_from(self.pods.iter().filter(|p| p.ended && !p.folded).count()).unwrap();
+        let jobs = [view.plan != Helper::Absent, view.job.is_some(), view.archive != Helper::Absent];
+        view.jobs = u32::try_from(jobs.iter().filter(|there| **there).count()).unwrap();
+        view.config_maps = u32::from(view.request) + u32::from(view.folded.is_some());
+        // The status says that the Job was made as soon as it is seen.
+        view.admitted |= view.job.is_some();
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match *event {
+            Event::Reconcile(survives) => self.reconcile(survives),
+            Event::Time(seconds) => self.view.now = self.view.now + SignedDuration::from_secs(seconds),
+            Event::Slots(slots) => self.view.slots = self.view.slots.max(slots),
+            Event::PodEnds(at, succeeded) => {
+                if let Some(pod) = self.pods.get_mut(at) {
+                    (pod.succeeded, pod.ended) = (succeeded || pod.succeeded, true);
+                }
+            }
+            Event::PodVanishes(at) => {
+                if let Some(pod) = self.pods.get_mut(at).filter(|pod| pod.folded) {
+                    pod.succeeded = true;
+                    self.folded_vanished += 1;
+                }
+            }
+            Event::PlanAnswers(ok) if self.view.plan == Helper::Going => {
+                self.view.plan = if ok { Helper::Answered } else { Helper::Failed { at: self.view.now } };
+            }
+            Event::PlanPodVanishes if self.view.plan == Helper::Answered => self.view.plan = Helper::Lost,
+            Event::ArchiveAnswers if self.view.archive == Helper::Going && !self.archive_broken => {
+                self.view.archive = Helper::Answered;
+            }
+            Event::ArchiveFails if self.view.archive == Helper::Going => {
+                self.view.archive = Helper::Failed { at: self.view.now };
+            }
+            Event::Cancel => self.view.cancelled = true,
+            Event::Delete => self.view.deleted = self.view.deleted.or(Some(self.view.now)),
+            Event::JobDeleted if self.view.admitted => {
+                self.view.job = None;
+                self.pods.iter_mut().for_each(|p| p.ended = true);
+            }
+            _ => {}
+        }
+        self.sync();
+    }
+
+    fn reconcile(&mut self, survives: usize) {
+        if self.released {
+            return;
+        }
+        let observed = self.view.clone();
+        for action in decide(&observed).into_iter().take(survives) {
+            self.apply(action);
+        }
+    }
+
+    fn apply(&mut self, action: Action) {
+        let now = self.view.now;
+        match action {
+            Action::AddFinalizer => self.view.finalizer = true,
+            Action::CreateRequest => self.view.request = true,
+            Action::CreatePlan => self.view.plan = Helper::Going,
+            Action::DeletePlan => self.view.plan = Helper::Absent,
+            Action::RecordPlan => {
+                assert_eq!(self.view.plan, Helper::Answered, "a plan is recorded from its answer");
+                self.view.planned = Some(ITEMS);
+            }
+            Action::CreateJob { parallelism } => {
+                assert!(self.view.planned.is_some() && parallelism >= 1 && parallelism <= ITEMS);
+                assert!(self.view.archive == Helper::Absent, "no Job once the archive is made");
+                if self.view.job.is_none() {
+                    self.jobs_made += 1;
+                    self.view.job = Some(Job { parallelism, ..Job::default() });
+                }
+            }
+            Action::Raise { parallelism } => {
+                let job = self.view.job.as_mut().unwrap();
+                let started = u32::try_from(self.pods.iter().filter(|p| !p.ended).count()).unwrap();
+                assert!(parallelism >= started, "parallelism {parallelism} would kill one of {started} pods");
+                assert!(parallelism > job.parallelism, "parallelism only rises");
+                job.parallelism = parallelism;
+            }
+            Action::StopJob => {
+                assert!(stop(&self.view).is_some(), "only what is to stop is stopped");
+                self.view.job.as_mut().unwrap().suspended = Some(now);
+            }
+            Action::Checkpoint => {
+                self.pods.iter_mut().filter(|p| p.ended).for_each(|p| p.folded = true);
+                self.view.folded = Some(u32::try_from(self.pods.iter().filter(|p| p.folded).count()).unwrap());
+            }
+            Action::CreateArchive => {
+                let waited = self
+                    .view
+                    .job
+                    .and_then(|j| j.finished.or(j.suspended))
+                    .is_some_and(|at| now.duration_since(at) >= SETTLE);
+                assert!(
+                    self.pods.iter().all(|p| p.folded) || waited,
+                    "all ends are in the checkpoint before the archive"
+                );
+                assert!(self.view.folded.is_some(), "the archive mounts the checkpoint");
+                self.view.archive = Helper::Going;
+            }
+            Action::DeleteArchive => self.view.archive = Helper::Absent,
+            Action::Finish(finish) => {
+                self.finishes += 1;
+                if finish == Finish::Archived {
+                    assert_eq!(self.view.archive, Helper::Answered);
+                }
+                self.view.ended = true;
+            }
+            Action::DeleteJobs => {
+                (self.view.plan, self.view.job, self.view.archive) = (Helper::Absent, None, Helper::Absent);
+                self.pods.clear();
+            }
+            Action::DeleteConfigMaps => (self.view.request, self.view.folded) = (false, None),
+            Action::RemoveFinalizer => {
+                assert!(self.view.ended, "only an ended run is let go");
+                assert_eq!((self.view.jobs, self.view.config_maps), (0, 0), "nothing is left behind");
+                (self.view.finalizer, self.released) = (false, true);
+            }
+        }
+    }
+
+    /// From here on all goes well, apart from an archive that cannot: the run must end.
+    fn go_on(&mut self) {
+        for _ in 0..400 {
+            if self.released {
+                return;
+            }
+            for event in [Event::Reconcile(99), Event::Slots(2), Event::PlanAnswers(true), Event::ArchiveAnswers] {
+                self.happen(&event);
+            }
+            let stopped = self.view.job.is_some_and(|job| job.suspended.is_some());
+            if let Some(at) = self.pods.iter().position(|p| !p.ended) {
+                self.happen(&Event::PodEnds(at, !stopped));
+            }
+            if self.view.archive == Helper::Going {
+                self.happen(&Event::ArchiveFails);
+            }
+            self.happen(&Event::Time(60));
+        }
+        panic!("the run never ends: {self:?}");
+    }
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        12 => (0usize..4).prop_map(Event::Reconcile),
+        2 => (1i64..30).prop_map(Event::Time),
+        1 => (60i64..1800).prop_map(Event::Time),
+        4 => (0u32..7).prop_map(Event::Slots),
+        6 => (0usize..6, any::<bool>()).prop_map(|(at, ok)| Event::PodEnds(at, ok)),
+        2 => (0usize..6).prop_map(Event::PodVanishes),
+        4 => prop::bool::weighted(0.9).prop_map(Event::PlanAnswers),
+        1 => Just(Event::PlanPodVanishes),
+        2 => Just(Event::ArchiveAnswers),
+        1 => Just(Event::ArchiveFails),
+        1 => Just(Event::Cancel),
+        1 => Just(Event::Delete),
+        1 => Just(Event::JobDeleted),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn whatever_happens_a_run_ends_once_with_one_job_and_leaves_nothing(
+        events in prop::collection::vec(event(), 0..60),
+        archive_broken in prop::bool::weighted(0.2),
+    ) {
+        let mut world = World::new(archive_broken);
+        for event in &events {
+            world.happen(event);
+        }
+        world.go_on();
+        prop_assert!(world.jobs_made <= 1, "{} Jobs of items", world.jobs_made);
+        prop_assert_eq!(world.finishes, 1);
+    }
+}
+
+/// Runs that go well, with the operator killed after its n-th action and started again, for every n.
+#[test]
+fn a_kill_after_any_action_changes_nothing() {
+    for kill in 0..40 {
+        let mut world = World::new(false);
+        let mut done = 0;
+        while !world.released {
+            world.sync();
+            for action in decide(&world.view.clone()) {
+                world.apply(action);
+                done += 1;
+                if done == kill {
+                    break;
+                }
+            }
+            for event in [Event::Slots(3), Event::PlanAnswers(true), Event::ArchiveAnswers, Event::Time(1)] {
+                world.happen(&event);
+            }
+            if let Some(at) = world.pods.iter().position(|p| !p.ended) {
+                world.happen(&Event::PodEnds(at, true));
+            }
+        }
+        assert_eq!((world.jobs_made, world.finishes), (1, 1), "killed after action {kill}");
+    }
+}
+
+#[test]
+fn a_deleted_run_whose_archive_cannot_start_is_let_go_after_ten_minutes() {
+    let mut world = World::new(true);
+    for event in
+        [Event::Reconcile(9), Event::Reconcile(9), Event::PlanAnswers(true), Event::Reconcile(9), Event::Delete]
+    {
+        world.happen(&event);
+    }
+    let deleted = world.view.now;
+    while !world.released {
+        world.happen(&Event::Reconcile(9));
+        world.happen(&Event::Time(5));
+    }
+    let held = world.view.now.duration_since(deleted);
+    assert!(held >= HOLD_DELETED && held < HOLD_DELETED + SignedDuration::from_mins(1), "held for {held:#}");
+}
