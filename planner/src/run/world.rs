@@ -104,7 +104,7 @@ impl World {
     fn happen(&mut self, event: &Event) {
         match *event {
             Event::Reconcile(survives) => self.reconcile(survives),
-            Event::Time(seconds) => self.view.now = self.view.now + SignedDuration::from_secs(seconds),
+            Event::Time(seconds) => self.view.now += SignedDuration::from_secs(seconds),
             Event::Slots(slots) => self.view.slots = self.view.slots.max(slots),
             Event::PodEnds(at, succeeded) => {
                 if let Some(pod) = self.pods.get_mut(at) {
@@ -160,7 +160,7 @@ impl World {
                 self.view.planned = Some(ITEMS);
             }
             Action::CreateJob { parallelism } => {
-                assert!(self.view.planned.is_some() && parallelism >= 1 && parallelism <= ITEMS);
+                assert!(self.view.planned.is_some() && (1..=ITEMS).contains(&parallelism));
                 assert!(self.view.archive == Helper::Absent, "no Job once the archive is made");
                 if self.view.job.is_none() {
                     self.jobs_made += 1;
