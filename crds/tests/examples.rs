@@ -1,0 +1,41 @@
+//! Every manifest in examples/ is what its custom resource takes: nothing misspelt is silently dropped.
+
+use std::path::Path;
+
+use crds::{ScoringCluster, ScoringRun, ScoringSchedule};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+fn read<K: Serialize + DeserializeOwned>(text: &str) -> Value {
+    serde_json::to_value(serde_saphyr::from_str::<K>(text).unwrap()).unwrap()
+}
+
+/// Whether all that is written is kept, wherever defaults were added.
+fn keeps(read: &Value, written: &Value) -> bool {
+    match (read, written) {
+        (Value::Object(read), Value::Object(written)) => {
+            written.iter().all(|(key, value)| read.get(key).is_some_and(|kept| keeps(kept, value)))
+        }
+        (read, written) => read == written,
+    }
+}
+
+#[test]
+fn the_examples_are_read_whole() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let written: Value = serde_saphyr::from_str(&text).unwrap();
+        let read = match written["kind"].as_str().unwrap() {
+            "ScoringCluster" => read::<ScoringCluster>(&text),
+            "ScoringSchedule" => read::<ScoringSchedule>(&text),
+            "ScoringRun" => read::<ScoringRun>(&text),
+            other => panic!("{}: {other}", path.display()),
+        };
+        assert!(keeps(&read, &written), "{} loses something:\n{written:#}\n{read:#}", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 3, "{seen} examples");
+}
