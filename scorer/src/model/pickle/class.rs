@@ -22,6 +22,8 @@ pub(in crate::model) enum Class {
     FromBuffer,
     /// `_codecs.encode(text, "latin1")`: bytes of protocol 2.
     Encode,
+    /// `bytes()`: no bytes, of protocol 2.
+    Bytes,
     /// joblib's stand-in for an array, whose bytes follow in the stream.
     JoblibArray,
 }
@@ -42,6 +44,7 @@ impl Class {
             ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Self::Scalar,
             ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Self::FromBuffer,
             ("_codecs", "encode") => Self::Encode,
+            ("__builtin__" | "builtins", "bytes") => Self::Bytes,
             ("joblib.numpy_pickle" | "sklearn.externals.joblib.numpy_pickle", "NumpyArrayWrapper") => Self::JoblibArray,
             _ => return None,
         })
@@ -64,6 +67,7 @@ impl Class {
             Self::Scalar => "numpy.core.multiarray.scalar",
             Self::FromBuffer => "numpy.core.numeric._frombuffer",
             Self::Encode => "_codecs.encode",
+            Self::Bytes => "bytes",
             Self::JoblibArray => "joblib.numpy_pickle.NumpyArrayWrapper",
         }
     }

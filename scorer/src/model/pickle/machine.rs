@@ -342,6 +342,7 @@ impl<'a> Machine<'a> {
                 };
                 Node::Array(Array::new(shape_of(heap, *shape)?, dtype_of(heap, *dtype)?, fortran, blob.clone())?)
             }
+            (Class::Bytes, []) => Node::Bytes(Blob::Borrowed(&[])),
             (Class::Encode, [text, encoding]) if matches!(heap.text(*encoding)?, "latin1" | "latin-1") => {
                 let text = heap.text(*text)?;
                 // Every call makes a copy: together no more than the file itself.
