@@ -106,6 +106,7 @@ pub struct Attempt {
 /// One line of an attempt's outcomes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
+#[allow(clippy::large_enum_variant, reason = "lines are written and read one at a time")]
 enum Line {
     /// The run that the lines after it belong to.
     #[serde(rename_all = "camelCase")]

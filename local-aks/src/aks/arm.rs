@@ -60,7 +60,19 @@ impl Reply {
 #[derive(Default)]
 struct Notes {
     bucket_left: Option<u32>,
+    count: Option<u64>,
+    machines: Vec<String>,
     subject: Option<String>,
+}
+
+impl Notes {
+    /// What a readable body asks for.
+    fn read(&mut self, body: &[u8]) {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        self.count = body["properties"]["count"].as_u64();
+        let names = body["machineNames"].as_array().into_iter().flatten();
+        self.machines = names.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+    }
 }
 
 /// `https://` and the host the client used, so that the addresses it is told lead back here.
@@ -92,6 +104,8 @@ pub(super) async fn serve(State(app): State<Arc<App>>, request: Request) -> Resp
         path: parts.uri.path().to_owned(),
         status: reply.status,
         bucket_left: notes.bucket_left,
+        count: notes.count,
+        machines: notes.machines,
         code,
         subject: notes.subject,
     });
@@ -123,6 +137,7 @@ async fn answer(app: &App, parts: &Parts, body: Body, notes: &mut Notes) -> Resu
     let body = to_bytes(body, BODY_LIMIT).await.map_err(|error| {
         ApiError::new(413, "RequestEntityTooLarge", format!("The request body could not be read: {error}"))
     })?;
+    notes.read(&body);
     let reply = act(app, method, route, parts, &body, &own).await?;
     match error {
         Some(error) => Err(error),

@@ -28,7 +28,18 @@ pub(super) async fn token(State(app): State<Arc<App>>, Path(tenant): Path<String
         }
     };
     let (at, method, status) = (app.now(), "POST".to_owned(), reply.status);
-    lock(&app.log).write(Entry { number: 0, at, method, path, status, bucket_left: None, code, subject });
+    lock(&app.log).write(Entry {
+        number: 0,
+        at,
+        method,
+        path,
+        status,
+        bucket_left: None,
+        count: None,
+        machines: Vec::new(),
+        code,
+        subject,
+    });
     reply.into_response()
 }
 

@@ -20,6 +20,12 @@ pub(super) struct Entry {
     /// What the request left in its token bucket; absent where none was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) bucket_left: Option<u32>,
+    /// What a PUT of a pool wants its count to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) count: Option<u64>,
+    /// The machines that a deleteMachines names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) machines: Vec<String>,
     /// The code of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<String>,

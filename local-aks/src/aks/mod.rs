@@ -120,7 +120,7 @@ impl AksOptions {
             pools: vec![PoolOptions::system("system", 1), PoolOptions::user("scoring")],
             provisioning: Settings::default().provisioning,
             count_falls: true,
-            federated_subjects: vec!["system:serviceaccount:batch-scoring:batch-scoring-operator".into()],
+            federated_subjects: vec!["system:serviceaccount:batch-scoring:batch-scoring".into()],
             token_lifetime: Duration::from_secs(3600),
             authority_host: None,
             webhook_ca: None,
