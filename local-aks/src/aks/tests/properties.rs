@@ -1,0 +1,243 @@
+//! What holds for the state machine whatever is asked of it, in whatever order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::super::error::Failure;
+use super::super::fleet::{Conditions, Fleet};
+use super::super::work::{Outcome, ProvisioningFault, Work};
+use super::{at, empty_fleet};
+
+const POOLS: [&str; 3] = ["system", "scoring", "other"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Put {
+        pool: usize,
+        count: u64,
+        taint: bool,
+        stale: bool,
+    },
+    DeleteMachines {
+        pool: usize,
+        picks: Vec<usize>,
+        bogus: bool,
+    },
+    DeletePool {
+        pool: usize,
+    },
+    Abort {
+        pool: usize,
+    },
+    Fault {
+        machines: usize,
+    },
+    Wait {
+        seconds: i64,
+    },
+    /// The oldest work ends; the machines whose bit is not set fail.
+    Finish {
+        good: u16,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pool = 0..POOLS.len();
+    prop_oneof![
+        4 => (pool.clone(), 0u64..6, any::<bool>(), prop::bool::weighted(0.1))
+            .prop_map(|(pool, count, taint, stale)| Step::Put { pool, count, taint, stale }),
+        3 => (pool.clone(), prop::collection::vec(0usize..6, 1..3), prop::bool::weighted(0.1))
+            .prop_map(|(pool, picks, bogus)| Step::DeleteMachines { pool, picks, bogus }),
+        1 => pool.clone().prop_map(|pool| Step::DeletePool { pool }),
+        1 => pool.prop_map(|pool| Step::Abort { pool }),
+        1 => (0usize..3).prop_map(|machines| Step::Fault { machines }),
+        4 => (0i64..30).prop_map(|seconds| Step::Wait { seconds }),
+        4 => prop_oneof![3 => Just(u16::MAX), 1 => any::<u16>()].prop_map(|good| Step::Finish { good }),
+    ]
+}
+
+/// The world around the state machine: time, the machines there really are, and the work under way.
+struct World {
+    fleet: Fleet,
+    now: i64,
+    real: BTreeSet<String>,
+    ever: BTreeSet<String>,
+    acting: Vec<Work>,
+    running: BTreeMap<&'static str, String>,
+}
+
+impl World {
+    fn new(seed: u64, count_falls: bool) -> Self {
+        let mut fleet = empty_fleet(seed);
+        fleet.settings.count_falls = count_falls;
+        fleet.found("system", &json!({"properties": {"mode": "System", "count": 1}}), at(0)).unwrap();
+        fleet.found("scoring", &json!({"properties": {"count": 0}}), at(0)).unwrap();
+        let (real, ever, acting, running) = Default::default();
+        Self { fleet, now: 0, real, ever, acting, running }
+    }
+
+    fn busy(&self, pool: &str) -> bool {
+        let busy = ["Creating", "Updating", "Scaling", "Starting", "Stopping", "Deleting"];
+        self.fleet.get(pool).is_ok_and(|body| busy.contains(&body["properties"]["provisioningState"].as_str().unwrap()))
+    }
+
+    fn machines(&self, pool: &str) -> Vec<String> {
+        let Ok(list) = self.fleet.machines(pool, &BTreeMap::new()) else { return Vec::new() };
+        list["value"].as_array().unwrap().iter().map(|machine| machine["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn take(&mut self, step: Step) {
+        let now = at(self.now);
+        match step {
+            Step::Put { pool, count, taint, stale } => {
+                let pool = POOLS[pool];
+                let busy = self.busy(pool);
+                let before = self.fleet.get(pool).ok();
+                let body = json!({"properties": {"count": count, "nodeTaints": if taint { json!(["k=v:NoSchedule"]) } else { json!([]) }}});
+                let conditions = Conditions { if_match: stale.then(|| "stale".to_owned()), if_none_match: None };
+                match self.fleet.put(pool, &body, &conditions, now) {
+                    Ok(put) => {
+                        assert!(!busy, "an operation was accepted on busy pool {pool}");
+                        assert!(!stale, "a stale etag was accepted");
+                        if let Some(operation) = put.operation {
+                            assert_ne!(
+                                before.map(|body| body["properties"]["eTag"].clone()),
+                                Some(put.body["properties"]["eTag"].clone())
+                            );
+                            self.running.insert(pool, operation);
+                        }
+                    }
+                    Err(error) => {
+                        assert_eq!(self.fleet.get(pool).ok(), before, "a refused request changed something");
+                        let expected = if stale {
+                            412
+                        } else if busy {
+                            409
+                        } else {
+                            400
+                        };
+                        assert_eq!(error.status, expected, "{error}");
+                    }
+                }
+            }
+            Step::DeleteMachines { pool, picks, bogus } => {
+                let pool = POOLS[pool];
+                let busy = self.busy(pool);
+                let there = self.machines(pool);
+                let mut names: Vec<String> = picks.iter().filter_map(|pick| there.get(*pick).cloned()).collect();
+                names.extend(bogus.then(|| "aks-none-00000000-vmss000000".to_owned()));
+                if let Ok(operation) = self.fleet.delete_machines(pool, &names, now) {
+                    assert!(!busy && !bogus && !names.is_empty());
+                    self.running.insert(pool, operation);
+                }
+            }
+            Step::DeletePool { pool } => {
+                let busy = self.busy(POOLS[pool]);
+                if let Ok(Some(operation)) = self.fleet.delete_pool(POOLS[pool], &Conditions::default(), now) {
+                    assert!(!busy && pool != 0);
+                    self.running.insert(POOLS[pool], operation);
+                }
+            }
+            Step::Abort { pool } => drop(self.fleet.abort(POOLS[pool], now)),
+            Step::Fault { machines } => {
+                self.fleet
+                    .provisioning_faults
+                    .push(ProvisioningFault { machines, failure: Failure::new("QuotaExceeded", "") });
+            }
+            Step::Wait { seconds } => {
+                self.now += seconds;
+                self.acting.extend(self.fleet.take_due(at(self.now)));
+            }
+            Step::Finish { good } => {
+                if !self.acting.is_empty() {
+                    let work = self.acting.remove(0);
+                    self.finish(&work, good);
+                }
+            }
+        }
+        self.check();
+    }
+
+    fn finish(&mut self, work: &Work, good: u16) {
+        let mut outcome = Outcome { error: work.doomed.clone(), ..Outcome::default() };
+        let mut works = (0..16).map(|bit| good & (1 << bit) != 0).chain(std::iter::repeat(true));
+        for name in &work.delete {
+            if works.next() == Some(true) {
+                assert!(self.real.remove(name), "{name} was deleted but was not there");
+                outcome.deleted.push(name.clone());
+            } else {
+                outcome.error = Some(Failure::new("InternalExecutionError", ""));
+            }
+        }
+        for spec in &work.create {
+            assert!(self.ever.insert(spec.name.clone()), "{} was used before", spec.name);
+            if works.next() == Some(true) {
+                self.real.insert(spec.name.clone());
+                outcome.created.push(spec.name.clone());
+            } else {
+                outcome.error = Some(Failure::new("InternalExecutionError", ""));
+            }
+        }
+        self.fleet.finish(&work.operation, outcome, at(self.now));
+    }
+
+    fn check(&mut self) {
+        let mut known = BTreeSet::new();
+        for pool in POOLS {
+            let machines = self.machines(pool);
+            if self.fleet.get(pool).is_err() {
+                // A pool of the same name starts to count anew, as on AKS.
+                self.ever.retain(|name| !name.starts_with(&format!("aks-{pool}-")));
+            }
+            if let Ok(body) = self.fleet.get(pool)
+                && !self.busy(pool)
+                && self.fleet.settings.count_falls
+            {
+                assert_eq!(body["properties"]["count"], machines.len(), "the count of idle pool {pool}");
+            }
+            known.extend(machines);
+            if let Some(operation) = self.running.get(pool) {
+                let running = self.fleet.operation(operation).unwrap().is_running();
+                assert_eq!(running, self.busy(pool), "pool {pool} and its latest operation");
+            }
+            let works = self.acting.iter().filter(|work| self.fleet.operation(&work.operation).unwrap().pool == pool);
+            assert!(works.count() <= 1, "pool {pool} has two operations at once");
+        }
+        assert_eq!(known, self.real, "the machines that the API shows and those there are");
+        assert_eq!(self.fleet.machines_made - self.fleet.machines_deleted, self.real.len() as u64);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_api_tells_the_truth_and_never_does_two_things_at_once(
+        seed in any::<u64>(),
+        count_falls in any::<bool>(),
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        let mut world = World::new(seed, count_falls);
+        for step in steps {
+            world.take(step);
+        }
+    }
+
+    #[test]
+    fn every_pool_comes_to_rest(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..40)) {
+        let mut world = World::new(seed, true);
+        for step in steps {
+            world.take(step);
+        }
+        for _ in 0..3 {
+            world.take(Step::Wait { seconds: 3600 });
+            while !world.acting.is_empty() {
+                world.take(Step::Finish { good: u16::MAX });
+            }
+        }
+        prop_assert!(POOLS.iter().all(|pool| !world.busy(pool)));
+        prop_assert_eq!(world.fleet.next_due(), None);
+    }
+}
