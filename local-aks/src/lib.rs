@@ -4,41 +4,83 @@
 //! the daemon that owns the nodes and the API.
 
 pub mod aks;
+mod azurite;
+mod cgroups;
+mod clean;
+mod command;
+mod control_plane;
+mod daemon;
+mod down;
 pub mod facts;
 pub mod images;
+mod lock;
 pub mod machines;
+mod network;
+mod nodes;
 pub mod options;
+mod packages;
+mod pki;
+mod processes;
 pub mod progress;
+mod registry;
+mod root;
+mod sysctls;
+mod table;
+mod tools;
+mod up;
 
 pub use facts::Facts;
 pub use machines::{MachineSpec, Machines};
 pub use options::{NodeKind, Options};
 pub use progress::Progress;
+pub use table::table;
 
 use std::path::Path;
 
-/// Becomes the daemon, and never returns, if [`up`] started this program as such. To be called first in `main`.
-pub fn serve_if_asked() {}
+/// Becomes the daemon, and never returns, if [`up`] started this program as such. To be called first in `main`, before
+/// arguments are read and threads are started.
+pub fn serve_if_asked() {
+    let Some(root) = daemon::asked() else { return };
+    let code = match daemon::run(&root) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("local-aks serve: {error:#}");
+            1
+        }
+    };
+    std::process::exit(code);
+}
 
-/// Why a local cluster cannot run here, each with what to do; empty when it can. Changes nothing.
+/// Why a local cluster cannot run here, each with what to do; empty when it can. Changes nothing. Tools that are built
+/// below `root` need no Go.
 #[must_use]
-pub fn obstacles() -> Vec<String> {
-    Vec::new()
+pub fn obstacles(root: &Path) -> Vec<String> {
+    packages::obstacles(root::Root::new(root).is_ok_and(|root| tools::are_built(&root)))
 }
 
 /// Brings the cluster up. Leftovers of a crash are cleaned first; a cluster that is up already is an error. On an
 /// error, Ctrl-C or SIGTERM everything is taken down again. Afterwards the signals are the caller's to handle.
-pub async fn up(_options: &Options, _progress: &Progress) -> anyhow::Result<Facts> {
-    anyhow::bail!("not there yet")
+///
+/// # Errors
+/// When the machine lacks something, another local cluster is up, or a part does not start; the error says which and
+/// ends with the part's log.
+pub async fn up(options: &Options, progress: &Progress) -> anyhow::Result<Facts> {
+    up::up(options, progress).await
 }
 
 /// Takes the cluster down and cleans what a crash has left. Leaves nothing outside `root`, and in it only what is slow
 /// to make again, and logs.
-pub async fn down(_root: &Path, _progress: &Progress) -> anyhow::Result<()> {
-    anyhow::bail!("not there yet")
+///
+/// # Errors
+/// When the cluster that is up has another folder, or something cannot be removed.
+pub async fn down(root: &Path, progress: &Progress) -> anyhow::Result<()> {
+    down::down(root, progress).await
 }
 
 /// The facts of the cluster if it is up.
-pub async fn status(_root: &Path) -> anyhow::Result<Option<Facts>> {
-    Ok(None)
+///
+/// # Errors
+/// When its state cannot be read.
+pub async fn status(root: &Path) -> anyhow::Result<Option<Facts>> {
+    down::status(root)
 }

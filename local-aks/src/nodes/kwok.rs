@@ -1,0 +1,96 @@
+//! Fake nodes, by the thousand: kwok plays what kubelets would.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use kube::api::PostParams;
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::machines::{MachineSpec, Machines};
+use crate::nodes::files::Size;
+use crate::nodes::real::is_ready;
+use crate::pki::Authority;
+use crate::processes::{Part, start_detached};
+use crate::root::Root;
+
+/// What kwok does with nodes and pods, and when.
+const STAGES: &str = include_str!("kwok.yaml");
+
+/// Makes and deletes Nodes that kwok plays.
+pub(crate) struct KwokMachines {
+    client: kube::Client,
+    size: Size,
+}
+
+impl KwokMachines {
+    pub(crate) fn new(client: kube::Client, size: Size) -> Self {
+        Self { client, size }
+    }
+
+    fn node(&self, machine: &MachineSpec) -> anyhow::Result<Node> {
+        let mut labels = machine.labels.clone();
+        let own = [
+            ("type", "kwok"),
+            ("kubernetes.io/hostname", &machine.name),
+            ("kubernetes.io/os", "linux"),
+            ("kubernetes.io/arch", "amd64"),
+            ("node.kubernetes.io/instance-type", &machine.vm_size),
+        ];
+        for (name, value) in own {
+            labels.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+        let taints =
+            machine.taints.iter().map(|taint| super::files::parse_taint(taint)).collect::<anyhow::Result<Vec<_>>>()?;
+        let resources = json!({
+            "cpu": self.size.cpus.to_string(), "memory": format!("{}Mi", self.size.memory_mib),
+            "pods": "110", "ephemeral-storage": "100Gi",
+        });
+        let node = json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": machine.name, "labels": labels, "annotations": {"kwok.x-k8s.io/node": "fake"}},
+            "spec": {"taints": taints},
+            "status": {"allocatable": resources, "capacity": resources},
+        });
+        Ok(serde_json::from_value(node)?)
+    }
+}
+
+#[async_trait::async_trait]
+impl Machines for KwokMachines {
+    async fn create(&self, machine: &MachineSpec) -> anyhow::Result<()> {
+        let nodes = Api::<Node>::all(self.client.clone());
+        nodes
+            .create(&PostParams::default(), &self.node(machine)?)
+            .await
+            .with_context(|| format!("cannot make the Node {}", machine.name))?;
+        let ready = kube::runtime::wait::await_condition(nodes, &machine.name, |node: Option<&Node>| {
+            node.is_some_and(is_ready)
+        });
+        tokio::time::timeout(Duration::from_secs(30), ready)
+            .await
+            .with_context(|| format!("kwok did not make the Node {} Ready in 30 s: see kwok.log", machine.name))??;
+        Ok(())
+    }
+
+    async fn delete(&self, name: &str) -> anyhow::Result<()> {
+        super::delete_node(&self.client, name).await
+    }
+}
+
+/// Starts kwok.
+pub(crate) fn start(root: &Root, authority: &Authority, pods_take: Duration) -> anyhow::Result<Part> {
+    let pair = authority.client("kwok", "kwok", Some("system:masters"))?;
+    authority.kubeconfig(&root.kubeconfig("kwok"), &pair)?;
+    let stages = root.run().join("kwok.yaml");
+    std::fs::write(&stages, STAGES.replace("POD_MILLISECONDS", &pods_take.as_millis().to_string()))?;
+    let mut command = Command::new(root.tool("kwok"));
+    command.arg("--kubeconfig").arg(root.kubeconfig("kwok")).arg("--config").arg(stages);
+    command.args(["--manage-nodes-with-label-selector=type=kwok", "--node-lease-duration-seconds=40"]);
+    // Its server is for the logs of pods that have none.
+    command.args(["--server-address=", "--node-port=0"]);
+    start_detached(root, "kwok", &mut command)
+}
