@@ -51,11 +51,11 @@ pub fn serve_if_asked() {
     std::process::exit(code);
 }
 
-/// Why a local cluster cannot run here, each with what to do; empty when it can. Changes nothing. Tools that are built
-/// below `root` need no Go.
+/// Why a local cluster cannot run here, each with what to do; empty when it can. Changes nothing.
 #[must_use]
-pub fn obstacles(root: &Path) -> Vec<String> {
-    packages::obstacles(root::Root::new(root).is_ok_and(|root| tools::are_built(&root)))
+pub fn obstacles() -> Vec<String> {
+    // Once the tools are built, Go may be gone.
+    packages::obstacles(root::Root::new(&options::default_root()).is_ok_and(|root| tools::are_built(&root)))
 }
 
 /// Brings the cluster up. Leftovers of a crash are cleaned first; a cluster that is up already is an error. On an

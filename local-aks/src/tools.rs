@@ -91,7 +91,7 @@ impl Module {
     /// The version that go.mod pins.
     fn pinned(&self, module: &str) -> Option<&'static str> {
         let text = self.files.first()?.1;
-        text.lines().find_map(|line| line.trim().strip_prefix(module)?.split_whitespace().next())
+        text.lines().find_map(|line| line.trim().strip_prefix(module)?.strip_prefix(' ')?.split_whitespace().next())
     }
 
     /// Linker flags: no symbols, and the version that clients see.
