@@ -58,7 +58,7 @@ pub async fn build(workspace: &Path, progress: impl Fn(&str)) -> anyhow::Result<
         build.args(["--package", program, "--bin", program]);
     });
     // With --target, the flags reach neither build scripts nor procedural macros, which cannot be static.
-    build.env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static").env_remove("RUSTFLAGS");
+    build.env("CARGO_ENCODED_RUSTFLAGS", "-C\u{1f}target-feature=+crt-static").env_remove("RUSTFLAGS");
     let mut child = build
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
