@@ -87,6 +87,7 @@ impl Stand {
         let (cert, key) = certificates(directory.path());
         let mut options = AksOptions::new(([127, 0, 0, 1], 0).into(), cert, key, PathBuf::new());
         options.provisioning = Duration::from_millis(50);
+        options.federated_subjects = vec![SUBJECT.to_owned()];
         change(&mut options);
         let (machines, cluster) = (Arc::new(Names::default()), Arc::new(Cluster::default()));
         let server =
