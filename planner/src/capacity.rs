@@ -76,10 +76,12 @@ impl Resources {
         self
     }
 
-    /// What is left of these when a pod that asks for `request` is there.
+    /// What is left of these without `used`; nothing where more is used than there is.
     #[must_use]
-    pub fn less_pod(mut self, request: &Self) -> Self {
-        self.take(request, 1);
+    pub fn less(mut self, used: &Self) -> Self {
+        for (name, amount) in &mut self.0 {
+            *amount = amount.saturating_sub(used.0.get(name).copied().unwrap_or_default());
+        }
         self
     }
 

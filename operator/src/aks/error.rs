@@ -30,6 +30,8 @@ pub enum Kind {
     Denied,
     /// There is no such subscription, resource group, cluster or agent pool.
     NotFound,
+    /// An operation that Azure had accepted failed.
+    Provisioning,
     /// AKS itself scales the pool.
     Autoscaler,
     /// Azure says that the request is wrong.
@@ -54,6 +56,7 @@ impl Kind {
             Self::Credentials => "CredentialsInvalid",
             Self::Denied => "AccessDenied",
             Self::NotFound => "PoolNotFound",
+            Self::Provisioning => "ProvisioningFailed",
             Self::Autoscaler => "PoolAutoscalerEnabled",
             Self::Refused => "RequestRefused",
             Self::Unavailable => "AzureUnavailable",
@@ -77,8 +80,15 @@ impl Kind {
             }
             Self::NotFound => "Check subscriptionId, resourceGroup, clusterName and agentPool of nodePool.aks.",
             Self::Autoscaler => "Turn autoscaling off: az aks nodepool update --disable-cluster-autoscaler.",
+            Self::Provisioning => "See the activity log of the cluster's resource group; it is tried again.",
             Self::Refused | Self::Unexpected => "See the message; changing the ScoringCluster tries again at once.",
         }
+    }
+
+    /// Whether it may show only at the end of an operation that was accepted.
+    #[must_use]
+    pub fn shows_at_the_end(self) -> bool {
+        matches!(self, Self::Quota | Self::Allocation | Self::Sku | Self::Provisioning)
     }
 
     /// How long to wait before the next try, after so many failures in a row.
@@ -90,7 +100,7 @@ impl Kind {
             Self::Unavailable => (5, 120),
             Self::Throttled | Self::Credentials | Self::Denied | Self::NotFound => (30, 300),
             Self::Autoscaler | Self::Unexpected => (60, 300),
-            Self::Allocation => (60, 900),
+            Self::Allocation | Self::Provisioning => (60, 900),
             Self::Quota | Self::Sku | Self::Refused => (120, 1800),
         };
         Duration::from_secs((first << failures.saturating_sub(1).min(10)).min(most))
@@ -117,7 +127,7 @@ impl Kind {
             Some(408 | 500..=599) => Self::Unavailable,
             _ if says("throttl") || says("toomanyrequests") => Self::Throttled,
             Some(_) => Self::Refused,
-            None => Self::Unavailable,
+            None => Self::Provisioning,
         }
     }
 }

@@ -1,13 +1,98 @@
 //! The controller of ScoringCluster: slots for runs, nodes for slots.
 
-use std::sync::Arc;
+mod act;
+mod claim;
+mod machines;
+mod memory;
+mod pods;
+mod provider;
+mod reconcile;
+mod report;
+mod step;
+mod work;
 
-use crate::{Ctx, Error};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crds::{ScoringCluster, names};
+use futures::{FutureExt, StreamExt};
+use kube::Resource;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::ObjectRef;
+
+use crate::context::{label, uid_of};
+use crate::{Ctx, Error, controller};
+
+use memory::Memory;
+use provider::Provider;
+
+/// What all reconciles share: the way to Azure, and what is remembered of each cluster.
+#[derive(Default)]
+struct Shared {
+    provider: Provider,
+    memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
+}
+
+impl Shared {
+    /// What is remembered of a cluster, by its UID: a new one of the same name starts anew.
+    fn memory(&self, cluster: &ScoringCluster, ctx: &Ctx) -> Arc<tokio::sync::Mutex<Memory>> {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(tokio::sync::Mutex::new(Memory::restore(cluster.status.as_ref(), ctx.now())));
+        memories.entry(uid_of(cluster).to_owned()).or_insert_with(new).clone()
+    }
+
+    /// Forgets clusters that are gone.
+    fn retain(&self, ctx: &Ctx) {
+        let known: Vec<String> = ctx.caches.clusters.all().iter().map(|c| uid_of(&**c).to_owned()).collect();
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| known.contains(uid));
+    }
+}
+
+type Guarded = DeserializeGuard<ScoringCluster>;
 
 /// Runs until dropped.
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(_ctx: Arc<Ctx>) -> Result<(), Error> {
-    std::future::pending().await
+pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
+    let caches = &ctx.caches;
+    let store = caches.clusters.store().clone();
+    let by_label = |name: Option<&str>| name.map(ObjectRef::<Guarded>::new);
+    let of_agent_pool = {
+        let store = store.clone();
+        move |agent_pool: Option<&str>| -> Vec<ObjectRef<Guarded>> {
+            let uses =
+                |c: &Guarded| c.0.as_ref().is_ok_and(|c| Some(c.spec.node_pool.aks.agent_pool.as_str()) == agent_pool);
+            store.state().iter().filter(|c| uses(c)).map(|c| ObjectRef::from_obj(&**c)).collect()
+        }
+    };
+    let of_run = |run: &DeserializeGuard<crds::ScoringRun>| {
+        let run = run.0.as_ref().ok()?;
+        run.status.as_ref()?.cluster.as_deref().map(ObjectRef::<Guarded>::new)
+    };
+    let queue = futures::stream::select_all([
+        caches.clusters.own().boxed(),
+        caches.runs.concerning(of_run).boxed(),
+        caches.jobs.concerning(move |job| by_label(label(job, names::POOL))).boxed(),
+        caches.pods.concerning(move |pod| by_label(label(pod, names::POOL))).boxed(),
+        caches.config_maps.concerning(move |map| by_label(label(map, names::POOL))).boxed(),
+        caches.nodes.concerning(move |node| of_agent_pool(label(node, names::AGENT_POOL))).boxed(),
+    ]);
+    let shared = Arc::new(Shared::default());
+    controller::run(ctx.clone(), "cluster", store, queue, move |cluster: Arc<Guarded>, ctx| {
+        let shared = shared.clone();
+        async move {
+            shared.retain(&ctx);
+            match &cluster.0 {
+                Ok(cluster) => reconcile::reconcile(cluster, &ctx, &shared).await,
+                Err(error) => {
+                    tracing::error!(cluster = ?cluster.meta().name, "the ScoringCluster cannot be read: {error}");
+                    Ok(kube::runtime::controller::Action::await_change())
+                }
+            }
+        }
+        .boxed()
+    })
+    .await;
+    Ok(())
 }

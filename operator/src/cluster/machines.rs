@@ -1,0 +1,213 @@
+//! The machines and nodes of a pool, as the planner sees them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crds::names;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
+use planner::capacity::Resources;
+use planner::pool;
+use spec::request::PodEnds;
+
+use super::pods;
+use crate::conditions::is_true;
+use crate::context::{Ctx, label, name_of, namespace_of, uid_of};
+
+/// Annotation of a node that this operator has cordoned in order to delete it: since when.
+pub(super) const DRAINING: &str = "batchscoring.dev/draining-since";
+
+/// What was remembered of machines, by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Remembered {
+    /// What AKS listed last.
+    pub(super) listed: BTreeSet<String>,
+    /// When each was first seen.
+    pub(super) seen: BTreeMap<String, Timestamp>,
+    /// When the deletion of each was asked for.
+    pub(super) leaving: BTreeMap<String, Timestamp>,
+    /// Since when each has been idle.
+    pub(super) idle_since: BTreeMap<String, Timestamp>,
+    /// Nodes on which a live look found something that our caches do not show, and when.
+    pub(super) held: BTreeMap<String, Timestamp>,
+}
+
+/// What is on one node.
+#[derive(Clone, Debug, Default)]
+struct Load {
+    used: Resources,
+    running: bool,
+    unfolded: bool,
+}
+
+/// The machines of a pool, with what is on their nodes; remembers what is new about them.
+pub(super) fn of_pool(
+    ctx: &Ctx,
+    nodes: &[Arc<Node>],
+    pods: &[Arc<Pod>],
+    capacity: &Resources,
+    running: bool,
+    remembered: &mut Remembered,
+) -> Vec<pool::Machine> {
+    let now = ctx.now();
+    let by_name: BTreeMap<&str, &Node> = nodes.iter().map(|node| (name_of(&**node), &**node)).collect();
+    let names: BTreeSet<String> =
+        by_name.keys().map(|name| (*name).to_owned()).chain(remembered.listed.iter().cloned()).collect();
+    remembered.seen.retain(|name, _| names.contains(name));
+    remembered.idle_since.retain(|name, _| by_name.contains_key(name.as_str()));
+    remembered.leaving.retain(|name, _| names.contains(name));
+    remembered.held.retain(|name, _| names.contains(name));
+
+    let mut loads: BTreeMap<&str, Load> = BTreeMap::new();
+    for pod in pods {
+        let Some(node) = pods::node_of(pod).filter(|node| by_name.contains_key(node)) else { continue };
+        let load = loads.entry(node).or_default();
+        if !pods::has_ended(pod) {
+            load.running = true;
+            let request = pod.spec.as_ref().map(pods::request).unwrap_or_default();
+            load.used = std::mem::take(&mut load.used).plus(&request.plus(&one_pod()));
+        } else if !load.unfolded {
+            load.unfolded = !is_folded(ctx, pod);
+        }
+    }
+    names
+        .into_iter()
+        .map(|name| {
+            let seen = *remembered.seen.entry(name.clone()).or_insert(now);
+            let node = by_name.get(name.as_str()).map(|node| {
+                let load = loads.remove(name.as_str()).unwrap_or_default();
+                let busy = load.running || load.unfolded || remembered.held.contains_key(&name);
+                view(node, capacity, &load, busy, remembered, now)
+            });
+            // While an operation goes on, the list may be older than its first nodes.
+            let listed = remembered.listed.contains(&name) || running && node.as_ref().is_some_and(|node| node.ready);
+            pool::Machine { listed, seen, leaving: remembered.leaving.contains_key(&name), node, name }
+        })
+        .collect()
+}
+
+fn view(
+    node: &Node,
+    capacity: &Resources,
+    load: &Load,
+    busy: bool,
+    kept: &mut Remembered,
+    now: Timestamp,
+) -> pool::Node {
+    let (ready, since) = readiness(node, now);
+    let name = name_of(node).to_owned();
+    let idle_since = match busy {
+        true => {
+            kept.idle_since.remove(&name);
+            None
+        }
+        false if ready => Some(*kept.idle_since.entry(name).or_insert(now)),
+        false => kept.idle_since.get(&name).copied(),
+    };
+    let annotation = node.metadata.annotations.as_ref().and_then(|all| all.get(DRAINING));
+    let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or_default();
+    pool::Node {
+        ready,
+        since,
+        cordoned,
+        // An annotation that nobody can read starts the settling anew.
+        draining_since: annotation.filter(|_| cordoned).map(|text| text.parse().unwrap_or(now)),
+        busy,
+        idle_since,
+        free: capacity.clone().less(&load.used),
+    }
+}
+
+/// Whether the node is Ready, and since when it is or is not.
+fn readiness(node: &Node, now: Timestamp) -> (bool, Timestamp) {
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let ready = conditions.into_iter().find(|c| c.type_ == "Ready");
+    let created = node.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    let since = ready.and_then(|c| c.last_transition_time.as_ref()).map_or(created, |time| time.0);
+    (ready.is_some_and(|c| c.status == "True"), since)
+}
+
+/// Whether the end of a pod is written down: its node may go.
+#[must_use]
+pub(super) fn is_folded(ctx: &Ctx, pod: &Pod) -> bool {
+    let Some(run) = label(pod, names::RUN).filter(|_| pods::is_item(pod)) else { return true };
+    let namespace = namespace_of(pod);
+    let Some(object) = ctx.caches.runs.get(namespace, run) else { return true };
+    // A run that cannot be read may be waiting for anything.
+    let Ok(object) = object.0.as_ref() else { return false };
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    if is_true(conditions, "Complete") || is_true(conditions, "Failed") || is_true(conditions, "Archived") {
+        return true;
+    }
+    let ends = ctx.caches.config_maps.get(namespace, &format!("{run}-ends"));
+    ends.is_some_and(|map| names_pod(&map, uid_of(pod)))
+}
+
+fn names_pod(map: &ConfigMap, uid: &str) -> bool {
+    let text = map.data.as_ref().and_then(|data| data.get("ends.json"));
+    let ends = text.and_then(|text| serde_json::from_str::<PodEnds>(text).ok());
+    ends.is_some_and(|ends| ends.ends.iter().any(|end| end.uid == uid))
+}
+
+fn one_pod() -> Resources {
+    Resources::parse([("pods", "1")]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn node(spec: &Value, annotations: &Value, ready: &str) -> Node {
+        let condition = json!({ "type": "Ready", "status": ready, "lastTransitionTime": "2026-01-01T00:00:30Z" });
+        serde_json::from_value(json!({
+            "metadata": { "name": "n", "annotations": annotations }, "spec": spec, "status": { "conditions": [condition] },
+        }))
+        .unwrap()
+    }
+
+    fn see(node: &Node, busy: bool, kept: &mut Remembered) -> pool::Node {
+        view(node, &Resources::default(), &Load::default(), busy, kept, at("2026-01-01T00:01:00Z"))
+    }
+
+    #[test]
+    fn a_node_is_idle_from_the_first_look_at_which_nothing_is_on_it() {
+        let (node, mut kept) = (node(&json!({}), &json!({}), "True"), Remembered::default());
+        assert_eq!(see(&node, false, &mut kept).idle_since, Some(at("2026-01-01T00:01:00Z")));
+        kept.idle_since.insert("n".into(), at("2026-01-01T00:00:40Z"));
+        assert_eq!(see(&node, false, &mut kept).idle_since, Some(at("2026-01-01T00:00:40Z")));
+        assert_eq!(see(&node, true, &mut kept).idle_since, None);
+        assert!(kept.idle_since.is_empty());
+    }
+
+    #[test]
+    fn only_our_own_cordon_means_that_a_node_is_about_to_go() {
+        let ours = json!({ DRAINING: "2026-01-01T00:00:50Z" });
+        let kept = &mut Remembered::default();
+        let cordoned = json!({ "unschedulable": true });
+        let seen = see(&node(&cordoned, &ours, "True"), false, kept);
+        assert_eq!((seen.cordoned, seen.draining_since), (true, Some(at("2026-01-01T00:00:50Z"))));
+        assert_eq!(see(&node(&cordoned, &json!({}), "True"), false, kept).draining_since, None);
+        // Somebody uncordoned it by hand: it is in use again.
+        assert_eq!(see(&node(&json!({}), &ours, "True"), false, kept).draining_since, None);
+    }
+
+    #[test]
+    fn a_node_that_is_not_ready_tells_since_when() {
+        let seen = see(&node(&json!({}), &json!({}), "Unknown"), false, &mut Remembered::default());
+        assert_eq!((seen.ready, seen.since, seen.idle_since), (false, at("2026-01-01T00:00:30Z"), None));
+    }
+
+    #[test]
+    fn a_pod_end_is_folded_once_its_uid_is_written_down() {
+        let end = json!({ "pod": "p", "uid": "u1", "index": 0, "node": "n", "reason": "Completed" });
+        let data = json!({ "ends.json": json!({ "ends": [end] }).to_string() });
+        let map: ConfigMap = serde_json::from_value(json!({ "data": data })).unwrap();
+        assert!(names_pod(&map, "u1") && !names_pod(&map, "u2"));
+        assert!(!names_pod(&ConfigMap::default(), "u1"));
+    }
+}

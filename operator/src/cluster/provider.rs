@@ -1,0 +1,111 @@
+//! Reading the agent pool: rarely when nothing happens, often while something does, within the request budget.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crds::cluster::AksPool;
+use jiff::{SignedDuration, Timestamp};
+use planner::bucket::{Bucket, Rate};
+use planner::pool::{LATER, SOON};
+use tokio::sync::OnceCell;
+
+use super::memory::Memory;
+use crate::Ctx;
+use crate::aks::{self, AgentPools, AksError, Kind};
+
+/// How old a list of machines may get while the pool is at rest and something is waited for.
+const LIST: SignedDuration = SignedDuration::from_secs(4);
+
+/// The way to Azure, shared by all clusters.
+#[derive(Debug, Default)]
+pub(super) struct Provider {
+    client: OnceCell<AgentPools>,
+    /// What is left of the requests other than PUTs, by subscription.
+    requests: Mutex<BTreeMap<String, Bucket>>,
+}
+
+impl Provider {
+    /// The client; made at its first use, and again until that works.
+    ///
+    /// # Errors
+    /// When the pod has no usable identity.
+    pub(super) async fn client(&self, ctx: &Ctx) -> Result<&AgentPools, AksError> {
+        let connect = || async {
+            let authorization = aks::authorization(&ctx.settings.arm_scope())?;
+            Ok(AgentPools::new(ctx.settings.arm_endpoint.clone(), authorization, Default::default()))
+        };
+        self.client.get_or_try_init(connect).await
+    }
+
+    /// Takes a token of the subscription's requests other than PUTs.
+    #[must_use]
+    pub(super) fn may_request(&self, pool: &AksPool, now: Timestamp) -> bool {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = pool.subscription_id.to_ascii_lowercase();
+        requests.entry(key).or_insert_with(|| Bucket::full(Rate::OTHER, now)).take(now)
+    }
+
+    /// Azure said that the subscription's requests are used up.
+    pub(super) fn throttled(&self, pool: &AksPool, now: Timestamp) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = pool.subscription_id.to_ascii_lowercase();
+        requests.entry(key).or_insert_with(|| Bucket::full(Rate::OTHER, now)).drain(now);
+    }
+
+    /// Reads what is due: the pool, and its machines. With `fresh`, both. Returns whether both are of this moment.
+    ///
+    /// # Errors
+    /// When Azure refuses or is not reached; then what is remembered stays.
+    pub(super) async fn observe(
+        &self,
+        ctx: &Ctx,
+        pool: &AksPool,
+        memory: &mut Memory,
+        fresh: bool,
+    ) -> Result<bool, AksError> {
+        let now = ctx.now();
+        if memory.no_read_before.is_some_and(|at| now < at) {
+            return Ok(false);
+        }
+        let client = self.client(ctx).await?;
+        let often = memory.active || memory.pool.as_ref().is_some_and(|(pool, _)| pool.is_running());
+        // A little less than the interval, so that a look that comes a moment early does not skip its turn.
+        let every = if often { SOON } else { LATER } - SignedDuration::from_millis(200);
+        let due = fresh || memory.pool.as_ref().is_none_or(|(_, at)| now.duration_since(*at) >= every);
+        if !due || !self.may_request(pool, now) {
+            return Ok(false);
+        }
+        let read = client.get(pool).await?;
+        let (state, count) = (read.provisioning_state().to_owned(), read.count());
+        let ended = memory.pool.as_ref().is_some_and(|(before, _)| before.is_running()) && !read.is_running();
+        let failed = read.has_failed() && ended;
+        memory.read();
+        if ended && !failed {
+            memory.succeeded();
+        }
+        let failure = read.failure();
+        let running = read.is_running();
+        memory.pool = Some((read, now));
+        let list_every = match () {
+            () if fresh => SignedDuration::ZERO,
+            () if often && !running => LIST,
+            () => LATER,
+        };
+        let stale = memory
+            .listed
+            .as_ref()
+            .is_none_or(|(at, c, s)| now.duration_since(*at) >= list_every || (*c, s.as_str()) != (count, &state));
+        let whole = stale && self.may_request(pool, now);
+        if whole {
+            memory.machines.listed = client.machines(pool).await?.into_iter().collect();
+            memory.listed = Some((now, count, state));
+        }
+        if failed {
+            let (code, message) = failure.unwrap_or_default();
+            let kind = Kind::of(None, &code, &message);
+            let message = format!("the last operation on agent pool {} failed: {code} {message}", pool.agent_pool);
+            memory.troubled(kind, message.trim_end().to_owned(), None, now);
+        }
+        Ok(whole)
+    }
+}

@@ -1,0 +1,285 @@
+//! One look at a cluster: observe, decide, act, report.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::{ScoringCluster, names};
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::runtime::controller::Action;
+use kube::{Api, Resource};
+use planner::capacity::Resources;
+use planner::need::Unplaced;
+use planner::pool::{LATER, PoolDecision, PoolView, SOON, Wait};
+use planner::slots::{Grants, Room, grant};
+
+use super::act::{self, MANAGER};
+use super::memory::Memory;
+use super::report::{self, Refusal, Report};
+use super::work::{self, Work};
+use super::{Shared, claim, machines, pods, step};
+use crate::aks::AgentPool;
+use crate::context::{label, name_of, uid_of};
+use crate::{Ctx, Error};
+
+/// How long an idle node stays where nothing is said.
+const IDLE_AFTER: SignedDuration = SignedDuration::from_secs(60);
+/// How long counts that changed wait, so that one write tells several changes.
+const GATHER: SignedDuration = SignedDuration::from_secs(5);
+/// How soon, and until when, a new node's capacity is learned anew: its DaemonSet pods come one by one.
+const LEARN_AGAIN: SignedDuration = SignedDuration::from_secs(15);
+const LEARN_UNTIL: SignedDuration = SignedDuration::from_secs(120);
+
+/// What one look has seen of a cluster, of everything but the pool.
+pub(super) struct Scene {
+    /// The nodes of the pool.
+    pub(super) nodes: Vec<Arc<Node>>,
+    /// The pods of runs that are on a node, or may come onto one.
+    pub(super) pods: Vec<Arc<Pod>>,
+    /// The runs.
+    pub(super) work: Vec<Work>,
+    /// What a node has, if known.
+    pub(super) capacity: Option<Resources>,
+    /// Who gets how many slots.
+    pub(super) grants: Grants,
+}
+
+/// One look at a cluster.
+pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shared) -> Result<Action, Error> {
+    // A cluster that is going away leaves its pool as it is.
+    if cluster.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let memory = shared.memory(cluster, ctx);
+    let mut memory = memory.lock().await;
+    memory.edited(cluster.metadata.generation);
+
+    let all = ctx.caches.clusters.all();
+    if let Some(refusal) = claim::refusal(cluster, all.iter().filter_map(|guard| guard.0.as_ref().ok())) {
+        return refused(cluster, ctx, &mut memory, refusal).await;
+    }
+    let aks = &cluster.spec.node_pool.aks;
+    if let Err(error) = shared.provider.observe(ctx, aks, &mut memory, false).await {
+        step::failed(cluster, ctx, shared, &mut memory, &error).await;
+    }
+    if let Some(refusal) = memory.pool.as_ref().and_then(|(pool, _)| refusal_of(pool, cluster)) {
+        return refused(cluster, ctx, &mut memory, refusal).await;
+    }
+
+    let learned = learn(cluster, ctx, &mut memory).await?;
+    let scene = look(cluster, ctx, learned.clone())?;
+    // Until the pool has been seen once, nothing is promised: the slots that runs have stay as they are.
+    if memory.pool.is_some() {
+        give(ctx, &scene, &mut memory).await?;
+    }
+    let decided = step::take(cluster, ctx, shared, &mut memory, &scene).await?;
+    if decided.as_ref().is_some_and(|(_, decision)| wants_nothing(decision)) {
+        memory.unneeded();
+    }
+    memory.active = decided.as_ref().is_some_and(|(_, decision)| decision.requeue <= SOON);
+    let report = Report {
+        cluster,
+        memory: &memory,
+        pool: decided.as_ref().map(|(view, decision)| (view, decision)),
+        grants: &scene.grants,
+        learned: learned.as_ref(),
+        refusal: None,
+        now: ctx.now(),
+    };
+    let wanted = report::status(&report);
+    let gathered = write(cluster, ctx, &mut memory, &wanted).await?;
+    let next = decided.map_or(SOON, |(_, decision)| decision.requeue).min(LATER);
+    let next = if gathered { next } else { next.min(GATHER) };
+    Ok(Action::requeue(Duration::try_from(next).unwrap_or(Duration::from_secs(2))))
+}
+
+/// Whether there is no operation that trouble could stand in the way of.
+fn wants_nothing(decision: &PoolDecision) -> bool {
+    decision.action.is_none() && matches!(decision.wait, None | Some(Wait::Idle))
+}
+
+/// Reads what the caches know of the cluster.
+fn look(cluster: &ScoringCluster, ctx: &Ctx, learned: Option<Resources>) -> Result<Scene, Error> {
+    let name = name_of(cluster);
+    let agent_pool = Some(cluster.spec.node_pool.aks.agent_pool.as_str());
+    let nodes = ctx.caches.nodes.all();
+    let nodes: Vec<Arc<Node>> = nodes.into_iter().filter(|n| label(&**n, names::AGENT_POOL) == agent_pool).collect();
+    let on_pool = |pod: &Pod| pods::node_of(pod).is_some_and(|on| nodes.iter().any(|node| name_of(&**node) == on));
+    let pods = ctx.caches.pods.all();
+    let pods: Vec<Arc<Pod>> =
+        pods.into_iter().filter(|pod| label(&**pod, names::POOL) == Some(name) || on_pool(pod)).collect();
+    let work = work::of_cluster(ctx, cluster, &pods);
+    let capacity = capacity(cluster, learned);
+    let demands: Vec<_> = work.iter().map(|work| work.demand.clone()).collect();
+    let room = Room { capacity: capacity.clone(), max_nodes: cluster.spec.max_nodes, paused: cluster.spec.paused };
+    let grants = grant(&demands, &room);
+    Ok(Scene { nodes, pods, work, capacity, grants })
+}
+
+/// What an empty node has for scorer pods: what the spec says, and for the rest what was learned.
+fn capacity(cluster: &ScoringCluster, learned: Option<Resources>) -> Option<Resources> {
+    let said = cluster.spec.node_capacity.iter().flatten().map(|(name, amount)| (name.as_str(), amount.as_str()));
+    // The API server has refused what is no quantity.
+    let said = Resources::parse(said).unwrap_or_default();
+    match learned {
+        Some(learned) => Some(learned.overlaid(&said)),
+        None => Some(said).filter(|said| !said.is_empty()),
+    }
+}
+
+/// Learns what a node has from the youngest Ready one: allocatable less the pods that belong to every node.
+async fn learn(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory) -> Result<Option<Resources>, Error> {
+    let known = cluster.status.as_ref().and_then(|status| status.node_capacity.as_ref());
+    let known = known.and_then(|map| Resources::parse(map.iter().map(|(k, v)| (k.as_str(), v.as_str()))).ok());
+    let agent_pool = Some(cluster.spec.node_pool.aks.agent_pool.as_str());
+    let now = ctx.now();
+    let created = |node: &Node| node.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let nodes = ctx.caches.nodes.all();
+    let is_ready = |node: &Node| {
+        let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
+    };
+    let ours = nodes.iter().filter(|node| label(&***node, names::AGENT_POOL) == agent_pool && is_ready(node));
+    let Some(node) = ours.max_by_key(|node| (created(node), name_of(&***node).to_owned())) else {
+        return Ok(memory.capacity.clone().or(known));
+    };
+    let settled = created(node).is_some_and(|at| now.duration_since(at) >= LEARN_UNTIL);
+    let fresh = |(name, at): &(String, jiff::Timestamp)| {
+        name == name_of(&**node) && (now.duration_since(*at) < LEARN_AGAIN || settled)
+    };
+    if memory.learned.as_ref().is_some_and(fresh) && memory.capacity.is_some() {
+        return Ok(memory.capacity.clone());
+    }
+    let status = node.status.as_ref();
+    let allocatable = pods::quantities(status.and_then(|status| status.allocatable.as_ref()));
+    let everywhere = act::pods_on(ctx, name_of(&**node)).await?;
+    let everywhere = everywhere.iter().filter(|pod| pods::belongs_to_node(pod) && !pods::has_ended(pod));
+    let one = Resources::parse([("pods", "1")]).unwrap_or_default();
+    let used = everywhere
+        .filter_map(|pod| pod.spec.as_ref())
+        .fold(Resources::default(), |used, spec| used.plus(&pods::request(spec)).plus(&one));
+    memory.learned = Some((name_of(&**node).to_owned(), now));
+    memory.capacity = Some(allocatable.less(&used));
+    Ok(memory.capacity.clone())
+}
+
+/// Tells the runs their slots.
+async fn give(ctx: &Ctx, scene: &Scene, memory: &mut Memory) -> Result<(), Error> {
+    let live: Vec<&str> = scene.work.iter().map(|work| uid_of(&*work.run)).collect();
+    memory.slots.retain(|uid, _| live.contains(&uid.as_str()));
+    for work in &scene.work {
+        if let Some(slots) = scene.grants.slots.get(&work.demand.run) {
+            act::grant(ctx, work, *slots, memory).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The pool as the planner sees it.
+pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, scene: &Scene) -> Option<PoolView> {
+    let now = ctx.now();
+    let (agent_pool, _) = memory.pool.clone()?;
+    memory.listed.as_ref()?;
+    memory.age(now, agent_pool.is_running());
+    let capacity = scene.capacity.clone();
+    let empty = capacity.clone().unwrap_or_default();
+    let mut machines =
+        machines::of_pool(ctx, &scene.nodes, &scene.pods, &empty, agent_pool.is_running(), &mut memory.machines);
+    if agent_pool.deallocates() {
+        // Deallocated nodes stay registered, not Ready and empty: they are neither room nor lost.
+        machines.retain(|machine| machine.node.as_ref().is_none_or(|node| node.ready || node.busy));
+    }
+    let spec = &cluster.spec;
+    let after = || spec.scale_down.after.map_or(IDLE_AFTER, spec::Span::to_signed);
+    let never = spec.scale_down.policy == crds::cluster::ScaleDownPolicy::Never;
+    let unplaced = scene.work.iter().map(|work| {
+        let slots = scene.grants.slots.get(&work.demand.run).copied().unwrap_or_default();
+        Unplaced { request: work.demand.request.clone(), pods: work.demand.unplaced(slots) }
+    });
+    Some(PoolView {
+        now,
+        min: spec.min_nodes,
+        max: spec.max_nodes,
+        paused: spec.paused,
+        idle_after: (!never).then(after),
+        count: agent_pool.count(),
+        running: agent_pool.is_running(),
+        tainted: agent_pool.has_taint(&taint(cluster)),
+        machines,
+        capacity,
+        work: unplaced.filter(|work| work.pods > 0).collect(),
+        puts: memory.puts,
+        not_before: memory.not_before,
+    })
+}
+
+/// The taint that keeps strangers off the pool's nodes.
+pub(super) fn taint(cluster: &ScoringCluster) -> String {
+    format!("{}={}:NoSchedule", names::POOL, name_of(cluster))
+}
+
+/// Why an agent pool cannot be used, if so.
+fn refusal_of(pool: &AgentPool, cluster: &ScoringCluster) -> Option<Refusal> {
+    let name = &cluster.spec.node_pool.aks.agent_pool;
+    let (reason, message) = if pool.is_system() {
+        (
+            "SystemPool",
+            format!("agent pool {name} is of mode System and runs the cluster's own pods; name one of mode User"),
+        )
+    } else if pool.is_autoscaled() {
+        let advice = "turn it off: az aks nodepool update --disable-cluster-autoscaler";
+        ("PoolAutoscalerEnabled", format!("AKS itself scales agent pool {name}; {advice}"))
+    } else if pool.is_of_virtual_machines() {
+        (
+            "PoolTypeUnsupported",
+            format!("agent pool {name} is of type VirtualMachines; name one of type VirtualMachineScaleSets"),
+        )
+    } else if pool.is_stopped() {
+        ("PoolStopped", format!("agent pool {name} is stopped; start it: az aks nodepool start"))
+    } else {
+        return None;
+    };
+    Some(Refusal { reason, message })
+}
+
+async fn refused(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, refusal: Refusal) -> Result<Action, Error> {
+    step::tell(cluster, ctx, memory, true, "Refused", refusal.reason, &refusal.message).await;
+    memory.active = false;
+    let grants = Grants { slots: BTreeMap::new(), ..Grants::default() };
+    let report =
+        Report { cluster, memory, pool: None, grants: &grants, learned: None, refusal: Some(&refusal), now: ctx.now() };
+    let wanted = report::status(&report);
+    write(cluster, ctx, memory, &wanted).await?;
+    Ok(Action::requeue(Duration::from_secs(30)))
+}
+
+/// Writes the status when it has changed; mere counts only now and then. Returns false when something is still to write.
+pub(super) async fn write(
+    cluster: &ScoringCluster,
+    ctx: &Ctx,
+    memory: &mut Memory,
+    wanted: &crds::ScoringClusterStatus,
+) -> Result<bool, Error> {
+    let now = ctx.now();
+    let before = cluster.status.as_ref();
+    let recent = memory.written.is_some_and(|at| now.duration_since(at) < GATHER);
+    if before != Some(wanted) && recent && !report::is_urgent(memory.status.as_ref().or(before), wanted) {
+        return Ok(false);
+    }
+    // The cache may be behind what was written a moment ago.
+    if memory.status.as_ref() == Some(wanted) && recent {
+        return Ok(true);
+    }
+    let api: Api<ScoringCluster> = Api::all(ctx.client.clone());
+    if MANAGER.status(&api, cluster, before, wanted).await? {
+        memory.written = Some(now);
+        memory.status = Some(wanted.clone());
+    }
+    Ok(true)
+}
+
+/// What events are about.
+pub(super) fn about(cluster: &ScoringCluster) -> k8s_openapi::api::core::v1::ObjectReference {
+    cluster.object_ref(&())
+}

@@ -1,0 +1,185 @@
+//! What people see of a cluster: counts and conditions.
+
+use crds::cluster::{AgentPoolStatus, NodeCounts, SlotCounts};
+use crds::{ScoringCluster, ScoringClusterStatus};
+use jiff::{SignedDuration, Timestamp};
+use planner::capacity::Resources;
+use planner::pool::{PoolDecision, PoolView, Wait};
+use planner::slots::Grants;
+
+use super::memory::{Memory, Trouble};
+use crate::aks::Kind;
+use crate::conditions::{Conditions, whole_seconds};
+
+/// How long a node is idle before that is worth writing down.
+const WORTH_NOTING: SignedDuration = SignedDuration::from_secs(5);
+
+/// Why a cluster's pool is not touched at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// In one word.
+    pub(super) reason: &'static str,
+    /// What is wrong, and what to do.
+    pub(super) message: String,
+}
+
+/// Everything that a status is made of.
+pub(super) struct Report<'a> {
+    /// The cluster.
+    pub(super) cluster: &'a ScoringCluster,
+    /// What is remembered of it.
+    pub(super) memory: &'a Memory,
+    /// The pool, where it could be seen.
+    pub(super) pool: Option<(&'a PoolView, &'a PoolDecision)>,
+    /// Slots.
+    pub(super) grants: &'a Grants,
+    /// What a node has, as learned.
+    pub(super) learned: Option<&'a Resources>,
+    /// Why the pool is not touched, if so.
+    pub(super) refusal: Option<&'a Refusal>,
+    /// Now.
+    pub(super) now: Timestamp,
+}
+
+/// The status as it should be.
+#[must_use]
+pub(super) fn status(report: &Report<'_>) -> ScoringClusterStatus {
+    // What was written last; the cache may be behind it.
+    let before = report.memory.status.as_ref().or(report.cluster.status.as_ref()).cloned().unwrap_or_default();
+    let generation = report.cluster.metadata.generation;
+    let mut conditions = Conditions::of(&before.conditions, generation, report.now);
+    ready(report, &mut conditions);
+    scaling(report, &mut conditions);
+    degraded(report, &mut conditions);
+    let old_enough = |since: &Timestamp| report.now.duration_since(*since) >= WORTH_NOTING;
+    let idle = report.memory.machines.idle_since.iter().filter(|(_, since)| old_enough(since));
+    let seen = report.memory.pool.as_ref().map(|(pool, _)| AgentPoolStatus {
+        count: pool.count(),
+        provisioning_state: pool.provisioning_state().to_owned(),
+    });
+    ScoringClusterStatus {
+        observed_generation: generation,
+        nodes: report.pool.map_or_else(|| before.nodes.clone(), |(view, decision)| counts(view, decision)),
+        slots: SlotCounts { given: report.grants.given, waiting: report.grants.waiting },
+        node_capacity: report.learned.map(Resources::to_quantities).filter(|map| !map.is_empty()),
+        idle_since: idle.map(|(name, since)| (name.clone(), whole_seconds(*since))).collect(),
+        agent_pool: seen.or(before.agent_pool),
+        put_bucket: report.memory.bucket(report.now),
+        conditions: conditions.into_vec(),
+    }
+}
+
+fn counts(view: &PoolView, decision: &PoolDecision) -> NodeCounts {
+    let nodes = || view.machines.iter().filter_map(|machine| machine.node.as_ref());
+    let size = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let draining = |node: &planner::pool::Node| node.draining_since.is_some();
+    let ready = size(nodes().filter(|node| node.ready).count());
+    let busy = size(nodes().filter(|node| node.busy).count());
+    let machines = size(view.machines.iter().filter(|machine| machine.listed).count());
+    let leaving = size(view.machines.iter().filter(|machine| machine.leaving).count());
+    let coming = if view.running { view.count.max(machines) } else { machines };
+    NodeCounts {
+        desired: decision.desired,
+        provisioning: coming.saturating_sub(leaving).saturating_sub(ready),
+        ready,
+        busy,
+        idle: size(nodes().filter(|node| node.ready && !node.busy && !draining(node)).count()),
+        draining: size(nodes().filter(|node| draining(node)).count()),
+    }
+}
+
+fn ready(report: &Report<'_>, conditions: &mut Conditions) {
+    let spec = &report.cluster.spec;
+    let pool = &spec.node_pool.aks.agent_pool;
+    if let Some(refusal) = report.refusal {
+        conditions.set("Ready", false, refusal.reason, refusal.message.clone());
+    } else if let Some(trouble) = report.memory.trouble.as_ref().filter(|trouble| stops_everything(trouble)) {
+        conditions.set("Ready", false, trouble.kind.reason(), told(trouble));
+    } else if report.memory.pool.is_none() {
+        conditions.set("Ready", false, "Starting", format!("agent pool {pool} has not been read yet"));
+    } else if spec.paused {
+        conditions.set(
+            "Ready",
+            true,
+            "Paused",
+            "no new slots are given and no nodes are added while spec.paused is true",
+        );
+    } else {
+        let message = format!("agent pool {pool} is used with {} to {} nodes", spec.min_nodes, spec.max_nodes);
+        conditions.set("Ready", true, "PoolReady", message);
+    }
+}
+
+fn scaling(report: &Report<'_>, conditions: &mut Conditions) {
+    let Some((view, decision)) = report.pool else {
+        conditions.set("Scaling", false, "NotKnown", "the pool is not touched");
+        return;
+    };
+    let machines = view.machines.iter().filter(|machine| machine.listed && !machine.leaving).count();
+    let (is, reason, message) = match decision.wait {
+        Some(Wait::Bucket) => {
+            (true, "WaitingForRequests", "the PUTs of this pool are used up; one comes back a minute")
+        }
+        Some(Wait::BackOff) if report.memory.trouble.is_some() => {
+            (true, "BackingOff", "the last step did not work; see Degraded")
+        }
+        _ if view.machines.iter().any(|machine| machine.leaving) => (true, "ScalingDown", "machines are being deleted"),
+        _ if decision.desired as usize > machines => (true, "ScalingUp", "nodes are asked for"),
+        Some(Wait::Settling) => (true, "ScalingDown", "idle nodes are cordoned before they are deleted"),
+        Some(Wait::Nodes) => (true, "ScalingUp", "nodes are on their way"),
+        Some(Wait::Operation) => (true, "OperationInProgress", "AKS works on the agent pool"),
+        _ if decision.action.is_some() => (true, "Changing", "the next step is being taken"),
+        _ => (false, "AtRest", "there are as many nodes as are wanted"),
+    };
+    conditions.set("Scaling", is, reason, message);
+}
+
+fn degraded(report: &Report<'_>, conditions: &mut Conditions) {
+    if let Some(refusal) = report.refusal {
+        conditions.set("Degraded", true, refusal.reason, refusal.message.clone());
+    } else if let Some(trouble) = report.memory.trouble.as_ref().filter(|trouble| is_worth_telling(trouble)) {
+        conditions.set("Degraded", true, trouble.kind.reason(), told(trouble));
+    } else if let Some(run) = report.grants.too_large.first() {
+        let message = format!(
+            "a scorer pod of run {run} asks for more than an empty node has; lower scorer.resources of its schedule, or \
+             use an agent pool of a larger VM size"
+        );
+        conditions.set("Degraded", true, "PodTooLarge", message);
+    } else {
+        conditions.set("Degraded", false, "AsExpected", "");
+    }
+}
+
+/// Trouble without which nothing can be said of the pool at all.
+fn stops_everything(trouble: &Trouble) -> bool {
+    let settings = [Kind::Credentials, Kind::Denied, Kind::NotFound, Kind::Autoscaler];
+    settings.contains(&trouble.kind) || trouble.kind == Kind::Unavailable && trouble.times >= 5
+}
+
+/// What passes by itself within seconds is nobody's business.
+fn is_worth_telling(trouble: &Trouble) -> bool {
+    match trouble.kind {
+        Kind::Busy | Kind::Changed => trouble.times >= 10,
+        Kind::Unavailable => trouble.times >= 3,
+        _ => true,
+    }
+}
+
+fn told(trouble: &Trouble) -> String {
+    format!("{}. {}", trouble.message.trim_end_matches('.'), trouble.kind.advice())
+}
+
+/// Whether a status differs from the one before in more than counts, which may wait a little to be written together.
+#[must_use]
+pub(super) fn is_urgent(before: Option<&ScoringClusterStatus>, after: &ScoringClusterStatus) -> bool {
+    let Some(before) = before else { return true };
+    let plain = |status: &ScoringClusterStatus| ScoringClusterStatus {
+        nodes: NodeCounts { desired: status.nodes.desired, ..NodeCounts::default() },
+        slots: SlotCounts { given: u32::from(status.slots.given > 0), waiting: u32::from(status.slots.waiting > 0) },
+        idle_since: std::collections::BTreeMap::new(),
+        agent_pool: None,
+        put_bucket: None,
+        ..status.clone()
+    };
+    plain(before) != plain(after)
+}

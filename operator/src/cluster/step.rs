@@ -1,0 +1,240 @@
+//! The pool's next step: decide upon a fresh picture, and do it.
+
+use crds::ScoringCluster;
+use planner::pool::{self, PoolDecision, PoolView, decide};
+
+use super::memory::Memory;
+use super::reconcile::{Scene, about, taint, view, write};
+use super::report::{self, Report};
+use super::{Shared, act};
+use crate::aks::{AksError, Kind};
+use crate::{Ctx, Error};
+
+/// Decides, and takes at most one step. `None`: the pool has not been seen yet.
+pub(super) async fn take(
+    cluster: &ScoringCluster,
+    ctx: &Ctx,
+    shared: &Shared,
+    memory: &mut Memory,
+    scene: &Scene,
+) -> Result<Option<(PoolView, PoolDecision)>, Error> {
+    let aks = &cluster.spec.node_pool.aks;
+    let Some(mut seen) = view(cluster, ctx, memory, scene) else { return Ok(None) };
+    let mut decision = decide(&seen);
+    let is_operation = |action: &pool::Action| matches!(action, pool::Action::Put { .. } | pool::Action::Delete { .. });
+    if decision.action.as_ref().is_some_and(is_operation) {
+        // What is done to the pool is decided upon what it is at this moment.
+        match shared.provider.observe(ctx, aks, memory, true).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Some((seen, PoolDecision { action: None, ..decision }))),
+            Err(error) => {
+                failed(cluster, ctx, shared, memory, &error).await;
+                return Ok(Some((seen, PoolDecision { action: None, ..decision })));
+            }
+        }
+        let Some(fresh) = view(cluster, ctx, memory, scene) else { return Ok(None) };
+        (decision, seen) = (decide(&fresh), fresh);
+    }
+    if let Some(action) = decision.action.clone() {
+        act(cluster, ctx, shared, memory, scene, (&seen, &decision), action).await?;
+    }
+    Ok(Some((seen, decision)))
+}
+
+async fn act(
+    cluster: &ScoringCluster,
+    ctx: &Ctx,
+    shared: &Shared,
+    memory: &mut Memory,
+    scene: &Scene,
+    decided: (&PoolView, &PoolDecision),
+    action: pool::Action,
+) -> Result<(), Error> {
+    match action {
+        pool::Action::Put { count } => put(cluster, ctx, shared, memory, scene, decided, count).await,
+        pool::Action::Delete { idle, lost } => delete(cluster, ctx, shared, memory, idle, lost).await,
+        pool::Action::Cordon(names) => {
+            for name in names {
+                // Strangers that tolerate the taint are seen by a live look only.
+                match act::held_by(ctx, &name).await? {
+                    Some(pod) => hold(memory, ctx, &name, &pod),
+                    None => act::cordon(ctx, &name, true).await?,
+                }
+            }
+            Ok(())
+        }
+        pool::Action::Uncordon(names) => {
+            for name in names {
+                act::cordon(ctx, &name, false).await?;
+            }
+            Ok(())
+        }
+        pool::Action::Forget(names) => {
+            for name in names {
+                act::forget(ctx, &name).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Writes the count, after the token that it takes is written down: a restart must not forget it.
+async fn put(
+    cluster: &ScoringCluster,
+    ctx: &Ctx,
+    shared: &Shared,
+    memory: &mut Memory,
+    scene: &Scene,
+    decided: (&PoolView, &PoolDecision),
+    count: u32,
+) -> Result<(), Error> {
+    let now = ctx.now();
+    let aks = &cluster.spec.node_pool.aks;
+    let Some((pool, _)) = memory.pool.clone() else { return Ok(()) };
+    if !memory.puts.take(now) {
+        return Ok(());
+    }
+    let learned = memory.capacity.clone();
+    let report = Report {
+        cluster,
+        memory,
+        pool: Some(decided),
+        grants: &scene.grants,
+        learned: learned.as_ref(),
+        refusal: None,
+        now,
+    };
+    let wanted = report::status(&report);
+    memory.written = None;
+    write(cluster, ctx, memory, &wanted).await?;
+    tracing::info!(pool = aks.agent_pool, from = pool.count(), to = count, "put");
+    let result = match shared.provider.client(ctx).await {
+        Ok(client) => client.put(aks, &pool.with(count, &taint(cluster))).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(after) => {
+            memory.accepted();
+            memory.put(count, after, now);
+            if count != pool.count() {
+                let note = format!(
+                    "agent pool {} from {} to {count} nodes, for {} slots given and {} items waiting",
+                    aks.agent_pool,
+                    pool.count(),
+                    scene.grants.given,
+                    scene.grants.waiting
+                );
+                ctx.events.normal(&about(cluster), "PoolScaled", "Scale", &note).await;
+            }
+        }
+        Err(error) => {
+            if error.kind == Kind::Throttled {
+                memory.puts.drain(now);
+            }
+            failed(cluster, ctx, shared, memory, &error).await;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes machines: the idle ones after a live look, the lost ones with what is stuck on them.
+async fn delete(
+    cluster: &ScoringCluster,
+    ctx: &Ctx,
+    shared: &Shared,
+    memory: &mut Memory,
+    idle: Vec<String>,
+    lost: Vec<String>,
+) -> Result<(), Error> {
+    let aks = &cluster.spec.node_pool.aks;
+    let mut names = lost;
+    for name in idle {
+        match act::held_by(ctx, &name).await? {
+            Some(pod) => {
+                hold(memory, ctx, &name, &pod);
+                act::cordon(ctx, &name, false).await?;
+            }
+            None => names.push(name),
+        }
+    }
+    let now = ctx.now();
+    if names.is_empty() || !shared.provider.may_request(aks, now) {
+        return Ok(());
+    }
+    tracing::info!(pool = aks.agent_pool, machines = names.join(" "), "delete");
+    let result = match shared.provider.client(ctx).await {
+        Ok(client) => client.delete_machines(aks, &names).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => {
+            memory.accepted();
+            // Look again before anything else: whether the count fell by itself is told nowhere.
+            memory.listed = None;
+            memory.pool = memory.pool.take().map(|(pool, _)| (pool, jiff::Timestamp::UNIX_EPOCH));
+            let note = format!("machines {} of agent pool {}", names.join(", "), aks.agent_pool);
+            memory.machines.leaving.extend(names.into_iter().map(|name| (name, now)));
+            ctx.events.normal(&about(cluster), "MachinesDeleted", "Scale", &note).await;
+        }
+        Err(error) => failed(cluster, ctx, shared, memory, &error).await,
+    }
+    Ok(())
+}
+
+/// Something that our caches do not show is on a node: it is busy.
+fn hold(memory: &mut Memory, ctx: &Ctx, name: &str, pod: &str) {
+    tracing::info!(node = name, pod, "the node stays: a pod is on it");
+    memory.machines.held.insert(name.to_owned(), ctx.now());
+}
+
+/// Azure did not do what it was asked.
+pub(super) async fn failed(
+    cluster: &ScoringCluster,
+    ctx: &Ctx,
+    shared: &Shared,
+    memory: &mut Memory,
+    error: &AksError,
+) {
+    let now = ctx.now();
+    tracing::warn!(reason = error.kind.reason(), "{error}");
+    let news = memory.failed(error, now);
+    match error.kind {
+        // The picture is old: look before the next step.
+        Kind::Busy | Kind::Changed => {
+            memory.listed = None;
+            memory.pool = memory.pool.take().map(|(pool, _)| (pool, jiff::Timestamp::UNIX_EPOCH));
+        }
+        Kind::Throttled => {
+            shared.provider.throttled(&cluster.spec.node_pool.aks, now);
+            memory.no_read_before = memory.not_before;
+        }
+        Kind::Credentials | Kind::Denied | Kind::NotFound | Kind::Unavailable | Kind::Unexpected => {
+            memory.no_read_before = memory.not_before;
+        }
+        _ => {}
+    }
+    if news {
+        let note = format!("{error}. {}", error.kind.advice());
+        tell(cluster, ctx, memory, true, error.kind.reason(), error.kind.reason(), &note).await;
+    }
+}
+
+/// Publishes an event once per state.
+pub(super) async fn tell(
+    cluster: &ScoringCluster,
+    ctx: &Ctx,
+    memory: &mut Memory,
+    warning: bool,
+    key: &'static str,
+    reason: &str,
+    note: &str,
+) {
+    if memory.told.get(key).is_some_and(|told| told == note) {
+        return;
+    }
+    memory.told.insert(key, note.to_owned());
+    match warning {
+        true => ctx.events.warning(&about(cluster), reason, "Scale", note).await,
+        false => ctx.events.normal(&about(cluster), reason, "Scale", note).await,
+    }
+}

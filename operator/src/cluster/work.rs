@@ -1,0 +1,182 @@
+//! The work that waits for a cluster's nodes: its runs, as the planner sees them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crds::{ScoringCluster, ScoringRun, names};
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::{Selector, SelectorExt};
+use planner::capacity::Resources;
+use planner::slots::Demand;
+
+use super::pods;
+use crate::conditions::is_true;
+use crate::context::{Ctx, label, name_of, namespace_of};
+
+/// A run of the cluster that is not over, and what it asks for.
+pub(super) struct Work {
+    /// The run.
+    pub(super) run: Arc<ScoringRun>,
+    /// What it asks for.
+    pub(super) demand: Demand,
+}
+
+/// The pods of one cluster's runs, by run (`namespace/name`).
+type ByRun = BTreeMap<String, Vec<Arc<Pod>>>;
+
+/// The runs of a cluster that are not over.
+#[must_use]
+pub(super) fn of_cluster(ctx: &Ctx, cluster: &ScoringCluster, pods: &[Arc<Pod>]) -> Vec<Work> {
+    let mut by_run = ByRun::new();
+    for pod in pods.iter().filter(|pod| pods::is_item(pod)) {
+        if let Some(run) = label(&**pod, names::RUN) {
+            by_run.entry(format!("{}/{run}", namespace_of(&**pod))).or_default().push(pod.clone());
+        }
+    }
+    let name = name_of(cluster);
+    let runs = ctx.caches.runs.all();
+    let runs = runs.iter().filter_map(|guard| guard.0.as_ref().ok());
+    let ours = runs.filter(|run| run.status.as_ref().is_some_and(|status| status.cluster.as_deref() == Some(name)));
+    ours.filter_map(|run| {
+        let key = format!("{}/{}", namespace_of(run), name_of(run));
+        let none = Vec::new();
+        let pods = by_run.get(&key).unwrap_or(&none);
+        let job = ctx.caches.jobs.get(namespace_of(run), name_of(run));
+        let schedule = ctx.caches.schedules.get(namespace_of(run), &run.spec.schedule_name);
+        let schedule = schedule.as_ref().and_then(|guard| guard.0.as_ref().ok());
+        let resources = schedule.and_then(|schedule| schedule.spec.scorer.resources.as_ref());
+        let request = job.as_deref().and_then(request_of_job).unwrap_or_else(|| pods::request_of_schedule(resources));
+        let priority = schedule.map_or(0, |schedule| schedule.spec.priority);
+        let admitted = may_use(ctx, cluster, namespace_of(run));
+        let demand = demand(key, run, job.as_deref(), pods, request, priority, admitted)?;
+        Some(Work { run: Arc::new(run.clone()), demand })
+    })
+    .collect()
+}
+
+/// What a run asks for; `None` when it is over or not planned yet.
+fn demand(
+    key: String,
+    run: &ScoringRun,
+    job: Option<&Job>,
+    pods: &[Arc<Pod>],
+    request: Resources,
+    priority: i32,
+    admitted: bool,
+) -> Option<Demand> {
+    let status = run.status.as_ref()?;
+    let conditions = &status.conditions;
+    if !is_true(conditions, "Planned") || is_true(conditions, "Complete") || is_true(conditions, "Failed") {
+        return None;
+    }
+    let on_node = |pod: &&Arc<Pod>| pods::node_of(pod).is_some() && !pods::has_ended(pod);
+    let started = u32::try_from(pods.iter().filter(on_node).count()).unwrap_or(u32::MAX);
+    let over = job.is_some_and(job_is_over) || job.is_none() && status.state.as_deref() == Some("Archiving");
+    let stops = run.spec.cancel || run.metadata.deletion_timestamp.is_some() || !admitted;
+    let items = status.items.unwrap_or_default();
+    let remaining = if over || stops { started } else { items.saturating_sub(job.map_or(0, ended_items)).max(started) };
+    let created = run.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+    let given = status.slots.unwrap_or_default();
+    Some(Demand { run: key, priority, created, request, remaining, started, given })
+}
+
+fn request_of_job(job: &Job) -> Option<Resources> {
+    job.spec.as_ref()?.template.spec.as_ref().map(pods::request)
+}
+
+fn job_is_over(job: &Job) -> bool {
+    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let ends = ["Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"];
+    conditions.into_iter().any(|c| c.status == "True" && ends.contains(&c.type_.as_str()))
+}
+
+/// Items that need no further pod.
+fn ended_items(job: &Job) -> u32 {
+    let Some(status) = &job.status else { return 0 };
+    let succeeded = u32::try_from(status.succeeded.unwrap_or_default()).unwrap_or_default();
+    succeeded.saturating_add(status.failed_indexes.as_deref().map_or(0, indexes))
+}
+
+/// How many indexes a list such as `1,3-5` names.
+fn indexes(list: &str) -> u32 {
+    let count = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        last.checked_sub(first)?.checked_add(1)
+    };
+    list.split(',').filter_map(count).fold(0, u32::saturating_add)
+}
+
+/// Whether the cluster's administrator lets this namespace use it.
+fn may_use(ctx: &Ctx, cluster: &ScoringCluster, namespace: &str) -> bool {
+    let Some(selector) = cluster.spec.namespace_selector.clone() else { return true };
+    let Ok(selector) = Selector::try_from(selector) else { return false };
+    let labels = ctx.caches.namespaces.get_global(namespace).and_then(|ns| ns.metadata.labels.clone());
+    selector.matches(&labels.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn run(status: &Value) -> ScoringRun {
+        serde_json::from_value(json!({
+            "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun",
+            "metadata": { "name": "hourly-1", "namespace": "default", "creationTimestamp": "2026-01-01T00:00:00Z" },
+            "spec": { "scheduleName": "hourly" }, "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn condition(type_: &str) -> Value {
+        json!({ "type": type_, "status": "True", "reason": "R", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" })
+    }
+
+    fn planned() -> ScoringRun {
+        run(&json!({ "items": 10, "slots": 4, "conditions": [condition("Planned")] }))
+    }
+
+    fn job(status: &Value) -> Job {
+        serde_json::from_value(json!({ "metadata": { "name": "hourly-1" }, "status": status })).unwrap()
+    }
+
+    fn pod(node: &str, phase: &str) -> Arc<Pod> {
+        let spec = json!({ "containers": [], "nodeName": node });
+        Arc::new(serde_json::from_value(json!({ "metadata": {}, "spec": spec, "status": { "phase": phase } })).unwrap())
+    }
+
+    fn asks(run: &ScoringRun, job: Option<&Job>, pods: &[Arc<Pod>]) -> Option<(u32, u32)> {
+        let demand = demand("k".into(), run, job, pods, Resources::default(), 0, true)?;
+        Some((demand.remaining, demand.started))
+    }
+
+    #[test]
+    fn a_planned_run_asks_for_all_its_items_and_one_that_is_not_for_nothing() {
+        assert_eq!(asks(&planned(), None, &[]), Some((10, 0)));
+        assert_eq!(asks(&run(&json!({ "items": 10 })), None, &[]), None);
+        let complete = json!({ "items": 10, "conditions": [condition("Planned"), condition("Complete")] });
+        assert_eq!(asks(&run(&complete), None, &[]), None);
+    }
+
+    #[test]
+    fn items_that_ended_ask_for_nothing_more() {
+        let job = job(&json!({ "succeeded": 3, "failedIndexes": "1,4-5" }));
+        let pods = [pod("n", "Running"), pod("n", "Succeeded"), pod("", "Pending")];
+        assert_eq!(asks(&planned(), Some(&job), &pods), Some((4, 1)));
+    }
+
+    #[test]
+    fn a_run_that_stops_only_keeps_what_has_started() {
+        let pods = [pod("n", "Running"), pod("m", "Pending")];
+        let mut cancelled = planned();
+        cancelled.spec.cancel = true;
+        assert_eq!(asks(&cancelled, None, &pods), Some((2, 2)));
+        let over = job(&json!({ "conditions": [{ "type": "Failed", "status": "True" }] }));
+        assert_eq!(asks(&planned(), Some(&over), &[]), Some((0, 0)));
+        let archiving = run(&json!({ "items": 10, "state": "Archiving", "conditions": [condition("Planned")] }));
+        assert_eq!(asks(&archiving, None, &[]), Some((0, 0)));
+    }
+}
