@@ -36,6 +36,12 @@ pub enum Error {
         /// What is missing.
         field: &'static str,
     },
+    /// Something that is not ours has the name.
+    #[error("{object} is there already and is not of this run; delete it")]
+    NameTaken {
+        /// What has the name.
+        object: String,
+    },
     /// The process cannot start.
     #[error("{doing}: {source}")]
     Start {
@@ -129,6 +135,7 @@ impl Error {
         match self {
             Self::Api { source, .. } => api_category(source),
             Self::Json { .. } | Self::Incomplete { .. } => Category::Internal,
+            Self::NameTaken { .. } => Category::Rejected,
             Self::Start { .. } | Self::LeaseLost { .. } => Category::Process,
         }
     }

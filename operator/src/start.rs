@@ -13,7 +13,7 @@ use crate::leader::Leader;
 use crate::metrics::Metrics;
 use crate::serve::{self, Readiness};
 use crate::settings::Settings;
-use crate::{Error, cluster};
+use crate::{Error, cluster, run as scoring_run, schedule};
 
 /// Runs the operator until SIGTERM or Ctrl-C (`Ok`), or until its lease is lost.
 ///
@@ -84,7 +84,7 @@ async fn lead(ctx: Arc<Ctx>, identity: &str, ready: Readiness, stop: impl Future
 
 /// All controllers.
 async fn act(ctx: Arc<Ctx>) -> Result<(), Error> {
-    tokio::try_join!(cluster::run(ctx.clone()))?;
+    tokio::try_join!(cluster::run(ctx.clone()), schedule::run(ctx.clone()), scoring_run::run(ctx.clone()))?;
     Ok(())
 }
 

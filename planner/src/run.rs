@@ -188,6 +188,13 @@ pub fn stop(view: &RunView) -> Option<Stop> {
     }
 }
 
+/// Why the run was stopped, if anything was: a Job that ended by itself was not.
+#[must_use]
+pub fn stopped(view: &RunView) -> Option<Stop> {
+    let by_itself = view.job.is_some_and(|job| job.finished.is_some() && job.suspended.is_none());
+    stop(view).filter(|_| !by_itself)
+}
+
 /// What the run needs next, in order.
 #[must_use]
 pub fn decide(view: &RunView) -> Vec<Action> {

@@ -1,0 +1,180 @@
+//! What the run controller writes: one request per action, and each may be the last.
+
+use std::fmt::Debug;
+
+use crds::{ScoringRun, names};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Resource};
+use planner::run::Action;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::MANAGER;
+use super::ends::{self, Memory};
+use super::manifests::{Frozen, archive_name, plan_name};
+use super::observe::Observed;
+use crate::context::{Ctx, name_of, namespace_of, uid_of};
+use crate::error::{Error, is_code};
+use crate::schedule::is_owned;
+
+/// Does one action. What is only recorded is written with the status, after all others.
+pub(super) async fn act(
+    ctx: &Ctx,
+    memory: &Memory,
+    run: &ScoringRun,
+    observed: &Observed,
+    action: Action,
+) -> Result<(), Error> {
+    if !matches!(action, Action::RecordPlan | Action::Finish(_)) {
+        tracing::debug!(run = name_of(run), namespace = namespace_of(run), ?action, "act");
+    }
+    let name = name_of(run);
+    match action {
+        Action::AddFinalizer => finalizers(ctx, run, true).await,
+        Action::RemoveFinalizer => finalizers(ctx, run, false).await,
+        Action::CreateRequest => create(ctx, run, &frozen(run, observed)?.config_map(run)?).await,
+        Action::CreatePlan => {
+            let frozen = frozen(run, observed)?;
+            create(ctx, run, &frozen.plan(run, image(ctx, frozen))?).await
+        }
+        Action::CreateArchive => {
+            let frozen = frozen(run, observed)?;
+            create(ctx, run, &frozen.archive(run, image(ctx, frozen))?).await
+        }
+        Action::CreateJob { parallelism } => create_items(ctx, run, observed, parallelism).await,
+        Action::Raise { parallelism } => {
+            // With the version that was decided upon: a newer Job may have a higher parallelism already.
+            let version = observed.job.as_ref().and_then(|job| job.metadata.resource_version.clone());
+            let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"parallelism": parallelism}});
+            patch_job(ctx, run, &patch).await
+        }
+        Action::StopJob => patch_job(ctx, run, &json!({"spec": {"suspend": true}})).await,
+        Action::Checkpoint => checkpoint(ctx, memory, run, observed).await,
+        Action::DeletePlan => delete_job(ctx, run, &plan_name(name)).await,
+        Action::DeleteArchive => delete_job(ctx, run, &archive_name(name)).await,
+        Action::DeleteJobs => delete_all::<Job>(ctx, run).await,
+        Action::DeleteConfigMaps => delete_all::<ConfigMap>(ctx, run).await,
+        Action::RecordPlan | Action::Finish(_) => Ok(()),
+    }
+}
+
+fn frozen<'a>(run: &ScoringRun, observed: &'a Observed) -> Result<&'a Frozen, Error> {
+    let missing = || Error::Incomplete { kind: "ScoringRun", name: name_of(run).to_owned(), field: "frozen request" };
+    observed.frozen.as_ref().ok_or_else(missing)
+}
+
+fn image<'a>(ctx: &'a Ctx, frozen: &'a Frozen) -> &'a str {
+    frozen.schedule.scorer.image.as_deref().unwrap_or(&ctx.settings.scorer_image)
+}
+
+fn params() -> PostParams {
+    PostParams { field_manager: Some(MANAGER.0.to_owned()), ..PostParams::default() }
+}
+
+fn patch_params() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.0.to_owned()), ..PatchParams::default() }
+}
+
+/// Creates an object of the run. One that a process made before it died is taken as it is.
+async fn create<K>(ctx: &Ctx, run: &ScoringRun, object: &K) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
+{
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let key = ObjectRef::from_obj(object);
+    let error = match api.create(&params(), object).await {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    if !is_code(&error, 409) {
+        return Err(Error::api("create", &key)(error));
+    }
+    match api.get_metadata_opt(name_of(object)).await.map_err(Error::api("read", &key))? {
+        Some(there) if is_owned(&there, uid_of(run)) => Ok(()),
+        Some(_) => Err(Error::NameTaken { object: key.to_string() }),
+        None => Err(Error::api("create", &key)(error)),
+    }
+}
+
+async fn create_items(ctx: &Ctx, run: &ScoringRun, observed: &Observed, parallelism: u32) -> Result<(), Error> {
+    let frozen = frozen(run, observed)?;
+    let cluster = ctx.caches.clusters.get_global(&frozen.schedule.cluster_ref.name);
+    let Some(cluster) = cluster.as_deref().and_then(|guard| guard.0.as_ref().ok()) else {
+        return Err(Error::Incomplete {
+            kind: "ScoringCluster",
+            name: frozen.schedule.cluster_ref.name.clone(),
+            field: "valid spec, or was deleted",
+        });
+    };
+    let pool = &cluster.spec.node_pool.aks.agent_pool;
+    let items = observed.view.planned.unwrap_or_default();
+    create(ctx, run, &frozen.items(run, image(ctx, frozen), items, parallelism, pool)?).await
+}
+
+/// Writes all ends that are known. The version that was read goes with them, so that none is lost to a cache that lags.
+async fn checkpoint(ctx: &Ctx, memory: &Memory, run: &ScoringRun, observed: &Observed) -> Result<(), Error> {
+    let mut all = observed.ends.clone();
+    ends::add(&mut all, observed.unfolded.clone());
+    let mut map = frozen(run, observed)?.ends_config_map(run, &all)?;
+    let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let key = ObjectRef::from_obj(&map);
+    match &observed.checkpoint {
+        None => drop(api.create(&params(), &map).await.map_err(Error::api("create", &key))?),
+        Some(old) => {
+            map.metadata.resource_version.clone_from(&old.metadata.resource_version);
+            api.replace(name_of(&map), &params(), &map).await.map_err(Error::api("replace", &key))?;
+        }
+    }
+    ctx.metrics.folded.inc_by(u64::try_from(observed.unfolded.len()).unwrap_or(u64::MAX));
+    memory.checkpointed(uid_of(run), ctx.now());
+    Ok(())
+}
+
+async fn patch_job(ctx: &Ctx, run: &ScoringRun, patch: &Value) -> Result<(), Error> {
+    let api: Api<Job> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let key = ObjectRef::<Job>::new(name_of(run)).within(namespace_of(run));
+    api.patch(name_of(run), &patch_params(), &Patch::Merge(patch)).await.map_err(Error::api("patch", &key))?;
+    Ok(())
+}
+
+async fn delete_job(ctx: &Ctx, run: &ScoringRun, name: &str) -> Result<(), Error> {
+    let api: Api<Job> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let key = ObjectRef::<Job>::new(name).within(namespace_of(run));
+    match api.delete(name, &DeleteParams::background()).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_code(&error, 404) => Ok(()),
+        Err(error) => Err(Error::api("delete", &key)(error)),
+    }
+}
+
+/// Deletes all of the run's objects of a kind with one request.
+async fn delete_all<K>(ctx: &Ctx, run: &ScoringRun) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let of_run = ListParams::default().labels(&format!("{}={}", names::RUN, name_of(run)));
+    let deleted = api.delete_collection(&DeleteParams::background(), &of_run).await;
+    deleted.map_err(Error::api("delete the children of", &ObjectRef::from_obj(run)))?;
+    Ok(())
+}
+
+async fn finalizers(ctx: &Ctx, run: &ScoringRun, hold: bool) -> Result<(), Error> {
+    let mut finalizers = run.metadata.finalizers.clone().unwrap_or_default();
+    finalizers.retain(|finalizer| finalizer != names::FINALIZER);
+    if hold {
+        finalizers.push(names::FINALIZER.to_owned());
+    }
+    let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": run.metadata.resource_version}});
+    match api.patch_metadata(name_of(run), &patch_params(), &Patch::Merge(&patch)).await {
+        Ok(_) => Ok(()),
+        Err(error) if !hold && is_code(&error, 404) => Ok(()),
+        Err(error) => Err(Error::api("patch", &ObjectRef::from_obj(run))(error)),
+    }
+}

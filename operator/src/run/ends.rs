@@ -1,0 +1,216 @@
+//! The ends of a run's pods: folded as they happen, and kept in the ConfigMap `<run>-ends`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crds::names;
+use crds::run::SensorCounts;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use spec::report::{MAX_FAILURES, SensorFailure};
+use spec::request::{PodEnd, PodEnds};
+
+use super::pods;
+use crate::context::{Caches, label, name_of, namespace_of, uid_of};
+
+/// The key of the ends in their ConfigMap.
+pub(super) const KEY: &str = "ends.json";
+/// The least time between two checkpoints while pods go on.
+const EVERY: SignedDuration = SignedDuration::from_secs(1);
+
+/// The ConfigMap's name.
+pub(super) fn config_map_name(run: &str) -> String {
+    format!("{run}-ends")
+}
+
+/// The ends in a checkpoint. One that does not parse was not written by us, and is written anew.
+pub(super) fn read(config_map: &ConfigMap) -> PodEnds {
+    let text = config_map.data.as_ref().and_then(|data| data.get(KEY));
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// The UIDs of all pods whose ends are in a checkpoint: a node with no other pods of ours is empty.
+#[must_use]
+pub fn folded(caches: &Caches) -> HashSet<String> {
+    let all = caches.config_maps.all();
+    let checkpoints = all.iter().filter(|map| map.data.as_ref().is_some_and(|data| data.contains_key(KEY)));
+    checkpoints.flat_map(|map| read(map).ends).map(|end| end.uid).collect()
+}
+
+/// Whether an ended pod needs its node no more: its end is in a checkpoint, or its run has ended or is gone.
+#[must_use]
+pub fn is_folded(caches: &Caches, folded: &HashSet<String>, pod: &Pod) -> bool {
+    if !pods::ended(pod) {
+        return false;
+    }
+    if label(pod, names::ROLE) != Some("item") || folded.contains(uid_of(pod)) {
+        return true;
+    }
+    let run = label(pod, names::RUN).and_then(|run| caches.runs.get(namespace_of(pod), run));
+    !run.is_some_and(|run| run.0.as_ref().is_ok_and(crate::schedule::goes_on))
+}
+
+/// What this process remembers of the runs' pods. Nothing that must survive it.
+#[derive(Default)]
+pub(super) struct Memory(Mutex<HashMap<String, Remembered>>);
+
+#[derive(Default)]
+struct Remembered {
+    living: HashMap<String, Arc<Pod>>,
+    gone: BTreeMap<String, PodEnd>,
+    checkpoint: Option<Timestamp>,
+}
+
+impl Memory {
+    /// The ended pods that are not in the checkpoint, given all item pods of the run that there are. Pods that were
+    /// alive at the last look and now are not there at all ended too.
+    pub(super) fn unfolded(&self, run: &str, pods: &[Arc<Pod>], ends: &PodEnds, now: Timestamp) -> Vec<PodEnd> {
+        let known: BTreeSet<&str> = ends.ends.iter().map(|end| end.uid.as_str()).collect();
+        let there: BTreeSet<&str> = pods.iter().map(|pod| uid_of(&**pod)).collect();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = all.entry(run.to_owned()).or_default();
+        for (uid, pod) in &remembered.living {
+            if !there.contains(uid.as_str()) {
+                remembered.gone.insert(uid.clone(), pods::vanished(pod, now));
+            }
+        }
+        remembered.gone.retain(|uid, _| !known.contains(uid.as_str()));
+        let living = pods.iter().filter(|pod| !pods::ended(pod));
+        remembered.living = living.map(|pod| (uid_of(&**pod).to_owned(), pod.clone())).collect();
+        let ended = pods.iter().filter(|pod| pods::ended(pod) && !known.contains(uid_of(&***pod)));
+        ended.map(|pod| pods::end(pod)).chain(remembered.gone.values().cloned()).collect()
+    }
+
+    /// Whether the last checkpoint of a run is old enough for another.
+    pub(super) fn checkpoint_due(&self, run: &str, now: Timestamp) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = all.get(run).and_then(|remembered| remembered.checkpoint);
+        last.is_none_or(|last| now.duration_since(last) >= EVERY)
+    }
+
+    /// A checkpoint was written.
+    pub(super) fn checkpointed(&self, run: &str, now: Timestamp) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(run.to_owned()).or_default().checkpoint = Some(now);
+    }
+
+    /// The run is over.
+    pub(super) fn forget(&self, run: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+    }
+}
+
+/// Adds ends to a checkpoint. Only the first failures keep their sentences: a ConfigMap holds 1 MiB, and the record has
+/// all of them.
+pub(super) fn add(ends: &mut PodEnds, new: Vec<PodEnd>) {
+    ends.ends.extend(new);
+    let mut told = 0;
+    for end in &mut ends.ends {
+        end.failures.truncate(MAX_FAILURES - MAX_FAILURES.min(told));
+        told += end.failures.len();
+    }
+}
+
+/// What a checkpoint tells of sensors.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Told {
+    pub(super) sensors: SensorCounts,
+    pub(super) failures: Vec<SensorFailure>,
+    pub(super) pod_seconds: u64,
+}
+
+/// Counts sensors: of each item the last pod that answered tells how it stands.
+pub(super) fn count(ends: &PodEnds, total: u32) -> Told {
+    let mut last: BTreeMap<u32, &PodEnd> = BTreeMap::new();
+    let mut told = Told::default();
+    for end in &ends.ends {
+        if end.succeeded > 0 || end.failed > 0 {
+            last.insert(end.index, end);
+        }
+        if let (Some(started), Some(ended)) = (end.started, end.ended) {
+            told.pod_seconds += u64::try_from(ended.duration_since(started).as_secs()).unwrap_or(0);
+        }
+    }
+    let succeeded = last.values().map(|end| end.succeeded).sum::<u32>().min(total);
+    let failed = last.values().map(|end| end.failed).sum::<u32>().min(total - succeeded);
+    told.failures = last.values().flat_map(|end| end.failures.iter().cloned()).take(MAX_FAILURES).collect();
+    told.sensors = SensorCounts { total, succeeded, failed, waiting: total - succeeded - failed };
+    told
+}
+
+/// The item pods of a run, by the UID of its Job.
+pub(super) fn item_pods(caches: &Caches, run: &impl kube::Resource, job: &str) -> Vec<Arc<Pod>> {
+    let all = caches.pods.all().into_iter();
+    all.filter(|pod| {
+        label(&**pod, names::RUN) == Some(name_of(run))
+            && namespace_of(&**pod) == namespace_of(run)
+            && label(&**pod, names::ROLE) == Some("item")
+            && crate::schedule::is_owned(&**pod, job)
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(uid: &str, index: u32, succeeded: u32, failed: u32) -> PodEnd {
+        let started = Some(Timestamp::from_second(100).unwrap());
+        let failure = |n: u32| SensorFailure {
+            sensor: [("device", format!("{uid}-{n}"))].into_iter().collect(),
+            reason: "ModelInvalid".into(),
+            message: "cannot be read".into(),
+        };
+        PodEnd {
+            pod: format!("run-{index}-{uid}"),
+            uid: uid.into(),
+            index,
+            node: "node".into(),
+            started,
+            ended: started.map(|at| at + SignedDuration::from_secs(5)),
+            exit_code: Some(0),
+            reason: "Completed".into(),
+            succeeded,
+            failed,
+            failures: (0..failed).map(failure).collect(),
+        }
+    }
+
+    #[test]
+    fn a_retry_replaces_what_its_item_told_before() {
+        let mut ends = PodEnds::default();
+        add(&mut ends, vec![end("a", 0, 2, 0), end("b", 1, 1, 0), end("c", 1, 2, 1)]);
+        let told = count(&ends, 6);
+        assert_eq!(told.sensors, SensorCounts { total: 6, succeeded: 4, failed: 1, waiting: 1 });
+        assert_eq!((told.failures.len(), told.pod_seconds), (1, 15));
+    }
+
+    #[test]
+    fn a_checkpoint_stays_small_however_much_fails() {
+        let mut ends = PodEnds::default();
+        for pod in 0..3_000 {
+            add(&mut ends, vec![end(&format!("00000000-0000-0000-0000-{pod:012}"), pod, 0, 10)]);
+        }
+        assert_eq!(count(&ends, 30_000).failures.len(), MAX_FAILURES);
+        let bytes = serde_json::to_string(&ends).unwrap().len();
+        assert!(bytes < 1_000_000, "{bytes} bytes");
+    }
+
+    #[test]
+    fn a_pod_that_was_alive_and_is_gone_has_ended() {
+        let memory = Memory::default();
+        let pod = |phase: &str| {
+            let pod = serde_json::json!({"metadata": {"name": "p", "uid": "u"}, "spec": {"containers": []},
+                "status": {"phase": phase}});
+            Arc::new(serde_json::from_value::<Pod>(pod).unwrap())
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let mut ends = PodEnds::default();
+        assert_eq!(memory.unfolded("run", &[pod("Running")], &ends, now), []);
+        let gone = memory.unfolded("run", &[], &ends, now);
+        assert_eq!(gone[0].reason, "Vanished");
+        assert_eq!(memory.unfolded("run", &[], &ends, now), gone, "until it is in the checkpoint");
+        add(&mut ends, gone);
+        assert_eq!(memory.unfolded("run", &[], &ends, now), []);
+    }
+}

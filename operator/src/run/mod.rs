@@ -1,0 +1,147 @@
+//! The controller of ScoringRun: plan, items, archive.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::{ScoringRun, names};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
+use planner::run::{Finish, decide, wake};
+
+use crate::apply::Manager;
+use crate::context::{Ctx, label, namespace_of, uid_of};
+use crate::{Category, Error, controller, invalid};
+
+mod act;
+pub mod ends;
+mod helper;
+mod manifests;
+mod observe;
+mod pods;
+mod status;
+
+use ends::Memory;
+use observe::Observed;
+use pods::Trouble;
+
+/// The field manager of this controller.
+const MANAGER: Manager = Manager("batchscoring.dev/run");
+/// The longest time between two looks at a run that goes on, so that no missed wake-up stays unnoticed.
+const LOOK: Duration = Duration::from_secs(30);
+
+type Guarded = DeserializeGuard<ScoringRun>;
+
+/// Runs until dropped.
+///
+/// # Errors
+/// Never: what fails is tried again.
+pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
+    let caches = &ctx.caches;
+    let of_schedules = {
+        let runs = caches.runs.clone();
+        caches.schedules.concerning(move |schedule| {
+            let (namespace, name) = (namespace_of(schedule).to_owned(), schedule.name_any());
+            runs.all().into_iter().filter_map(move |run| {
+                let object = run.0.as_ref().ok()?;
+                let same = object.spec.schedule_name == name && namespace_of(object) == namespace;
+                (same && crate::schedule::goes_on(object)).then(|| ObjectRef::from_obj(&*run))
+            })
+        })
+    };
+    let queue = futures::stream::select_all([
+        Box::pin(caches.runs.own()) as futures::stream::BoxStream<'static, _>,
+        Box::pin(caches.jobs.concerning(of_label)),
+        Box::pin(caches.pods.concerning(of_label)),
+        Box::pin(caches.config_maps.concerning(of_label)),
+        Box::pin(of_schedules),
+    ]);
+    let memory = Arc::new(Memory::default());
+    let reconcile = move |object, ctx| reconcile(object, ctx, memory.clone());
+    let store = caches.runs.store().clone();
+    // A Job that was just deleted still tells of a run that is gone: the queue skips what is not in the store.
+    let known = store.clone();
+    let queue = futures::StreamExt::filter(queue, move |run: &ObjectRef<Guarded>| {
+        futures::future::ready(known.get(run).is_some())
+    });
+    controller::run(ctx.clone(), "run", store, queue, reconcile).await;
+    Ok(())
+}
+
+fn of_label<K: Resource>(child: &K) -> Option<ObjectRef<Guarded>> {
+    label(child, names::RUN).map(|run| ObjectRef::new(run).within(namespace_of(child)))
+}
+
+async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> Result<Action, Error> {
+    let run = match &object.0 {
+        Ok(run) => run,
+        Err(broken) => {
+            let condition = ("Failed", "True", "InvalidSpec");
+            invalid::report::<ScoringRun>(&ctx, MANAGER, &broken.metadata, &broken.error, condition).await?;
+            return Ok(Action::await_change());
+        }
+    };
+    let mut observed = observe::observe(&ctx, &memory, run).await?;
+    if observed.not_yet {
+        return Ok(Action::requeue(Duration::from_secs(1)));
+    }
+    let mut done = Vec::new();
+    let mut failure = None;
+    for action in decide(&observed.view) {
+        match act::act(&ctx, &memory, run, &observed, action).await {
+            Ok(()) => done.push(action),
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
+        }
+    }
+    if let Some(error) = &failure
+        && matches!(error.category(), Category::Rejected | Category::Forbidden)
+    {
+        observed.trouble = Some(Trouble::new(error.category().as_str(), error.to_string()));
+    }
+    if observed.view.ended {
+        memory.forget(uid_of(run));
+    } else {
+        let finish = done.iter().find_map(|action| match action {
+            planner::run::Action::Finish(finish) => Some(*finish),
+            _ => None,
+        });
+        finish_or_go_on(&ctx, run, &observed, &done, finish).await?;
+    }
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    let now = ctx.now();
+    let wait = wake(&observed.view).and_then(|at| Duration::try_from(at.duration_since(now)).ok()).unwrap_or(LOOK);
+    Ok(match observed.view.ended {
+        true => Action::await_change(),
+        false => Action::requeue(wait.clamp(Duration::from_millis(100), LOOK)),
+    })
+}
+
+async fn finish_or_go_on(
+    ctx: &Ctx,
+    run: &ScoringRun,
+    observed: &Observed,
+    done: &[planner::run::Action],
+    finish: Option<Finish>,
+) -> Result<(), Error> {
+    let wanted = status::wanted(run, observed, done, finish);
+    let wrote = status::write(ctx, run, &wanted).await?;
+    if finish.is_some() && wrote {
+        let state = wanted.state.as_deref().unwrap_or_default();
+        ctx.metrics.runs.with_label_values(&[state]).inc();
+        let is = crate::conditions::find(&wanted.conditions, state);
+        let (reason, message) = is.map_or(("", ""), |c| (c.reason.as_str(), c.message.as_str()));
+        tracing::info!(run = run.name_any(), state, reason, "{message}");
+        let about = run.object_ref(&());
+        match state {
+            "Complete" => ctx.events.normal(&about, reason, "Finish", message).await,
+            _ => ctx.events.warning(&about, reason, "Finish", message).await,
+        }
+    }
+    Ok(())
+}

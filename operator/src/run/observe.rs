@@ -1,0 +1,220 @@
+//! Reads all that a decision about a run needs.
+
+use std::sync::Arc;
+
+use crds::{ScoringRun, names};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Resource};
+use planner::run::{self as plan, Helper, RunView};
+use spec::report::{ArchiveReport, PlanReport};
+use spec::request::{PodEnd, PodEnds, RunRequest};
+
+use super::ends::{self, Memory};
+use super::helper::{Standing, condition, standing};
+use super::manifests::{Frozen, archive_name, plan_name, request_name};
+use super::pods::{self, Trouble};
+use crate::Error;
+use crate::conditions::is_true;
+use crate::context::{Ctx, name_of, namespace_of, uid_of};
+use crate::schedule::{check_cached, is_owned};
+
+/// How long a run must have ended after its tick, where the schedule does not say.
+const DEADLINE: SignedDuration = SignedDuration::from_hours(1);
+/// How long a run waits for a schedule or cluster that was created together with it.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
+/// The most items of a run: the ends of their pods, with retries, must fit into a ConfigMap of 1 MiB.
+const MAX_ITEMS: u32 = 3_000;
+
+/// A run and all that belongs to it.
+pub(super) struct Observed {
+    /// What is decided upon.
+    pub(super) view: RunView,
+    /// The time at which the schedule was due.
+    pub(super) tick: Timestamp,
+    /// What was frozen, or would be now.
+    pub(super) frozen: Option<Frozen>,
+    pub(super) plan: Option<PlanReport>,
+    pub(super) archive: Option<ArchiveReport>,
+    pub(super) job: Option<Arc<Job>>,
+    /// The checkpoint, and what it holds.
+    pub(super) checkpoint: Option<Arc<ConfigMap>>,
+    pub(super) ends: PodEnds,
+    /// Ended pods that are not in it.
+    pub(super) unfolded: Vec<PodEnd>,
+    /// Why it does not go on.
+    pub(super) trouble: Option<Trouble>,
+    /// Its schedule or cluster may be on their way.
+    pub(super) not_yet: bool,
+}
+
+/// Reads all of it, from the caches where they cannot mislead.
+pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Result<Observed, Error> {
+    let now = ctx.now();
+    let (namespace, name, uid) = (namespace_of(run), name_of(run), uid_of(run));
+    let status = run.status.clone().unwrap_or_default();
+    let is = |type_| is_true(&status.conditions, type_);
+    let created = run.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    let tick = run.spec.tick.unwrap_or_else(|| crate::conditions::whole_seconds(created));
+    let caches = &ctx.caches;
+
+    let config_map = |name: &str| caches.config_maps.get(namespace, name).filter(|map| is_owned(&**map, uid));
+    let of_name = |name: &str| caches.jobs.get(namespace, name).filter(|job| is_owned(&**job, uid));
+    let request = config_map(&request_name(name));
+    let checkpoint = config_map(&ends::config_map_name(name));
+    let ended = is("Complete") || is("Failed");
+    let mut not_yet = false;
+    let mut trouble = None;
+    let frozen = match &request {
+        _ if ended => None,
+        Some(map) => Some(Frozen::read(map).ok_or_else(|| Error::Incomplete {
+            kind: "ConfigMap",
+            name: request_name(name),
+            field: "request.json and schedule.json of this version",
+        })?),
+        None => match freeze(ctx, run, tick, now) {
+            Ok(frozen) => Some(frozen),
+            Err(why) => {
+                not_yet = run.metadata.deletion_timestamp.is_none() && now.duration_since(created) < PATIENCE;
+                trouble = Some(why);
+                None
+            }
+        },
+    };
+    let planned = status.items.filter(|_| is("Planned"));
+    let mut plan: Standing<PlanReport> = match planned {
+        Some(_) => Standing { helper: Helper::Absent, answer: None, trouble: None },
+        None => standing(ctx, of_name(&plan_name(name)).as_deref(), now),
+    };
+    if let Some(report) = plan.answer.as_ref().filter(|report| report.items > MAX_ITEMS) {
+        let message = format!(
+            "{} items are more than the {MAX_ITEMS} that one run may have; raise packing.sensorsPerPod",
+            report.items
+        );
+        plan = Standing {
+            helper: Helper::Failed { at: now },
+            answer: None,
+            trouble: Some(Trouble::new("TooManyItems", message)),
+        };
+    }
+    let archive: Standing<ArchiveReport> = standing(ctx, of_name(&archive_name(name)).as_deref(), now);
+    let deleted = run.metadata.deletion_timestamp.as_ref().map(|time| time.0);
+    // Of a run by hand the tick may be long ago: its time starts when it is made.
+    let from = if run.metadata.owner_references.iter().flatten().any(|o| o.controller == Some(true)) {
+        tick
+    } else {
+        tick.max(created)
+    };
+    let span = frozen.as_ref().and_then(|f| f.schedule.deadline).map_or(DEADLINE, |deadline| deadline.to_signed());
+    let deadline = from.checked_add(span).unwrap_or(Timestamp::MAX);
+
+    let mut view = RunView {
+        now,
+        deleted,
+        cancelled: run.spec.cancel,
+        finalizer: run.metadata.finalizers.iter().flatten().any(|f| f == names::FINALIZER),
+        deadline,
+        refused: request.is_none() && frozen.is_none(),
+        request: request.is_some(),
+        plan: plan.helper,
+        planned,
+        admitted: is("Admitted"),
+        slots: status.slots.unwrap_or(0),
+        job: None,
+        living: 0,
+        unfolded: 0,
+        folded: None,
+        checkpoint_due: memory.checkpoint_due(uid, now),
+        archive: archive.helper,
+        ended,
+        jobs: count(caches.jobs.all().iter().filter(|job| is_owned(&***job, uid) && is_there(&***job))),
+        config_maps: count(caches.config_maps.all().iter().filter(|map| is_owned(&***map, uid) && is_there(&***map))),
+    };
+    let mut job = of_name(name).filter(|_| planned.is_some());
+    // The Job may be younger than the cache. That matters only where its absence would end the run.
+    if job.is_none() && planned.is_some() && !ended && (view.admitted || plan::stop(&view).is_some()) {
+        let api: Api<Job> = Api::namespaced(ctx.client.clone(), namespace);
+        let key = ObjectRef::<Job>::new(name).within(namespace);
+        let live = api.get_opt(name).await.map_err(Error::api("read", &key))?;
+        job = live.filter(|job| is_owned(job, uid)).map(Arc::new);
+    }
+    let job = job.filter(|job| is_there(&**job));
+    let ends = checkpoint.as_deref().map(ends::read).unwrap_or_default();
+    let item_pods = job.as_deref().map(|job| ends::item_pods(caches, run, uid_of(job))).unwrap_or_default();
+    let unfolded = match ended {
+        true => Vec::new(),
+        false => memory.unfolded(uid, &item_pods, &ends, now),
+    };
+    view.job = job.as_deref().map(|job| job_view(job, now));
+    view.living = count(item_pods.iter().filter(|pod| !pods::ended(pod)));
+    view.unfolded = count(unfolded.iter());
+    view.folded = checkpoint.as_ref().map(|_| count(ends.ends.iter()));
+    let waiting = || item_pods.iter().filter_map(|pod| pods::trouble(pod)).find(|t| t.reason != "Unschedulable");
+    let trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting);
+    Ok(Observed {
+        view,
+        tick,
+        frozen,
+        plan: plan.answer,
+        archive: archive.answer,
+        job,
+        checkpoint,
+        ends,
+        unfolded,
+        trouble,
+        not_yet,
+    })
+}
+
+fn is_there<K: Resource>(object: &K) -> bool {
+    object.meta().deletion_timestamp.is_none()
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}
+
+fn job_view(job: &Job, now: Timestamp) -> plan::Job {
+    let positive = |number: Option<i32>| number.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let (spec, status) = (job.spec.as_ref(), job.status.as_ref());
+    let finished = condition(job, "Complete").or_else(|| condition(job, "Failed"));
+    let suspended = spec.and_then(|spec| spec.suspend).unwrap_or(false);
+    plan::Job {
+        parallelism: positive(spec.and_then(|spec| spec.parallelism)),
+        finished: finished.map(|(at, _)| at),
+        suspended: suspended.then(|| condition(job, "Suspended").map_or(now, |(at, _)| at)),
+        counted: positive(status.and_then(|s| s.succeeded)).saturating_add(positive(status.and_then(|s| s.failed))),
+    }
+}
+
+/// What would be frozen now, or why nothing can be.
+fn freeze(ctx: &Ctx, run: &ScoringRun, tick: Timestamp, now: Timestamp) -> Result<Frozen, Trouble> {
+    let name = &run.spec.schedule_name;
+    let guard = ctx.caches.schedules.get(namespace_of(run), name).ok_or_else(|| {
+        let message = format!("there is no ScoringSchedule {name:?} in namespace {}", namespace_of(run));
+        Trouble::new("ScheduleNotFound", message)
+    })?;
+    let invalid = |why: &dyn std::fmt::Display| format!("ScoringSchedule {name:?} is not valid: {why}");
+    let schedule = guard.0.as_ref().map_err(|broken| Trouble::new("ScheduleInvalid", invalid(&broken.error)))?;
+    check_cached(ctx, schedule, now).map_err(|why| Trouble::new(why.reason(), invalid(&why)))?;
+    let window = match (run.spec.window, schedule.spec.window) {
+        (Some(window), _) => Some(window),
+        (None, Some(window)) => Some(window.at(tick).map_err(|why| Trouble::new("InvalidWindow", invalid(&why)))?),
+        (None, None) => None,
+    };
+    let mut spec = schedule.spec.clone();
+    // An upgrade of the operator in the middle of a run must not mix two scorers.
+    spec.scorer.image.get_or_insert_with(|| ctx.settings.scorer_image.clone());
+    let request = RunRequest {
+        namespace: namespace_of(run).to_owned(),
+        schedule: name.clone(),
+        run: name_of(run).to_owned(),
+        run_uid: uid_of(run).to_owned(),
+        tick,
+        window,
+        work: spec.work(),
+    };
+    Ok(Frozen { request, schedule: spec })
+}

@@ -1,0 +1,160 @@
+//! What a pod tells: whether it ended and how, what it answered, and what it waits for.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Pod};
+use serde::de::DeserializeOwned;
+use spec::report::ItemReport;
+use spec::request::PodEnd;
+
+use crate::context::{name_of, uid_of};
+
+/// The annotation, and label, in which Kubernetes puts an item's index.
+const INDEX: &str = "batch.kubernetes.io/job-completion-index";
+
+/// Why something does not go on, for a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) reason: String,
+    pub(super) message: String,
+}
+
+impl Trouble {
+    pub(super) fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { reason: reason.into(), message: message.into() }
+    }
+}
+
+fn state(pod: &Pod) -> Option<&ContainerState> {
+    pod.status.as_ref()?.container_statuses.as_ref()?.first()?.state.as_ref()
+}
+
+/// How the pod's container ended.
+pub(super) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
+    state(pod)?.terminated.as_ref()
+}
+
+/// Whether nothing of the pod runs any more. One that is being deleted ends with its container, not with its phase.
+pub(super) fn ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    matches!(phase, "Succeeded" | "Failed") || (pod.metadata.deletion_timestamp.is_some() && terminated(pod).is_some())
+}
+
+/// What the pod answered in its termination message, if that is an answer of this kind.
+pub(super) fn answer<T: DeserializeOwned>(pod: &Pod) -> Option<T> {
+    serde_json::from_str(terminated(pod)?.message.as_deref()?.trim()).ok()
+}
+
+fn index(pod: &Pod) -> u32 {
+    let annotations = pod.metadata.annotations.as_ref();
+    annotations.and_then(|all| all.get(INDEX)).and_then(|index| index.parse().ok()).unwrap_or(0)
+}
+
+/// Kubernetes' word for how the pod ended.
+fn end_reason(pod: &Pod) -> String {
+    let status = pod.status.as_ref();
+    let disrupted = status.and_then(|s| s.conditions.as_ref()).into_iter().flatten();
+    let disrupted = disrupted.filter(|c| c.type_ == "DisruptionTarget" && c.status == "True").count() > 0;
+    let of_pod = status.and_then(|s| s.reason.clone()).filter(|reason| !reason.is_empty());
+    let of_container = terminated(pod).and_then(|t| t.reason.clone());
+    let disruption = disrupted.then(|| "DisruptionTarget".to_owned());
+    of_pod.or(disruption).or(of_container).unwrap_or_else(|| "Unknown".to_owned())
+}
+
+/// How an item's pod ended.
+pub(super) fn end(pod: &Pod) -> PodEnd {
+    let terminated = terminated(pod);
+    let time = |at: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| at.map(|time| time.0);
+    let report: ItemReport = answer(pod).unwrap_or_default();
+    PodEnd {
+        pod: name_of(pod).to_owned(),
+        uid: uid_of(pod).to_owned(),
+        index: index(pod),
+        node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
+        started: time(terminated.and_then(|t| t.started_at.as_ref())),
+        ended: time(terminated.and_then(|t| t.finished_at.as_ref())),
+        exit_code: terminated.map(|t| t.exit_code),
+        reason: end_reason(pod),
+        succeeded: report.succeeded,
+        failed: report.failed,
+        failures: report.failures,
+    }
+}
+
+/// The end of a pod that was last seen alive and then was gone, with its node or by force.
+pub(super) fn vanished(pod: &Pod, now: Timestamp) -> PodEnd {
+    let started = match state(pod) {
+        Some(ContainerState { running: Some(running), .. }) => running.started_at.as_ref().map(|time| time.0),
+        _ => None,
+    };
+    let ended = started.map(|_| crate::conditions::whole_seconds(now));
+    PodEnd { started, ended, exit_code: None, reason: "Vanished".to_owned(), ..end(pod) }
+}
+
+/// What a pod that has not started waits for, when that is worth telling: its image, or a node.
+pub(super) fn trouble(pod: &Pod) -> Option<Trouble> {
+    if ended(pod) {
+        return None;
+    }
+    let status = pod.status.as_ref()?;
+    if let Some(waiting) = state(pod).and_then(|state| state.waiting.as_ref()) {
+        let reason = waiting.reason.as_deref().unwrap_or_default();
+        if !matches!(reason, "" | "ContainerCreating" | "PodInitializing") {
+            let message = waiting.message.as_deref().unwrap_or_default();
+            return Some(Trouble::new(reason, format!("pod {}: {message}", name_of(pod))));
+        }
+    }
+    let scheduled = status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
+    let message = scheduled.message.as_deref().unwrap_or_default();
+    Some(Trouble::new(
+        scheduled.reason.as_deref().unwrap_or("Unschedulable"),
+        format!("pod {}: {message}", name_of(pod)),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod(status: &serde_json::Value) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"name": "run-0-x", "uid": "u", "annotations": {INDEX: "3"}},
+            "spec": {"containers": [], "nodeName": "node"}, "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_end_tells_what_the_pod_answered() {
+        let report = r#"{"index":3,"succeeded":2,"failed":1,"retry":0}"#;
+        let end = end(&pod(
+            json!({"phase": "Succeeded", "containerStatuses": [{"name": "scorer", "image": "", "imageID": "",
+            "ready": false, "restartCount": 0, "state": {"terminated": {"exitCode": 0, "reason": "Completed",
+            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:05Z", "message": report}}}]}),
+        ));
+        assert_eq!((end.index, end.succeeded, end.failed, end.exit_code), (3, 2, 1, Some(0)));
+        assert_eq!((end.reason.as_str(), end.node.as_str()), ("Completed", "node"));
+    }
+
+    #[test]
+    fn an_evicted_or_disrupted_pod_says_so() {
+        let evicted = pod(&json!({"phase": "Failed", "reason": "Evicted"}));
+        assert!(ended(&evicted));
+        assert_eq!(end(&evicted).reason, "Evicted");
+        let drained = pod(&json!({"phase": "Failed", "conditions": [{"type": "DisruptionTarget", "status": "True"}]}));
+        assert_eq!(end(&drained).reason, "DisruptionTarget");
+    }
+
+    #[test]
+    fn what_a_pod_waits_for_is_told() {
+        let pulling =
+            pod(&json!({"phase": "Pending", "containerStatuses": [{"name": "scorer", "image": "", "imageID": "",
+            "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]}));
+        assert_eq!(trouble(&pulling).unwrap(), Trouble::new("ImagePullBackOff", "pod run-0-x: no such image"));
+        let waiting = pod(&json!({"phase": "Pending", "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}]}));
+        assert_eq!(trouble(&waiting).unwrap().reason, "Unschedulable");
+        assert_eq!(trouble(&pod(&json!({"phase": "Running"}))), None);
+    }
+}

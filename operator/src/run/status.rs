@@ -1,0 +1,154 @@
+//! The status of a run.
+
+use crds::run::{SensorCounts, Uris};
+use crds::{ScoringRun, ScoringRunStatus};
+use kube::Api;
+use planner::run::{Action, Finish, Tally, Verdict, state, stop, stopped, verdict};
+
+use super::MANAGER;
+use super::ends::{self, Told};
+use super::observe::Observed;
+use super::pods::Trouble;
+use crate::Error;
+use crate::conditions::{Conditions, whole_seconds};
+use crate::context::{Ctx, namespace_of};
+use crate::schedule::validate::max_failed;
+
+/// Writes the status, if it changed. The slots are the cluster controller's.
+pub(super) async fn write(ctx: &Ctx, run: &ScoringRun, wanted: &ScoringRunStatus) -> Result<bool, Error> {
+    let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let current = run.status.clone().map(|status| ScoringRunStatus { slots: None, ..status });
+    MANAGER.status(&api, run, current.as_ref(), wanted).await
+}
+
+/// The status as it should be after these actions.
+pub(super) fn wanted(
+    run: &ScoringRun,
+    observed: &Observed,
+    done: &[Action],
+    finish: Option<Finish>,
+) -> ScoringRunStatus {
+    let current = run.status.clone().unwrap_or_default();
+    let view = &observed.view;
+    let generation = run.metadata.generation;
+    let mut conditions = Conditions::of(&current.conditions, generation, view.now);
+    let mut status = ScoringRunStatus { slots: None, observed_generation: generation, ..current };
+    status.tick = Some(observed.tick);
+    status.started.get_or_insert_with(|| whole_seconds(view.now));
+    if let Some(frozen) = &observed.frozen {
+        status.cluster = Some(frozen.schedule.cluster_ref.name.clone());
+    }
+    let trouble = observed.trouble.as_ref();
+    if let Some(report) = observed.plan.as_ref().filter(|_| done.contains(&Action::RecordPlan)) {
+        status.items = Some(report.items);
+        status.sensors = Some(SensorCounts { total: report.sensors, waiting: report.sensors, ..Default::default() });
+        status.uris.get_or_insert_default().manifest = Some(report.manifest.clone());
+        let message = format!("{} sensors in {} items", report.sensors, report.items);
+        conditions.set("Planned", true, "Planned", message);
+    } else if view.planned.is_none() {
+        let (reason, message) = told(trouble, "Planning", "finding the sensors");
+        conditions.set("Planned", false, reason, message);
+    }
+    if view.planned.is_some() {
+        admitted(observed, &mut conditions);
+        let total = status.sensors.as_ref().map_or(0, |sensors| sensors.total);
+        let Told { sensors, failures, pod_seconds } = ends::count(&observed.ends, total);
+        status.sensors = Some(sensors);
+        status.failed_sensors = failures;
+        status.pod_seconds = Some(pod_seconds);
+    }
+    let word = match finish {
+        Some(finish) => end(&mut status, &mut conditions, observed, finish),
+        None => {
+            let word = if done.contains(&Action::RecordPlan) { "Waiting" } else { state(view) };
+            if word == "Archiving" {
+                let (reason, message) = told(trouble, "Archiving", "writing the record");
+                conditions.set("Archived", false, reason, message);
+            }
+            let (reason, message) = told(trouble.filter(|_| word != "Planning"), word, "");
+            conditions.set("Complete", false, reason, message);
+            word
+        }
+    };
+    status.state = Some(word.to_owned());
+    if let Some(sensors) = &status.sensors {
+        status.progress = Some(format!("{}/{}", sensors.succeeded + sensors.failed, sensors.total));
+    }
+    status.conditions = conditions.into_vec();
+    status
+}
+
+fn told<'a>(trouble: Option<&'a Trouble>, reason: &'a str, message: &'a str) -> (&'a str, &'a str) {
+    trouble.map_or((reason, message), |t| (t.reason.as_str(), t.message.as_str()))
+}
+
+fn admitted(observed: &Observed, conditions: &mut Conditions) {
+    let view = &observed.view;
+    match view.job {
+        Some(_) => conditions.set("Admitted", true, "SlotsGiven", ""),
+        None if view.admitted => return,
+        None if view.slots > 0 => conditions.set("Admitted", false, "SlotsGiven", "the Job is being made"),
+        None => conditions.set("Admitted", false, "WaitingForSlots", "the ScoringCluster has given no slots yet"),
+    };
+}
+
+/// Records how the run ended, and gives its last state.
+fn end(
+    status: &mut ScoringRunStatus,
+    conditions: &mut Conditions,
+    observed: &Observed,
+    finish: Finish,
+) -> &'static str {
+    let view = &observed.view;
+    status.ended = Some(whole_seconds(view.now));
+    let failed = |reason: &str, message: &str| (false, reason.to_owned(), message.to_owned());
+    let trouble = observed.trouble.as_ref();
+    let nothing = "there is nothing to archive: the run was not planned";
+    let (complete, reason, message) = match finish {
+        Finish::Archived => {
+            let Verdict { complete, reason, message } = archived(status, observed);
+            let record = status.uris.as_ref().and_then(|uris| uris.record.clone()).unwrap_or_default();
+            conditions.set("Archived", true, "Archived", record);
+            (complete, reason.to_owned(), message)
+        }
+        Finish::NotArchived => {
+            let (reason, message) = told(trouble, "ArchiveTimedOut", "the archive pod did not end in time");
+            conditions.set("Archived", false, reason, message);
+            let message = format!("the run has no record, since archiving failed for too long: {message}");
+            let stop = stop(view).map_or("NotArchived", |stop| stop.reason());
+            failed(stop, &message)
+        }
+        Finish::StoppedBeforePlan(stop) => {
+            conditions.set("Archived", false, "NothingToArchive", nothing);
+            let (_, message) = told(trouble, "", "no plan was made by then");
+            failed(stop.reason(), &format!("stopped before it was planned: {message}"))
+        }
+        Finish::Refused | Finish::PlanFailed => {
+            conditions.set("Archived", false, "NothingToArchive", nothing);
+            let (reason, message) = told(trouble, "PlanFailed", "the plan pod failed");
+            failed(reason, message)
+        }
+    };
+    conditions.set("Complete", complete, &reason, message.clone());
+    if !complete {
+        conditions.set("Failed", true, &reason, message);
+    }
+    if complete { "Complete" } else { "Failed" }
+}
+
+/// Takes over what the archive counted, and judges the run by it.
+fn archived(status: &mut ScoringRunStatus, observed: &Observed) -> Verdict {
+    let report = observed.archive.clone().unwrap_or_default();
+    let waiting = report.sensors.saturating_sub(report.succeeded).saturating_sub(report.failed);
+    let counts = SensorCounts { total: report.sensors, succeeded: report.succeeded, failed: report.failed, waiting };
+    let tally = Tally { total: report.sensors, failed: report.sensors.saturating_sub(report.succeeded) };
+    status.sensors = Some(counts);
+    status.rows = Some(report.rows);
+    status.anomalies = Some(report.anomalies);
+    status.pod_seconds = Some(report.pod_seconds);
+    status.failed_sensors = report.failures;
+    let manifest = status.uris.take().and_then(|uris| uris.manifest);
+    status.uris = Some(Uris { manifest, record: Some(report.record), logs: Some(report.logs) });
+    let allowed = observed.frozen.as_ref().and_then(|frozen| max_failed(&frozen.schedule).ok()).unwrap_or_default();
+    verdict(tally, allowed, stopped(&observed.view))
+}

@@ -1,0 +1,77 @@
+//! The status of a schedule.
+
+use crds::schedule::{MissedTick, ScoringScheduleStatus};
+use crds::{Condition, ScoringSchedule};
+use kube::{Api, Resource};
+
+use super::history::Run;
+use super::{MANAGER, Observed, goes_on};
+use crate::Error;
+use crate::conditions::{Conditions, find};
+use crate::context::{Ctx, name_of, namespace_of};
+
+/// Writes the status, if it changed.
+pub(super) async fn write(ctx: &Ctx, schedule: &ScoringSchedule, observed: &Observed) -> Result<(), Error> {
+    let current = schedule.status.clone().unwrap_or_default();
+    let wanted = wanted(schedule, &current, observed);
+    let api: Api<ScoringSchedule> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
+    MANAGER.status(&api, schedule, schedule.status.as_ref(), &wanted).await?;
+    if let Err(invalid) = &observed.due
+        && find(&current.conditions, "Valid").is_none_or(|valid| valid.reason != invalid.reason())
+    {
+        let about = schedule.object_ref(&());
+        ctx.events.warning(&about, invalid.reason(), "Validate", &invalid.to_string()).await;
+    }
+    Ok(())
+}
+
+fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed: &Observed) -> ScoringScheduleStatus {
+    let generation = schedule.metadata.generation;
+    let mut conditions = Conditions::of(&current.conditions, generation, observed.now);
+    let mut status = ScoringScheduleStatus { observed_generation: generation, ..current.clone() };
+    match &observed.due {
+        Ok(due) => {
+            conditions.set("Valid", true, "Valid", "");
+            status.next_tick = due.next.filter(|_| !schedule.spec.suspend);
+            status.last_scheduled_tick = status.last_scheduled_tick.max(due.run);
+            if let Some((tick, miss)) = due.missed.last() {
+                status.last_missed = Some(MissedTick { tick: *tick, reason: miss.reason().to_owned() });
+            }
+        }
+        Err(invalid) => {
+            conditions.set("Valid", false, invalid.reason(), invalid.to_string());
+            status.next_tick = None;
+        }
+    }
+    let suspended = schedule.spec.suspend;
+    let (reason, message) = match suspended {
+        true => ("Suspended", "spec.suspend is true: no runs are started"),
+        false => ("NotSuspended", ""),
+    };
+    conditions.set("Suspended", suspended, reason, message);
+    status.active = names(observed.runs.iter().filter(|run| goes_on(&run.object)));
+    // A tick that a process ran but died before it could say so is known by its run.
+    let run = observed.runs.iter().map(|run| run.tick).max();
+    status.last_scheduled_tick = status.last_scheduled_tick.max(run);
+    let complete = observed.runs.iter().filter(|run| run.complete()).map(|run| run.tick).max();
+    status.last_successful_tick = status.last_successful_tick.max(complete);
+    if let Some(last) = observed.runs.iter().filter(|run| run.ended()).max_by_key(|run| run.tick) {
+        let end = end_of(last);
+        let reason = end.map_or("Ended", |end| end.reason.as_str());
+        let message = format!("{}: {}", name_of(&*last.object), end.map_or("", |end| end.message.as_str()));
+        conditions.set("LastRunSucceeded", last.complete(), reason, message);
+    }
+    status.conditions = conditions.into_vec();
+    status
+}
+
+fn end_of(run: &Run) -> Option<&Condition> {
+    let conditions = &run.object.status.as_ref()?.conditions;
+    find(conditions, if run.complete() { "Complete" } else { "Failed" })
+}
+
+fn names<'a>(runs: impl Iterator<Item = &'a Run>) -> Vec<String> {
+    let mut names: Vec<String> = runs.map(|run| name_of(&*run.object).to_owned()).collect();
+    names.sort();
+    names
+}
