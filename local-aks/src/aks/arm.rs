@@ -6,7 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, header, request::Parts};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::app::{App, lock};
 use super::error::ApiError;
@@ -153,7 +153,7 @@ async fn act(app: &App, method: &str, route: Route, parts: &Parts, body: &[u8], 
         ("GET", Route::Pools) => Ok(Reply::json(200, app.fleet().list())),
         ("GET", Route::Pool(pool)) => Ok(with_etag(Reply::json(200, app.fleet().get(&pool)?))),
         ("PUT", Route::Pool(pool)) => {
-            let put = app.fleet().put(&pool, &json(body)?, &conditions, now)?;
+            let put = app.fleet().put(&pool, &read(body)?, &conditions, now)?;
             app.changed.notify_one();
             let mut reply = with_etag(Reply::json(if put.created { 201 } else { 200 }, put.body));
             if let Some(operation) = put.operation {
@@ -167,7 +167,14 @@ async fn act(app: &App, method: &str, route: Route, parts: &Parts, body: &[u8], 
         }
         ("GET", Route::Machines(pool)) => {
             let addresses = addresses(app, &pool).await;
-            Ok(Reply::json(200, app.fleet().machines(&pool, &addresses)?))
+            let after = query(parts, "$skiptoken").unwrap_or_default();
+            let page = app.fleet().machines(&pool, &after, &addresses)?;
+            let mut body = json!({"value": page.value});
+            if let Some(last) = page.more_after {
+                let path = parts.uri.path();
+                body["nextLink"] = json!(format!("{own}{path}?api-version={API_VERSION}&%24skiptoken={last}"));
+            }
+            Ok(Reply::json(200, body))
         }
         ("GET", Route::Machine(pool, machine)) => {
             let addresses = addresses(app, &pool).await;
@@ -265,7 +272,12 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-fn json(body: &[u8]) -> Result<Value, ApiError> {
+fn query(parts: &Parts, name: &str) -> Option<String> {
+    let pairs = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    pairs.into_owned().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+fn read(body: &[u8]) -> Result<Value, ApiError> {
     serde_json::from_slice(body).map_err(|error| unreadable(&error))
 }
 

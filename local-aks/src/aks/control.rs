@@ -76,6 +76,7 @@ struct SettingsChange {
     deleting_seconds: Option<f64>,
     updating_seconds: Option<f64>,
     count_falls: Option<bool>,
+    machines_per_page: Option<usize>,
 }
 
 /// `PUT /control/settings`: holds for operations accepted from now on.
@@ -95,6 +96,7 @@ pub(super) async fn change_settings(
     fleet.settings.deleting = seconds(change.deleting_seconds, old.deleting)?;
     fleet.settings.updating = seconds(change.updating_seconds, old.updating)?;
     fleet.settings.count_falls = change.count_falls.unwrap_or(old.count_falls);
+    fleet.settings.page = change.machines_per_page.unwrap_or(old.page);
     drop(fleet);
     Ok(show(&app))
 }
@@ -111,5 +113,6 @@ fn show(app: &App) -> Json<Value> {
         "deletingSeconds": settings.deleting.as_secs_f64(),
         "updatingSeconds": settings.updating.as_secs_f64(),
         "countFalls": settings.count_falls,
+        "machinesPerPage": settings.page,
     }))
 }

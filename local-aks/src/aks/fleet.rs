@@ -5,6 +5,7 @@
 mod progress;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -39,6 +40,8 @@ pub(super) struct Settings {
     pub(super) updating: Duration,
     /// Whether the count falls by itself after deleteMachines, which Azure does not document.
     pub(super) count_falls: bool,
+    /// How many machines a page of their list holds.
+    pub(super) page: usize,
 }
 
 impl Default for Settings {
@@ -48,6 +51,7 @@ impl Default for Settings {
             deleting: Duration::from_secs(2),
             updating: Duration::from_secs(1),
             count_falls: true,
+            page: 100,
         }
     }
 }
@@ -77,6 +81,14 @@ struct Pool {
     next_index: u64,
     busy_with: Option<String>,
     failure: Option<Failure>,
+}
+
+/// Some of a pool's machines.
+#[derive(Debug)]
+pub(super) struct MachinePage {
+    pub(super) value: Vec<Value>,
+    /// The last of them, where there are more.
+    pub(super) more_after: Option<String>,
 }
 
 /// Which bucket a request draws from.
@@ -146,9 +158,16 @@ impl Fleet {
         Ok(self.render(name, self.pool(name)?))
     }
 
-    pub(super) fn machines(&self, name: &str, addresses: &Addresses) -> Result<Value, ApiError> {
-        let machines = self.pool(name)?.machines.values();
-        Ok(json!({"value": machines.map(|machine| machine.render(&self.scope, name, addresses)).collect::<Vec<_>>()}))
+    /// A page of a pool's machines: those named after `after`, and whether there are more.
+    pub(super) fn machines(&self, name: &str, after: &str, addresses: &Addresses) -> Result<MachinePage, ApiError> {
+        let from = (Bound::Excluded(after), Bound::Unbounded);
+        let mut rest = self.pool(name)?.machines.range::<str, _>(from);
+        let page: Vec<_> = rest.by_ref().take(self.settings.page.max(1)).collect();
+        let last = page.last().map(|(machine, _)| (*machine).clone());
+        Ok(MachinePage {
+            value: page.into_iter().map(|(_, machine)| machine.render(&self.scope, name, addresses)).collect(),
+            more_after: last.filter(|_| rest.next().is_some()),
+        })
     }
 
     pub(super) fn machine(&self, name: &str, machine: &str, addresses: &Addresses) -> Result<Value, ApiError> {

@@ -30,10 +30,6 @@ fn covers(expected: &Value, actual: &Value, at: &str) {
     match (expected, actual) {
         (Value::Object(expected), Value::Object(actual)) => {
             for (key, value) in expected {
-                // There is one page of machines here, and Azure's last page has no link either.
-                if key == "nextLink" {
-                    continue;
-                }
                 let found = actual.get(key).unwrap_or_else(|| panic!("{at}.{key} is missing in {actual:?}"));
                 covers(value, found, &format!("{at}.{key}"));
             }
@@ -132,8 +128,9 @@ async fn play(example: &Value) {
             covers(&example["responses"]["200"]["body"], &stand.get(&url).await, "body");
         }
         "Machines_List" => {
+            // Two machines, and the example shows a page that has a next one.
+            stand.control(Method::PUT, "settings", json!({"machinesPerPage": 1})).await;
             let body = stand.get(&stand.pool(&format!("/{name}/machines"))).await;
-            assert_eq!(body["value"].as_array().unwrap().len(), 2);
             covers(&example["responses"]["200"]["body"], &body, "body");
         }
         "Machines_Get" => {

@@ -21,8 +21,8 @@ fn get(fleet: &Fleet) -> Value {
 }
 
 fn machines(fleet: &Fleet) -> Vec<String> {
-    let list = fleet.machines(P, &Default::default()).unwrap();
-    list["value"].as_array().unwrap().iter().map(|machine| machine["name"].as_str().unwrap().to_owned()).collect()
+    let page = fleet.machines(P, "", &Default::default()).unwrap();
+    page.value.iter().map(|machine| machine["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Everything goes as asked.

@@ -186,6 +186,23 @@ async fn the_log_tells_who_asked_what_and_what_was_answered() {
 }
 
 #[tokio::test]
+async fn a_long_list_of_machines_comes_in_pages() {
+    let stand = Stand::start().await;
+    stand.control(Method::PUT, "settings", json!({"machinesPerPage": 2})).await;
+    stand.put("scoring", json!({"count": 5})).await;
+    stand.settled("scoring").await;
+    let mut link = Some(stand.pool("/scoring/machines"));
+    let mut pages = Vec::new();
+    while let Some(url) = link {
+        let page = stand.get(&url).await;
+        pages.push(page["value"].as_array().unwrap().len());
+        link = page["nextLink"].as_str().map(str::to_owned);
+    }
+    assert_eq!(pages, [2, 2, 1]);
+    stand.stop().await;
+}
+
+#[tokio::test]
 async fn changed_taints_reach_the_nodes_that_are_there() {
     let stand = Stand::start().await;
     stand.put("scoring", json!({"count": 1})).await;

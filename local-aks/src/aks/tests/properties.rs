@@ -84,8 +84,8 @@ impl World {
     }
 
     fn machines(&self, pool: &str) -> Vec<String> {
-        let Ok(list) = self.fleet.machines(pool, &BTreeMap::new()) else { return Vec::new() };
-        list["value"].as_array().unwrap().iter().map(|machine| machine["name"].as_str().unwrap().to_owned()).collect()
+        let Ok(page) = self.fleet.machines(pool, "", &BTreeMap::new()) else { return Vec::new() };
+        page.value.iter().map(|machine| machine["name"].as_str().unwrap().to_owned()).collect()
     }
 
     fn take(&mut self, step: Step) {
