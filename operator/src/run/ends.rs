@@ -1,6 +1,6 @@
 //! The ends of a run's pods: folded as they happen, and kept in the ConfigMap `<run>-ends`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crds::names;
@@ -27,27 +27,6 @@ pub(super) fn config_map_name(run: &str) -> String {
 pub(super) fn read(config_map: &ConfigMap) -> PodEnds {
     let text = config_map.data.as_ref().and_then(|data| data.get(KEY));
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-}
-
-/// The UIDs of all pods whose ends are in a checkpoint: a node with no other pods of ours is empty.
-#[must_use]
-pub fn folded(caches: &Caches) -> HashSet<String> {
-    let all = caches.config_maps.all();
-    let checkpoints = all.iter().filter(|map| map.data.as_ref().is_some_and(|data| data.contains_key(KEY)));
-    checkpoints.flat_map(|map| read(map).ends).map(|end| end.uid).collect()
-}
-
-/// Whether an ended pod needs its node no more: its end is in a checkpoint, or its run has ended or is gone.
-#[must_use]
-pub fn is_folded(caches: &Caches, folded: &HashSet<String>, pod: &Pod) -> bool {
-    if !pods::ended(pod) {
-        return false;
-    }
-    if label(pod, names::ROLE) != Some("item") || folded.contains(uid_of(pod)) {
-        return true;
-    }
-    let run = label(pod, names::RUN).and_then(|run| caches.runs.get(namespace_of(pod), run));
-    !run.is_some_and(|run| run.0.as_ref().is_ok_and(crate::schedule::goes_on))
 }
 
 /// What this process remembers of the runs' pods. Nothing that must survive it.

@@ -15,7 +15,7 @@ use crate::context::{Ctx, label, namespace_of, uid_of};
 use crate::{Category, Error, controller, invalid};
 
 mod act;
-pub mod ends;
+mod ends;
 mod helper;
 mod manifests;
 mod observe;

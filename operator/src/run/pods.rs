@@ -128,7 +128,7 @@ mod tests {
     fn an_end_tells_what_the_pod_answered() {
         let report = r#"{"index":3,"succeeded":2,"failed":1,"retry":0}"#;
         let end = end(&pod(
-            json!({"phase": "Succeeded", "containerStatuses": [{"name": "scorer", "image": "", "imageID": "",
+            &json!({"phase": "Succeeded", "containerStatuses": [{"name": "scorer", "image": "", "imageID": "",
             "ready": false, "restartCount": 0, "state": {"terminated": {"exitCode": 0, "reason": "Completed",
             "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:05Z", "message": report}}}]}),
         ));
