@@ -15,6 +15,8 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 /// A client of the cluster for one of the users that have a kubeconfig.
 pub(crate) async fn client(kubeconfig: &std::path::Path) -> anyhow::Result<kube::Client> {
+    // A program may hold both providers of rustls' cryptography; a choice that its main made before stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let config = Kubeconfig::read_from(kubeconfig)?;
     let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
     Ok(kube::Client::try_from(config)?)

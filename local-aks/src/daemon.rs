@@ -40,7 +40,7 @@ pub(crate) fn start(root: &Root, lock: &Lock, options: &Options, facts: &Facts) 
     let order = Order { options: options.clone(), facts: facts.clone() };
     fs::write(order_file(root), serde_json::to_vec_pretty(&order)?)?;
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("local-aks").arg("serve").env(ASKED, root.path()).stdin(lock.hand_on()?);
+    command.arg0("local-aks").arg("serve").env(ASKED, root.path()).env("RUST_BACKTRACE", "0").stdin(lock.hand_on()?);
     processes::start(root, "daemon", None, &mut command)
 }
 

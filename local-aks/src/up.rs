@@ -30,7 +30,7 @@ pub(crate) async fn up(options: &Options, progress: &Progress) -> anyhow::Result
     if !obstacles.is_empty() {
         bail!("a local cluster cannot run here:\n- {}", obstacles.join("\n- "));
     }
-    // kube may meet both providers of rustls' cryptography; a choice that main made before stays.
+    // As in control_plane::client; Azurite's client may come first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let lock = take_lock()?;
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
