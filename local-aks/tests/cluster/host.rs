@@ -21,7 +21,7 @@ impl Host {
         add("interface", names("/sys/class/net"));
         add("rule", rules());
         add("control group", below(Path::new("/sys/fs/cgroup"), 6));
-        for folder in ["/run", "/var/lib", "/var/log", "/etc", "/opt", "/tmp"] {
+        for folder in ["/run", "/var/lib", "/var/log", "/etc", "/opt"] {
             add("file", below(Path::new(folder), 4));
         }
         add("process", processes());
