@@ -6,3 +6,5 @@ mod kernel;
 pub mod model;
 pub mod predictions;
 pub mod readings;
+pub mod simulate;
+pub mod train;

@@ -1,0 +1,82 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::simulate::{Plant, rows};
+
+fn plant(seed: u64, anomalies: f64) -> Plant {
+    // A two-hour stretch in the life of one plant; another seed is another stretch.
+    let start = "2026-01-01T00:00:00Z".parse().unwrap();
+    Plant { devices: 1, tags: 3, start, length: "2h".parse().unwrap(), seed, anomalies }
+}
+
+/// Each sensor's values and labels.
+fn sensors(plant: &Plant) -> BTreeMap<u32, (Vec<f64>, Vec<bool>)> {
+    let mut sensors: BTreeMap<u32, (Vec<f64>, Vec<bool>)> = BTreeMap::new();
+    for row in rows(plant) {
+        let (values, labels) = sensors.entry(row.tag).or_default();
+        values.push(row.value);
+        labels.push(row.anomaly);
+    }
+    sensors
+}
+
+#[test]
+fn trained_models_find_the_injected_anomalies_over_ten_seeds() {
+    let (mut hits, mut misses, mut false_alarms) = (0_u32, 0_u32, 0_u32);
+    for seed in 0..10 {
+        // The history has unlabelled anomalies of its own, as real ones do.
+        let history = sensors(&plant(seed + 1_000, 0.01));
+        for (tag, (values, labels)) in sensors(&plant(seed, 0.01)) {
+            let (model, _) = train(&history[&tag].0, 1, &TrainOptions::default()).unwrap();
+            for (decision, anomaly) in model.decisions(values).into_iter().zip(labels) {
+                match (decision <= 0.0, anomaly) {
+                    (true, true) => hits += 1,
+                    (false, true) => misses += 1,
+                    (true, false) => false_alarms += 1,
+                    (false, false) => {}
+                }
+            }
+        }
+    }
+    assert!(hits > 200, "{hits} hits: the plant has anomalies to find");
+    let (recall, precision) =
+        (f64::from(hits) / f64::from(hits + misses), f64::from(hits) / f64::from(hits + false_alarms));
+    assert!(recall >= 0.9 && precision >= 0.8, "recall {recall:.3}, precision {precision:.3}");
+}
+
+#[test]
+fn the_same_readings_give_the_same_model() {
+    let (values, _) = sensors(&plant(1, 0.01)).remove(&1).unwrap();
+    let options = TrainOptions::default();
+    assert_eq!(train(&values, 1, &options).unwrap(), train(&values, 1, &options).unwrap());
+}
+
+#[test]
+fn a_long_history_is_thinned_evenly() {
+    let values: Vec<f64> = (0..3 * MAX_ROWS).map(|i| libm::sin(to_f64(i))).collect();
+    let options = TrainOptions { nu: 0.001, ..TrainOptions::default() };
+    assert_eq!(train(&values, 1, &options).unwrap().1, MAX_ROWS);
+}
+
+#[test]
+fn a_sensor_that_never_changes_gets_a_model_with_a_margin_about_its_value() {
+    let (model, _) = train(&[7.3; 50], 1, &TrainOptions::default()).unwrap();
+    let decisions = model.decisions(vec![7.3, 12.0]);
+    assert!(decisions[0] > 0.0 && decisions[1] <= 0.0, "{decisions:?}");
+}
+
+#[test]
+fn parameters_out_of_their_range_are_refused() {
+    let values = [1.0; 20];
+    let good = TrainOptions::default();
+    for bad in [
+        TrainOptions { nu: 0.0, ..good },
+        TrainOptions { nu: f64::NAN, ..good },
+        TrainOptions { nu: 1.5, ..good },
+        TrainOptions { margin: 1.0, ..good },
+        TrainOptions { gamma: Gamma::Value(-1.0), ..good },
+    ] {
+        assert!(matches!(train(&values, 1, &bad), Err(TrainError::Parameter { .. })), "{bad:?}");
+    }
+    assert_eq!(train(&values[..9], 1, &good), Err(TrainError::TooFew { rows: 9 }));
+}
