@@ -57,8 +57,8 @@ pub(super) async fn act(
         Action::Checkpoint => checkpoint(ctx, memory, run, observed).await,
         Action::DeletePlan => delete_job(ctx, run, &plan_name(name)).await,
         Action::DeleteArchive => delete_job(ctx, run, &archive_name(name)).await,
-        Action::DeleteJobs => delete_all::<Job>(ctx, run).await,
-        Action::DeleteConfigMaps => delete_all::<ConfigMap>(ctx, run).await,
+        Action::DeleteJobs => delete_all::<Job>(ctx, memory, run).await,
+        Action::DeleteConfigMaps => delete_all::<ConfigMap>(ctx, memory, run).await,
         Action::RecordPlan | Action::Finish(_) => Ok(()),
     }
 }
@@ -153,10 +153,13 @@ async fn delete_job(ctx: &Ctx, run: &ScoringRun, name: &str) -> Result<(), Error
 }
 
 /// Deletes all of the run's objects of a kind with one request.
-async fn delete_all<K>(ctx: &Ctx, run: &ScoringRun) -> Result<(), Error>
+async fn delete_all<K>(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
 {
+    if !memory.may_sweep(uid_of(run), &K::kind(&()), ctx.now()) {
+        return Ok(());
+    }
     let api: Api<K> = Api::namespaced(ctx.client.clone(), namespace_of(run));
     let of_run = ListParams::default().labels(&format!("{}={}", names::RUN, name_of(run)));
     let deleted = api.delete_collection(&DeleteParams::background(), &of_run).await;

@@ -17,6 +17,8 @@ use crate::context::{Caches, label, name_of, namespace_of, uid_of};
 pub(super) const KEY: &str = "ends.json";
 /// The least time between two checkpoints while pods go on.
 const EVERY: SignedDuration = SignedDuration::from_secs(1);
+/// The least time between two requests to delete the same objects.
+const SWEEP_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// The ConfigMap's name.
 pub(super) fn config_map_name(run: &str) -> String {
@@ -38,6 +40,7 @@ struct Remembered {
     living: HashMap<String, Arc<Pod>>,
     gone: BTreeMap<String, PodEnd>,
     checkpoint: Option<Timestamp>,
+    sweeps: HashMap<String, Timestamp>,
 }
 
 impl Memory {
@@ -71,6 +74,17 @@ impl Memory {
     pub(super) fn checkpointed(&self, run: &str, now: Timestamp) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(run.to_owned()).or_default().checkpoint = Some(now);
+    }
+
+    /// Whether to delete all objects of a kind now: not again while the watch still tells of the last time.
+    pub(super) fn may_sweep(&self, run: &str, kind: &str, now: Timestamp) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sweeps = &mut all.entry(run.to_owned()).or_default().sweeps;
+        let may = sweeps.get(kind).is_none_or(|last| now.duration_since(*last) >= SWEEP_AGAIN);
+        if may {
+            sweeps.insert(kind.to_owned(), now);
+        }
+        may
     }
 
     /// The run is over.

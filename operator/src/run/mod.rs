@@ -98,12 +98,14 @@ async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> 
         }
     }
     if let Some(error) = &failure
-        && matches!(error.category(), Category::Rejected | Category::Forbidden)
+        && !matches!(error.category(), Category::Conflict | Category::Unavailable | Category::Gone)
     {
         observed.trouble = Some(Trouble::new(error.category().as_str(), error.to_string()));
     }
     if observed.view.ended {
-        memory.forget(uid_of(run));
+        if !observed.view.finalizer {
+            memory.forget(uid_of(run));
+        }
     } else {
         let finish = done.iter().find_map(|action| match action {
             planner::run::Action::Finish(finish) => Some(*finish),
@@ -116,7 +118,7 @@ async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> 
     }
     let now = ctx.now();
     let wait = wake(&observed.view).and_then(|at| Duration::try_from(at.duration_since(now)).ok()).unwrap_or(LOOK);
-    Ok(match observed.view.ended {
+    Ok(match observed.view.ended && !observed.view.finalizer {
         true => Action::await_change(),
         false => Action::requeue(wait.clamp(Duration::from_millis(100), LOOK)),
     })

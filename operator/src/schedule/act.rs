@@ -27,8 +27,9 @@ fn runs(ctx: &Ctx, schedule: &ScoringSchedule) -> Api<ScoringRun> {
     Api::namespaced(ctx.client.clone(), namespace_of(schedule))
 }
 
-/// Whether a run that goes on forbids another. Asks the API server, since the cache may lag behind the last tick's run.
-pub(super) async fn forbidden(ctx: &Ctx, schedule: &ScoringSchedule) -> Result<bool, Error> {
+/// Whether a run that goes on forbids another. Asks the API server, since the cache may lag behind the last tick's run;
+/// for the same reason the tick's own run may be there already, and does not forbid itself.
+pub(super) async fn forbidden(ctx: &Ctx, schedule: &ScoringSchedule, tick: Timestamp) -> Result<bool, Error> {
     if schedule.spec.concurrency_policy == ConcurrencyPolicy::Allow {
         return Ok(false);
     }
@@ -39,7 +40,8 @@ pub(super) async fn forbidden(ctx: &Ctx, schedule: &ScoringSchedule) -> Result<b
         .await
         .map_err(Error::api("list the runs of", &ObjectRef::from_obj(schedule)))?;
     let mut own = list.items.iter().filter_map(|guard| guard.0.as_ref().ok());
-    Ok(own.any(|run| is_owned(run, uid_of(schedule)) && goes_on(run)))
+    let this = run_name(name_of(schedule), tick);
+    Ok(own.any(|run| is_owned(run, uid_of(schedule)) && goes_on(run) && name_of(run) != this))
 }
 
 /// Makes the run of a tick, finalizer and all, or finds the one that was made before.

@@ -93,7 +93,7 @@ async fn valid_or_not(schedule: &ScoringSchedule, ctx: &Ctx) -> Result<Action, E
     let mut taken = None;
     if let Ok(due) = &mut observed.due {
         if let Some(tick) = due.run {
-            if act::forbidden(ctx, schedule).await? {
+            if act::forbidden(ctx, schedule, tick).await? {
                 due.run = None;
                 due.missed.push((tick, Miss::Forbidden));
             } else if let act::Created::NameTaken(by) = act::create_run(ctx, schedule, tick).await? {
@@ -141,6 +141,8 @@ fn observe(schedule: &ScoringSchedule, ctx: &Ctx) -> Result<Observed, Error> {
     let status = schedule.status.clone().unwrap_or_default();
     let missed = status.last_missed.map(|missed| missed.tick);
     let runs = own_runs(ctx, schedule);
+    // A process may have died between making a run and saying so.
+    let made = runs.iter().map(|run| run.tick).max();
     let deadline = spec.starting_deadline_seconds.unwrap_or(STARTING_DEADLINE_SECONDS);
     let due = check_cached(ctx, schedule, now).map(|ticks| {
         // Under the spec before an edit nothing was due yet: ticks of the new one that passed are none of its own.
@@ -149,7 +151,7 @@ fn observe(schedule: &ScoringSchedule, ctx: &Ctx) -> Result<Observed, Error> {
         let view = ScheduleView {
             now,
             created,
-            last: status.last_scheduled_tick.max(missed).max(floor),
+            last: status.last_scheduled_tick.max(missed).max(made).max(floor),
             suspended: spec.suspend,
             starting_deadline: jiff::SignedDuration::from_secs(deadline.into()),
             // The live API decides, and only when something is due.
