@@ -12,5 +12,7 @@ fn main() -> ExitCode {
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
         .init();
+    // Two TLS providers are linked in; rustls must be told which one to use. It fails only where one is chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     ExitCode::from(cli.run())
 }

@@ -5,6 +5,9 @@ use clap::{Parser, Subcommand};
 mod output;
 pub mod score;
 pub mod select;
+pub mod simulate;
+mod stored;
+pub mod train;
 
 /// Scores sensor readings with anomaly-detection models.
 #[derive(Debug, Parser)]
@@ -17,6 +20,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Score(score::Args),
+    Train(train::Args),
+    Simulate(simulate::Args),
 }
 
 impl Cli {
@@ -25,6 +30,8 @@ impl Cli {
     pub fn run(self) -> u8 {
         match self.command {
             Command::Score(args) => args.run(),
+            Command::Train(args) => args.run(),
+            Command::Simulate(args) => args.run(),
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Trained {
     pub rows: u64,
     /// The share of readings that may be outside.
     pub nu: f64,
+    /// How far the boundary was moved out.
+    pub margin: f64,
 }
 
 #[derive(Serialize, Deserialize)]
