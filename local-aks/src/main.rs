@@ -1,12 +1,14 @@
 //! `local-aks`: an AKS-shaped cluster on this machine.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use local_aks::{NodeKind, Options, Progress};
+use local_aks::{NodeKind, Options, Progress, images};
 
 /// An AKS-shaped cluster on this machine: control plane, real nodes behind the agentPools API, image registry and Blob
 /// Storage. Needs Linux, root, Go and Node.js; what else is missing is installed on Debian and Ubuntu.
@@ -50,6 +52,8 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "table")]
         output: Output,
     },
+    /// Builds the images of operator and scorer and pushes them to the registry of the cluster that is up.
+    Images,
     /// Takes the cluster down. Built tools and the last logs are kept in target/.
     Down,
 }
@@ -105,6 +109,16 @@ async fn run() -> anyhow::Result<ExitCode> {
                 Output::Json => println!("{}", serde_json::to_string_pretty(&facts)?),
                 Output::Table => print!("{}", local_aks::table(&facts).await?),
             }
+        }
+        Command::Images => {
+            let Some(facts) = local_aks::status(&defaults.root).await? else {
+                anyhow::bail!("there is no registry to push to: `local-aks up` first");
+            };
+            let progress = progress();
+            let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the project's folder")?;
+            let binaries = images::build(workspace, |line| progress.step(line)).await?;
+            let images = images::push(&binaries, &facts.registry, &facts.bin_dir.join("crane"), &defaults.root).await?;
+            println!("{}", serde_json::to_string_pretty(&images)?);
         }
         Command::Down => local_aks::down(&defaults.root, &progress()).await?,
     }
