@@ -1,10 +1,16 @@
 //! The program in the pod: plan a run, load a model, read readings, score, write, archive. Knows nothing of Kubernetes.
 
+pub mod archive;
 pub mod commands;
+pub mod context;
 pub mod engine;
+pub mod item;
 mod kernel;
+pub mod manifest;
 pub mod model;
+pub mod plan;
 pub mod predictions;
 pub mod readings;
+pub mod run;
 pub mod simulate;
 pub mod train;

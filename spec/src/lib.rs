@@ -3,6 +3,7 @@
 //! Nothing here does I/O or knows the time. The words are those of `docs/architecture.md`.
 #![deny(missing_docs)]
 
+pub mod check;
 pub mod duration;
 pub mod keys;
 pub mod report;

@@ -38,6 +38,18 @@ impl std::ops::AddAssign for RequestCounts {
     }
 }
 
+impl std::ops::Sub for RequestCounts {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            reads: self.reads.saturating_sub(earlier.reads),
+            writes: self.writes.saturating_sub(earlier.writes),
+            lists: self.lists.saturating_sub(earlier.lists),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Counter {
     reads: AtomicU64,

@@ -21,7 +21,7 @@ pub use error::StoreError;
 pub use log::{Clock, LogFile};
 pub use manifest::{Item, ManifestIndex, ModelFile, PlannedSensor, Shard};
 pub use outcome::{Attempt, Outcome, Status};
-pub use paths::RunPaths;
+pub use paths::{PodUid, RunPaths};
 pub use reader::Reader;
 pub use record::Record;
 pub use store::{File, Store};

@@ -74,6 +74,13 @@ impl LogFile {
         self.shared.store.uri(&(self.shared.path)(0))
     }
 
+    /// Whether nothing has been said yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let state = self.shared.state();
+        state.part == 0 && state.text.is_empty()
+    }
+
     /// Adds a line, with the time before it.
     pub fn line(&self, level: &str, text: impl Display) {
         let now = (self.shared.clock)();

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use spec::SensorKeys;
+use spec::report::SensorFailure;
 use spec::work::Columns;
 
 use crate::RequestCounts;
@@ -83,6 +84,18 @@ pub struct Outcome {
     /// The node.
     #[serde(default)]
     pub node: String,
+}
+
+impl Outcome {
+    /// As reports tell it.
+    #[must_use]
+    pub fn to_failure(&self) -> SensorFailure {
+        SensorFailure {
+            sensor: self.sensor.clone(),
+            reason: self.reason.clone().unwrap_or_default(),
+            message: self.message.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// What one attempt at an item took: the last line of its outcomes.

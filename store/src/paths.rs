@@ -20,6 +20,28 @@ pub struct RunPaths {
     layout: LogLayout,
 }
 
+/// A pod's UID, which names an attempt: letters, digits and `-`, so that it can be part of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodUid(String);
+
+impl PodUid {
+    /// Checks a UID.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let hint = "give the pod's UID (letters, digits and -), by --pod-uid or POD_UID";
+        if fits { Ok(Self(text.to_owned())) } else { Err(NameError { what: "pod UID", text: text.to_owned(), hint }) }
+    }
+
+    /// As a text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A part of a path that is no name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{what} {text:?} cannot be part of a path; {hint}")]
@@ -97,11 +119,9 @@ impl RunPaths {
     }
 
     /// The outcomes of one attempt at an item.
-    ///
-    /// # Errors
-    /// When the pod's UID is none.
-    pub fn outcome(&self, index: u32, pod_uid: &str) -> Result<String, NameError> {
-        Ok(format!("{}{}.ndjson", self.item_outcomes(index), uid(pod_uid)?))
+    #[must_use]
+    pub fn outcome(&self, index: u32, pod: &PodUid) -> String {
+        format!("{}{}.ndjson", self.item_outcomes(index), pod.0)
     }
 
     /// What the run did.
@@ -120,13 +140,10 @@ impl RunPaths {
     }
 
     /// A sensor's log of one attempt; `part` 0 is the first, later ones follow each roll.
-    ///
-    /// # Errors
-    /// When the pod's UID is none.
-    pub fn log(&self, sensor: &SensorKeys, pod_uid: &str, part: u32) -> Result<String, NameError> {
-        let uid = uid(pod_uid)?;
+    #[must_use]
+    pub fn log(&self, sensor: &SensorKeys, pod: &PodUid, part: u32) -> String {
         let part = if part == 0 { String::new() } else { format!(".{part}") };
-        Ok(format!("{}{}.{uid}{part}.log", self.logs(), sensor.slug()))
+        format!("{}{}.{}{part}.log", self.logs(), sensor.slug(), pod.0)
     }
 
     /// A sensor's predictions.
@@ -158,12 +175,6 @@ fn name(what: &'static str, text: &str) -> Result<String, NameError> {
         && !text.contains("..");
     let hint = "use lower case letters, digits and -, such as hourly";
     if fits { Ok(text.to_owned()) } else { Err(NameError { what, text: text.to_owned(), hint }) }
-}
-
-fn uid(text: &str) -> Result<&str, NameError> {
-    let fits = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let hint = "give the pod's UID (letters, digits and -), by --pod-uid or POD_UID";
-    if fits { Ok(text) } else { Err(NameError { what: "pod UID", text: text.to_owned(), hint }) }
 }
 
 /// A folder in the store, without leading or trailing slash.
@@ -205,14 +216,12 @@ mod tests {
         assert_eq!(paths.claim(), "runs/plant/hourly/hourly-25591680/claim.json");
         assert_eq!(paths.manifest(), "runs/plant/hourly/hourly-25591680/manifest/index.json");
         assert_eq!(paths.shard(3), "runs/plant/hourly/hourly-25591680/manifest/3.json");
-        assert_eq!(paths.outcome(7, "ab-1").unwrap(), "runs/plant/hourly/hourly-25591680/outcomes/7.ab-1.ndjson");
+        let pod = PodUid::parse("ab-1").unwrap();
+        assert_eq!(paths.outcome(7, &pod), "runs/plant/hourly/hourly-25591680/outcomes/7.ab-1.ndjson");
         assert_eq!(paths.record(), "runs/plant/hourly/hourly-25591680/record.json");
         assert_eq!(paths.prediction(&sensor), "predictions/plant/hourly/device=1,tag=5/20180828T230000Z.csv");
-        assert_eq!(paths.log(&sensor, "ab-1", 0).unwrap(), "logs/plant/hourly/hourly-25591680/device=1,tag=5.ab-1.log");
-        assert_eq!(
-            paths.log(&sensor, "ab-1", 2).unwrap(),
-            "logs/plant/hourly/hourly-25591680/device=1,tag=5.ab-1.2.log"
-        );
+        assert_eq!(paths.log(&sensor, &pod, 0), "logs/plant/hourly/hourly-25591680/device=1,tag=5.ab-1.log");
+        assert_eq!(paths.log(&sensor, &pod, 2), "logs/plant/hourly/hourly-25591680/device=1,tag=5.ab-1.2.log");
     }
 
     #[test]
@@ -220,7 +229,7 @@ mod tests {
         let tick = "2018-08-28T23:00:00Z".parse().unwrap();
         let paths = RunPaths::new("plant", "hourly", "hourly-1", &work("p", "SingleDirectory"), None, tick).unwrap();
         let sensor: SensorKeys = [("device", "1")].into_iter().collect();
-        assert_eq!(paths.log(&sensor, "u", 0).unwrap(), "logs/hourly-1.device=1.u.log");
+        assert_eq!(paths.log(&sensor, &PodUid::parse("u").unwrap(), 0), "logs/hourly-1.device=1.u.log");
         assert_eq!(paths.prediction(&sensor), "p/plant/hourly/device=1/20180828T230000Z.csv");
     }
 
@@ -234,7 +243,7 @@ mod tests {
         for bad in ["", "/", "/p", "p//q", "p/../q", "p\\q"] {
             assert!(paths("n", "s", "r", bad).is_err(), "{bad:?}");
         }
-        assert!(paths("n", "s", "r", "p").unwrap().outcome(0, "../x").is_err());
+        assert!(PodUid::parse("../x").is_err());
     }
 
     proptest! {
@@ -245,7 +254,8 @@ mod tests {
                 prop_assert_eq!(paths.record().split('/').count(), 5);
                 let sensor: SensorKeys = [("device", value)].into_iter().collect();
                 prop_assert_eq!(paths.prediction(&sensor).split('/').count(), 5);
-                if let Ok(log) = paths.log(&sensor, &uid, 0) {
+                if let Ok(pod) = PodUid::parse(&uid) {
+                    let log = paths.log(&sensor, &pod, 0);
                     prop_assert_eq!(log.split('/').count(), 5);
                     prop_assert!(!log.split('/').any(|s| s == ".." || s == "." || s.is_empty()));
                 }

@@ -2,7 +2,12 @@
 
 use clap::{Parser, Subcommand};
 
+pub mod archive;
+pub mod common;
+pub mod item;
 mod output;
+pub mod plan;
+pub mod run;
 pub mod score;
 pub mod select;
 pub mod simulate;
@@ -22,6 +27,10 @@ enum Command {
     Score(score::Args),
     Train(train::Args),
     Simulate(simulate::Args),
+    Run(run::Args),
+    Plan(plan::Args),
+    Item(item::Args),
+    Archive(archive::Args),
 }
 
 impl Cli {
@@ -32,6 +41,10 @@ impl Cli {
             Command::Score(args) => args.run(),
             Command::Train(args) => args.run(),
             Command::Simulate(args) => args.run(),
+            Command::Run(args) => args.run(),
+            Command::Plan(args) => args.run(),
+            Command::Item(args) => args.run(),
+            Command::Archive(args) => args.run(),
         }
     }
 }

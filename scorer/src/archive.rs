@@ -1,0 +1,222 @@
+//! Archiving: outcomes and pod ends become the record. Done twice, it leaves the same record.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use spec::report::{ArchiveReport, MAX_FAILURES};
+use spec::request::{PodEnd, PodEnds};
+use store::manifest::{MAX_ITEMS, MAX_SHARD_BYTES};
+use store::outcome::{Attempted, MAX_BYTES};
+use store::record::{Record, StoreRequests, Timings, Totals, VERSION};
+use store::{Attempt, Outcome, RequestCounts, Shard, Status};
+
+use crate::context::{Context, StepError};
+
+/// Requests under way at once.
+const AT_ONCE: usize = 32;
+/// How often an item may have been tried, as a bound on what is listed.
+const ATTEMPTS: usize = 20;
+
+/// Folds a run into its record.
+///
+/// # Errors
+/// When the run has no manifest, or the store fails.
+pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, ArchiveReport), StepError> {
+    let before = context.store.requests();
+    let manifest = context.manifest().await?;
+    let store = &context.store;
+    let shards: Vec<Shard> = futures::stream::iter((0..manifest.shards).map(Ok::<_, StepError>))
+        .map_ok(|n| async move { Ok(store.get_json(&context.paths.shard(n), "manifest", MAX_SHARD_BYTES).await?) })
+        .try_buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let attempted = read_outcomes(context).await?;
+
+    let mut best: BTreeMap<_, &Outcome> = BTreeMap::new();
+    for outcome in attempted.iter().flat_map(|a| &a.outcomes) {
+        let kept = best.entry(&outcome.sensor).or_insert(outcome);
+        if rank(outcome) > rank(kept) {
+            *kept = outcome;
+        }
+    }
+    let outcomes: Vec<Outcome> = shards
+        .iter()
+        .flat_map(|s| &s.items)
+        .flat_map(|item| item.sensors.iter().map(move |sensor| (item.index, sensor)))
+        .map(|(index, planned)| match best.get(&planned.sensor) {
+            Some(outcome) if outcome.status.is_final() => (*outcome).clone(),
+            unfinished => given_up(context, index, &planned.sensor, unfinished.copied(), &ends.ends),
+        })
+        .collect();
+    let mut attempts: Vec<Attempt> = attempted.iter().filter_map(|a| a.attempt.clone()).collect();
+    attempts.sort_by(|a, b| (a.index, a.started, &a.pod_uid).cmp(&(b.index, b.started, &b.pod_uid)));
+
+    let totals = totals(&manifest, &outcomes, &attempted, &attempts, &ends.ends);
+    let failed = outcomes.iter().filter(|o| o.status != Status::Succeeded);
+    let mut failures: BTreeMap<String, u32> = BTreeMap::new();
+    for outcome in failed.clone() {
+        *failures.entry(outcome.reason.clone().unwrap_or_default()).or_default() += 1;
+    }
+    let first = failed.take(MAX_FAILURES).map(Outcome::to_failure).collect();
+    let request = &context.request;
+    let record = Record {
+        version: VERSION,
+        namespace: request.namespace.clone(),
+        schedule: request.schedule.clone(),
+        run: request.run.clone(),
+        run_uid: request.run_uid.clone(),
+        tick: request.tick,
+        window: request.window,
+        manifest: store.uri(&context.paths.manifest()),
+        predictions: store.uri(&context.paths.predictions()),
+        logs: store.uri(&context.paths.logs()),
+        timings: timings(&outcomes, &attempts, &ends.ends),
+        totals,
+        failures,
+        store_requests: requests(manifest.store_requests, &attempts, store.requests() - before),
+        outcomes,
+        attempts,
+        pod_ends: ends.ends.clone(),
+    };
+    store.put_json(&context.paths.record(), "record", &record).await?;
+    let report = ArchiveReport {
+        sensors: record.totals.sensors,
+        succeeded: record.totals.succeeded,
+        failed: record.totals.failed,
+        rows: record.totals.scored,
+        anomalies: record.totals.anomalies,
+        pod_seconds: record.totals.pod_seconds,
+        record: store.uri(&context.paths.record()),
+        logs: record.logs.clone(),
+        failures: first,
+        error: None,
+    };
+    Ok((record, report))
+}
+
+/// What the attempts of this run left; those of another run of the same name are no part of it.
+async fn read_outcomes(context: &Context) -> Result<Vec<Attempted>, StepError> {
+    let store = &context.store;
+    let files = store.list(&context.paths.outcomes(), MAX_ITEMS as usize * ATTEMPTS).await?;
+    let read: Vec<Option<Attempted>> = futures::stream::iter(files.into_iter().map(Ok::<_, StepError>))
+        .map_ok(|file| async move {
+            let bytes = store.get(&file.path, MAX_BYTES).await?;
+            Ok(Attempted::from_ndjson(&bytes)
+                .inspect_err(
+                    |error| tracing::warn!(path = file.path, %error, "outcomes that cannot be read are ignored"),
+                )
+                .ok())
+        })
+        .try_buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(read.into_iter().flatten().filter(|a| a.run_uid == context.request.run_uid).collect())
+}
+
+/// Success before failure before neither; then the later one.
+fn rank(outcome: &Outcome) -> (u8, Timestamp) {
+    let status = match outcome.status {
+        Status::Succeeded => 2,
+        Status::Failed => 1,
+        Status::Retry => 0,
+    };
+    (status, outcome.started)
+}
+
+/// The outcome of a sensor that no attempt finished: how the last pod ended is why.
+fn given_up(
+    context: &Context,
+    index: u32,
+    sensor: &spec::SensorKeys,
+    last: Option<&Outcome>,
+    ends: &[PodEnd],
+) -> Outcome {
+    let end = ends.iter().rev().find(|e| e.index == index);
+    let end_says = end.map(|e| {
+        let code = e.exit_code.map_or_else(String::new, |c| format!(", exit code {c}"));
+        let node = if e.node.is_empty() { "no node".to_owned() } else { format!("node {}", e.node) };
+        format!("its last pod {} on {node} ended: {}{code}", e.pod, e.reason)
+    });
+    let (reason, message) = match last {
+        Some(o) => {
+            let what = o.message.clone().unwrap_or_else(|| format!("sensor {sensor}"));
+            let end = end_says.map_or_else(String::new, |e| format!("; {e}"));
+            (o.reason.clone().unwrap_or_else(|| "NoOutcome".to_owned()), format!("{what}; no attempt is left{end}"))
+        }
+        None => {
+            let why = end_says.unwrap_or_else(|| "no pod of it had started when the run ended".to_owned());
+            ("NoOutcome".to_owned(), format!("sensor {sensor}: item {index} left no outcome for it: {why}"))
+        }
+    };
+    let started = end.and_then(|e| e.started).unwrap_or(context.request.tick);
+    let mut outcome = last.cloned().unwrap_or_else(|| {
+        let mut none = crate::item::empty_outcome(sensor.clone(), Status::Failed, started, started);
+        none.index = index;
+        none.pod_uid = end.map(|e| e.uid.clone()).unwrap_or_default();
+        none.node = end.map(|e| e.node.clone()).unwrap_or_default();
+        none
+    });
+    outcome.status = Status::Failed;
+    outcome.reason = Some(reason);
+    outcome.message = Some(message);
+    outcome
+}
+
+fn totals(
+    manifest: &store::ManifestIndex,
+    outcomes: &[Outcome],
+    attempted: &[Attempted],
+    attempts: &[Attempt],
+    ends: &[PodEnd],
+) -> Totals {
+    let mut totals = Totals { sensors: manifest.sensors, items: manifest.items, ..Totals::default() };
+    for outcome in outcomes {
+        if outcome.status == Status::Succeeded {
+            totals.succeeded += 1;
+        } else {
+            totals.failed += 1;
+        }
+        totals.rows += outcome.rows;
+        totals.scored += outcome.scored;
+        totals.anomalies += outcome.anomalies;
+        totals.bad_rows += outcome.bad_rows;
+    }
+    let ended: BTreeSet<(u32, &str)> = ends.iter().map(|e| (e.index, e.uid.as_str())).collect();
+    let mut all = ended.clone();
+    all.extend(attempted.iter().filter_map(|a| a.outcomes.first()).map(|o| (o.index, o.pod_uid.as_str())));
+    all.extend(attempts.iter().map(|a| (a.index, a.pod_uid.as_str())));
+    totals.attempts = u32::try_from(all.len()).unwrap_or(u32::MAX);
+    let by_kubernetes: f64 =
+        ends.iter().filter_map(|e| Some(e.ended?.duration_since(e.started?).as_secs_f64().max(0.0))).sum();
+    let by_themselves: f64 =
+        attempts.iter().filter(|a| !ended.contains(&(a.index, a.pod_uid.as_str()))).map(|a| a.seconds).sum();
+    totals.pod_seconds = (by_kubernetes + by_themselves).ceil() as u64;
+    totals
+}
+
+fn timings(outcomes: &[Outcome], attempts: &[Attempt], ends: &[PodEnd]) -> Timings {
+    let ended_at =
+        |a: &Attempt| a.started.checked_add(jiff::SignedDuration::from_millis((a.seconds * 1e3) as i64)).ok();
+    let first_started = attempts.iter().map(|a| a.started).chain(ends.iter().filter_map(|e| e.started)).min();
+    let last_ended = attempts.iter().filter_map(ended_at).chain(ends.iter().filter_map(|e| e.ended)).max();
+    let mut seconds: Vec<f64> = outcomes.iter().map(|o| o.seconds).collect();
+    seconds.sort_by(f64::total_cmp);
+    let at = |share: usize| {
+        seconds.get((seconds.len() * share).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
+    };
+    Timings {
+        first_started,
+        last_ended,
+        seconds: first_started.zip(last_ended).map(|(from, to)| to.duration_since(from).as_secs_f64()),
+        sensor_seconds: seconds.iter().sum(),
+        sensor_p50: at(50),
+        sensor_p95: at(95),
+    }
+}
+
+fn requests(plan: RequestCounts, attempts: &[Attempt], archive: RequestCounts) -> StoreRequests {
+    let mut items = RequestCounts::default();
+    attempts.iter().for_each(|a| items += a.store_requests);
+    StoreRequests { plan, items, archive, total: plan.total() + items.total() + archive.total() }
+}

@@ -1,0 +1,139 @@
+//! What the commands of a run share: the clock, the store's credential, reports, and being told to stop.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use spec::RunRequest;
+use spec::report::{Report, exit};
+use store::{Clock, Credentials};
+use tokio::sync::watch;
+
+use crate::context::{Context, StepError};
+
+/// The store's credential.
+#[derive(Debug, clap::Args)]
+pub struct SecretArgs {
+    /// The folder of a mounted Secret with a file accountKey or sasToken. Without it: AZURE_STORAGE_ACCOUNT_KEY,
+    /// AZURE_STORAGE_SAS_TOKEN, or workload identity from the environment.
+    #[arg(long, env = "SCORING_STORE_SECRET_DIR", value_name = "DIR")]
+    secret_dir: Option<PathBuf>,
+}
+
+impl SecretArgs {
+    /// Finds the credential.
+    ///
+    /// # Errors
+    /// When the folder is given and holds none.
+    pub fn find(&self) -> Result<Credentials, StepError> {
+        Ok(Credentials::find(self.secret_dir.as_deref(), &|name| std::env::var(name).ok())?)
+    }
+}
+
+/// What the commands of pods take.
+#[derive(Debug, clap::Args)]
+pub struct PodArgs {
+    /// The run's request: JSON of a RunRequest.
+    #[arg(long, value_name = "FILE")]
+    request: PathBuf,
+    /// Where the report goes, besides stdout; in a pod /dev/termination-log.
+    #[arg(long, env = "SCORING_REPORT", value_name = "FILE")]
+    report: Option<PathBuf>,
+    #[command(flatten)]
+    secret: SecretArgs,
+}
+
+impl PodArgs {
+    /// Reads the request and opens its store.
+    ///
+    /// # Errors
+    /// When the request cannot be read or can never work.
+    pub fn open(&self) -> Result<Context, StepError> {
+        let request: RunRequest = read_json(&self.request, "run request")?;
+        Context::open(request, &self.secret.find()?, clock())
+    }
+
+    /// Prints a report on stdout and writes it to its file; a file that cannot be written is a warning only.
+    pub fn tell(&self, report: &impl Report) {
+        let line = match report.to_message() {
+            Ok(line) => line,
+            Err(error) => return tracing::error!(%error, "the report cannot be written as JSON"),
+        };
+        println!("{line}");
+        if let Some(path) = &self.report
+            && let Err(error) = std::fs::write(path, &line)
+        {
+            tracing::warn!(%error, path = %path.display(), "the report cannot be written to its file");
+        }
+    }
+}
+
+/// Reads a JSON file of ours.
+///
+/// # Errors
+/// When it cannot be read or is none; the message names file, line and column.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path, what: &str) -> Result<T, StepError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| StepError::Request(format!("{what} {} cannot be read: {e}", path.display())))?;
+    serde_json::from_str(&text).map_err(|e| StepError::Request(format!("{what} {} is wrong: {e}", path.display())))
+}
+
+/// The machine's clock: the only place of the run steps that reads it.
+#[must_use]
+pub fn clock() -> Clock {
+    Arc::new(Timestamp::now)
+}
+
+/// Says what went wrong on stderr, and gives the exit code.
+#[must_use]
+pub fn fail(error: &StepError) -> u8 {
+    tracing::error!(reason = error.reason(), "{error}");
+    error.exit_code()
+}
+
+/// Runs a future on a runtime that does not wait for what is left when the future is done: after SIGTERM, scoring
+/// threads may still be busy.
+#[must_use]
+pub fn block_on(future: impl Future<Output = u8>) -> u8 {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(future);
+            runtime.shutdown_timeout(Duration::from_millis(100));
+            code
+        }
+        Err(error) => {
+            tracing::error!(%error, "the runtime cannot start");
+            exit::RETRY
+        }
+    }
+}
+
+/// Becomes true on SIGTERM or Ctrl-C.
+#[must_use]
+pub fn stop_signal() -> watch::Receiver<bool> {
+    let (send, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        let terminated = async {
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(mut signal) => {
+                    signal.recv().await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "SIGTERM will not be noticed");
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            () = terminated => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        tracing::warn!("told to stop; writing what was done");
+        let _ = send.send(true);
+        // Kept open, so that readers go on seeing the last value.
+        send.closed().await;
+    });
+    stop
+}

@@ -1,0 +1,162 @@
+//! `scorer run`: a whole run of a ScoringSchedule in this process, without a cluster.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use serde::Serialize;
+use spec::report::exit;
+
+use super::common::{SecretArgs, block_on, clock, fail, stop_signal};
+use crate::context::{Context, StepError};
+use crate::manifest::Schedule;
+use crate::plan::LOCAL;
+use crate::run::{Options, Progress, Summary, run};
+
+/// The exit code of a run that is Failed: too many of its sensors failed.
+const FAILED: u8 = 1;
+
+/// Run a ScoringSchedule once, here: plan, score and archive in a row, as the pods do, without a cluster.
+///
+/// Exit codes: 0 the run is Complete, 1 it is Failed (maxFailedSensors; by default: every sensor failed), 64 it can
+/// never work, 75 the store was away. A run of the same schedule and minute may be repeated; it writes its predictions
+/// and its record anew.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  scorer run -f schedule.yaml\n  scorer run -f schedule.yaml --store file:///tmp/plant \
+                        --at 2018-08-29T00:00:00Z -o json"
+)]
+pub struct Args {
+    /// The ScoringSchedule's manifest (YAML).
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+    /// Another store than the manifest's, such as file:///tmp/plant.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// The tick, which the window and the run's name follow from (RFC 3339). Default: now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// How to print the summary on stdout.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// The summary as one JSON line: short for --output json.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    secret: SecretArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// One JSON line.
+    Json,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    state: &'static str,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+impl Args {
+    /// Runs the command.
+    #[must_use]
+    pub fn run(self) -> u8 {
+        block_on(async {
+            match self.whole().await {
+                Ok((complete, summary)) => {
+                    self.print(complete, &summary);
+                    if complete { exit::DONE } else { FAILED }
+                }
+                Err(error) => fail(&error),
+            }
+        })
+    }
+
+    async fn whole(&self) -> Result<(bool, Summary), StepError> {
+        let shown = self.file.display().to_string();
+        let text = std::fs::read_to_string(&self.file)
+            .map_err(|e| StepError::Request(format!("{shown} cannot be read: {e}")))?;
+        let schedule = Schedule::parse(&shown, &text).map_err(|e| StepError::Request(e.to_string()))?;
+        let clock = clock();
+        let now = clock();
+        let uid = format!("{LOCAL}{}-{}", now.as_millisecond(), std::process::id());
+        let request = schedule
+            .request(self.at.unwrap_or(now), uid, self.store.as_deref())
+            .map_err(|e| StepError::Request(format!("{shown}, field spec.window: {e}")))?;
+        let credentials = self.secret.find()?;
+        let context = Context::open(request, &credentials, clock)?;
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+        let options = Options { at_once, retries: schedule.retries() };
+        let bar = bar();
+        let shown = bar.clone();
+        let progress = Arc::new(move |progress| show(&shown, progress));
+        let (_, summary) = run(&context, &credentials, options, stop_signal(), progress).await?;
+        bar.finish_and_clear();
+        Ok((schedule.tolerates(summary.report.failed, summary.report.sensors), summary))
+    }
+
+    fn print(&self, complete: bool, summary: &Summary) {
+        let state = if complete { "Complete" } else { "Failed" };
+        if self.json || self.output == Output::Json {
+            match serde_json::to_string(&Line { state, summary }) {
+                Ok(line) => println!("{line}"),
+                Err(error) => tracing::error!(%error, "the summary cannot be written as JSON"),
+            }
+            return;
+        }
+        let report = &summary.report;
+        println!("run {} is {state} after {:.1} s", summary.run, summary.seconds);
+        println!("  sensors      {} ({} succeeded, {} failed)", report.sensors, report.succeeded, report.failed);
+        println!("  rows         {} ({} anomalies)", report.rows, report.anomalies);
+        println!("  predictions  {}", summary.predictions);
+        println!("  record       {}", report.record);
+        println!("  logs         {}", report.logs);
+        println!("  store        {} requests", summary.store_requests);
+        for failure in &report.failures {
+            println!("  {:<12} {}", failure.reason, failure.message);
+        }
+        if let Some(more) =
+            report.failed.checked_sub(u32::try_from(report.failures.len()).unwrap_or(0)).filter(|m| *m > 0)
+        {
+            println!("  and {more} more failed sensors: see the record");
+        }
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    bar.set_message("planning");
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    match progress {
+        Progress::Planned { sensors, .. } => {
+            bar.set_length(u64::from(sensors));
+            bar.set_message("");
+            if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} sensors {elapsed} {msg}") {
+                bar.set_style(style);
+            }
+        }
+        Progress::Item { succeeded, failed } => {
+            bar.inc(u64::from(succeeded + failed));
+            if failed > 0 {
+                bar.set_message("some failed");
+            }
+        }
+        Progress::Archiving => bar.set_message("archiving"),
+    }
+}

@@ -1,0 +1,127 @@
+//! What every step of a run needs: the request, its paths, the store, the time.
+
+use spec::RunRequest;
+use spec::check::WorkError;
+use spec::report::{Failure, exit};
+use store::manifest::{MAX_INDEX_BYTES, TooManyItems};
+use store::paths::NameError;
+use store::{Clock, Credentials, ManifestIndex, RunPaths, Store, StoreError};
+
+/// What every step of a run needs.
+#[derive(Clone)]
+pub struct Context {
+    /// What the run is asked to do.
+    pub request: RunRequest,
+    /// Where its things are.
+    pub paths: RunPaths,
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why a step of a run could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A name of the request.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The work of the request.
+    #[error("{0}")]
+    Work(#[from] WorkError),
+    /// The work makes too many items.
+    #[error("{0}")]
+    TooManyItems(#[from] TooManyItems),
+    /// The request as a whole.
+    #[error("{0}")]
+    Request(String),
+    /// There is nothing to score.
+    #[error("{0}")]
+    NoSensors(String),
+    /// Another run holds the tick.
+    #[error(
+        "{uri}: the tick is held by run UID {holder}, this one is {ours}; a tick is scored once: wait for that run, or \
+         give this one another name or time"
+    )]
+    TickClaimed {
+        /// The claim.
+        uri: String,
+        /// Who holds it.
+        holder: String,
+        /// Who asked.
+        ours: String,
+    },
+    /// The run has not been planned.
+    #[error("{uri}: {why}; run scorer plan with the same request first")]
+    NoManifest {
+        /// The manifest.
+        uri: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Something of ours does not serialise.
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl StepError {
+    /// A bounded category in CamelCase.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.reason(),
+            Self::Name(_) | Self::Work(_) | Self::Request(_) => "InvalidRequest",
+            Self::TooManyItems(_) => "TooManyItems",
+            Self::NoSensors(_) => "NoSensors",
+            Self::TickClaimed { .. } => "TickClaimed",
+            Self::NoManifest { .. } => "NoManifest",
+            Self::Json(_) => "Internal",
+        }
+    }
+
+    /// The process' exit code: whether another attempt may help.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(error) if error.is_retryable() => exit::RETRY,
+            _ => exit::INVALID,
+        }
+    }
+
+    /// As a report tells it.
+    #[must_use]
+    pub fn to_failure(&self) -> Failure {
+        Failure { reason: self.reason().to_owned(), message: self.to_string() }
+    }
+}
+
+impl Context {
+    /// Opens the store of a request.
+    ///
+    /// # Errors
+    /// When the request's names, work or store cannot work.
+    pub fn open(request: RunRequest, credentials: &Credentials, clock: Clock) -> Result<Self, StepError> {
+        request.work.check()?;
+        let paths = RunPaths::of(&request)?;
+        let store = Store::open(&request.work.store.url, credentials)?;
+        Ok(Self { request, paths, store, clock })
+    }
+
+    /// The manifest's index, when it is this run's.
+    pub(crate) async fn manifest(&self) -> Result<ManifestIndex, StepError> {
+        let path = self.paths.manifest();
+        let none = |why: String| StepError::NoManifest { uri: self.store.uri(&path), why };
+        let index: ManifestIndex = match self.store.get_json(&path, "manifest", MAX_INDEX_BYTES).await {
+            Err(StoreError::NotFound { .. }) => return Err(none("there is no manifest".to_owned())),
+            other => other?,
+        };
+        if index.run_uid == self.request.run_uid {
+            Ok(index)
+        } else {
+            Err(none(format!("the manifest is of run UID {}, this is {}", index.run_uid, self.request.run_uid)))
+        }
+    }
+}

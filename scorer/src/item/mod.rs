@@ -1,0 +1,149 @@
+//! One item of a run: its sensors scored, each on its own, with predictions, logs and outcomes.
+
+mod data;
+mod ledger;
+mod sensor;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt;
+use spec::SensorKeys;
+use spec::report::{ItemReport, MAX_FAILURES};
+use store::manifest::MAX_SHARD_BYTES;
+use store::outcome::{Attempted, MAX_BYTES};
+use store::{Item, Outcome, PlannedSensor, PodUid, Shard, Status};
+use tokio::sync::watch;
+
+pub use data::DataFiles;
+use ledger::Ledger;
+use sensor::SensorJob;
+pub(crate) use sensor::outcome as empty_outcome;
+
+use crate::context::{Context, StepError};
+
+/// Sensors under way at once: one is scored while the models and predictions of others travel.
+const AT_ONCE: usize = 4;
+/// Up to so many sensors, their logs start before the data is read; else each when its turn comes.
+const LOGS_AT_ONCE: usize = 8;
+
+/// Who works on an item: names the attempt.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// The pod's UID.
+    pub uid: PodUid,
+    /// The node's name.
+    pub node: String,
+}
+
+/// Reads an item of the manifest.
+///
+/// # Errors
+/// When there is no such item, or the store fails.
+pub async fn read(context: &Context, index: u32) -> Result<Item, StepError> {
+    let manifest = context.manifest().await?;
+    let shard = manifest.shard_of(index).ok_or_else(|| {
+        StepError::Request(format!("there is no item {index}: the manifest has {} items, from 0", manifest.items))
+    })?;
+    let path = context.paths.shard(shard);
+    let none = |why: &str| StepError::NoManifest { uri: context.store.uri(&path), why: why.to_owned() };
+    let shard: Shard = context.store.get_json(&path, "manifest", MAX_SHARD_BYTES).await?;
+    if shard.run_uid != context.request.run_uid {
+        return Err(none("the manifest is of another run"));
+    }
+    shard.items.into_iter().find(|i| i.index == index).ok_or_else(|| none("the shard lacks the item"))
+}
+
+/// Works on an item until all its sensors are done or `stop` becomes true; what was done is in the store then. `data`
+/// may hold the files of more sensors than the item's; none: those of the item.
+///
+/// # Errors
+/// When the item or earlier outcomes cannot be read, or the outcomes cannot be written. A sensor that fails is no
+/// error: it fails alone, and the report counts it.
+pub async fn run(
+    context: &Context,
+    index: u32,
+    pod: &Pod,
+    data: Option<&DataFiles>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<ItemReport, StepError> {
+    let before = context.store.requests();
+    let item = read(context, index).await?;
+    let mut report = ItemReport { index, ..ItemReport::default() };
+    let earlier = earlier_outcomes(context, index).await?;
+    let done: BTreeMap<&SensorKeys, &Outcome> =
+        earlier.iter().flat_map(|a| &a.outcomes).filter(|o| o.status.is_final()).map(|o| (&o.sensor, o)).collect();
+    done.values().for_each(|o| count(&mut report, o));
+    let pending: Vec<&PlannedSensor> = item.sensors.iter().filter(|s| !done.contains_key(&s.sensor)).collect();
+    if pending.is_empty() {
+        return Ok(report);
+    }
+    let own;
+    let data = match data {
+        Some(data) => data,
+        None => {
+            own = DataFiles::of(&context.request.work.data, pending.iter().map(|s| s.sensor.clone()).collect());
+            &own
+        }
+    };
+    let ledger = Ledger::start(context, index, pod, before);
+    ledger.keep(earlier.iter().flat_map(|a| &a.outcomes));
+    let finished = {
+        let work = work_on(context, &pending, data, &ledger);
+        tokio::pin!(work);
+        tokio::select! {
+            () = &mut work => true,
+            () = stopped(&mut stop) => false,
+        }
+    };
+    if !finished {
+        ledger.stop(pending.iter().map(|s| &s.sensor)).await;
+    }
+    let pending: BTreeSet<&SensorKeys> = pending.iter().map(|s| &s.sensor).collect();
+    for outcome in ledger.end().await?.iter().filter(|o| pending.contains(&o.sensor)) {
+        count(&mut report, outcome);
+    }
+    Ok(report)
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        // Nobody is left who could stop the work.
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn work_on(context: &Context, pending: &[&PlannedSensor], data: &DataFiles, ledger: &Ledger) {
+    let eager = pending.len() <= LOGS_AT_ONCE;
+    let jobs: Vec<SensorJob> = pending.iter().map(|planned| SensorJob::new(context, planned, ledger, eager)).collect();
+    futures::stream::iter(jobs)
+        .for_each_concurrent(AT_ONCE, |job| async move {
+            let outcome = job.run(context, data, ledger).await;
+            ledger.add(outcome).await;
+        })
+        .await;
+}
+
+/// What earlier attempts at the item left, this one's own included where its container was started again.
+async fn earlier_outcomes(context: &Context, index: u32) -> Result<Vec<Attempted>, StepError> {
+    let mut earlier = Vec::new();
+    for file in context.store.list(&context.paths.item_outcomes(index), 1_000).await? {
+        let bytes = context.store.get(&file.path, MAX_BYTES).await?;
+        match Attempted::from_ndjson(&bytes) {
+            Ok(attempted) if attempted.run_uid == context.request.run_uid => earlier.push(attempted),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(path = file.path, %error, "outcomes that cannot be read are ignored"),
+        }
+    }
+    Ok(earlier)
+}
+
+fn count(report: &mut ItemReport, outcome: &Outcome) {
+    match outcome.status {
+        Status::Succeeded => report.succeeded += 1,
+        Status::Failed => report.failed += 1,
+        Status::Retry => report.retry += 1,
+    }
+    if outcome.status != Status::Succeeded && report.failures.len() < MAX_FAILURES {
+        report.failures.push(outcome.to_failure());
+    }
+}

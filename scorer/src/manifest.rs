@@ -1,0 +1,266 @@
+//! A ScoringSchedule as people write it, read without Kubernetes: for `scorer run`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use spec::window::Window;
+use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
+use spec::{RunRequest, TimeRange};
+
+/// The API version that is understood.
+pub const API_VERSION: &str = "batchscoring.dev/v1alpha1";
+/// The kind that is understood.
+pub const KIND: &str = "ScoringSchedule";
+
+/// A ScoringSchedule.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Schedule {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    metadata: Metadata,
+    spec: ScheduleSpec,
+    #[serde(default, rename = "status")]
+    _status: IgnoredAny,
+}
+
+/// Names; what else Kubernetes keeps there does not matter here.
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    namespace: Option<String>,
+}
+
+/// The part that says what to score; what only the operator reads is accepted and left alone.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ScheduleSpec {
+    store: StoreRef,
+    #[serde(default)]
+    sensors: Option<Sensors>,
+    model: ModelSource,
+    data: DataSource,
+    #[serde(default)]
+    window: Option<Window>,
+    #[serde(default)]
+    predictions: Predictions,
+    #[serde(default)]
+    logs: Logs,
+    #[serde(default)]
+    packing: Packing,
+    #[serde(default)]
+    retries: Option<u32>,
+    #[serde(default)]
+    max_failed_sensors: Option<Tolerance>,
+    #[serde(default, rename = "clusterRef")]
+    _cluster_ref: IgnoredAny,
+    #[serde(default, rename = "schedule")]
+    _schedule: IgnoredAny,
+    #[serde(default, rename = "timeZone")]
+    _time_zone: IgnoredAny,
+    #[serde(default, rename = "suspend")]
+    _suspend: IgnoredAny,
+    #[serde(default, rename = "concurrencyPolicy")]
+    _concurrency_policy: IgnoredAny,
+    #[serde(default, rename = "startingDeadlineSeconds")]
+    _starting_deadline_seconds: IgnoredAny,
+    #[serde(default, rename = "priority")]
+    _priority: IgnoredAny,
+    #[serde(default, rename = "deadline")]
+    _deadline: IgnoredAny,
+    #[serde(default, rename = "history")]
+    _history: IgnoredAny,
+    #[serde(default, rename = "scorer")]
+    _scorer: IgnoredAny,
+}
+
+/// How many sensors may fail before the run is Failed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Tolerance {
+    /// As a number.
+    Number(u32),
+    /// As a percentage, such as `5%`.
+    Percent(Percent),
+}
+
+/// A percentage, such as `5%`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Percent(u8);
+
+impl TryFrom<String> for Percent {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let number = text.strip_suffix('%').and_then(|n| n.parse().ok()).filter(|n| *n <= 100);
+        number.map(Self).ok_or_else(|| format!("{text:?} is no percentage; write 5%, or a number of sensors"))
+    }
+}
+
+/// Why a manifest cannot be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub struct ManifestError {
+    file: String,
+    line: Option<u64>,
+    field: Option<String>,
+    message: String,
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, ", field {field}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+#[derive(Deserialize)]
+struct Peek {
+    #[serde(default, rename = "apiVersion")]
+    api_version: Option<String>,
+    #[serde(default)]
+    kind: Option<String>,
+}
+
+impl Schedule {
+    /// Reads the one ScoringSchedule of a file, which may hold other documents.
+    ///
+    /// # Errors
+    /// When there is none or more than one, or it has a field that is wrong or unknown: names file, line and field.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ManifestError> {
+        let error = |message: String| ManifestError { file: file.to_owned(), line: None, field: None, message };
+        let mut found: Option<Self> = None;
+        for document in documents(text) {
+            let peek: Option<Peek> = serde_saphyr::from_str(&document).map_err(|e| at(file, &document, &e))?;
+            let Some(peek) = peek else { continue };
+            if peek.kind.as_deref() != Some(KIND) {
+                continue;
+            }
+            if peek.api_version.as_deref() != Some(API_VERSION) {
+                let version = peek.api_version.unwrap_or_default();
+                return Err(error(format!("apiVersion is {version:?}; write {API_VERSION}")));
+            }
+            let schedule = serde_saphyr::from_str(&document).map_err(|e| at(file, &document, &e))?;
+            if found.replace(schedule).is_some() {
+                return Err(error(format!("holds more than one {KIND}; split the file")));
+            }
+        }
+        found.ok_or_else(|| error(format!("holds no {KIND} (apiVersion: {API_VERSION}, kind: {KIND})")))
+    }
+
+    /// The request of a run at a time, in the store of the manifest or another one.
+    ///
+    /// # Errors
+    /// When the window lies outside of all times.
+    pub fn request(&self, at: Timestamp, uid: String, store: Option<&str>) -> Result<RunRequest, jiff::Error> {
+        let name = &self.metadata.name;
+        let mut work = self.work();
+        if let Some(url) = store {
+            store_url(&mut work, url);
+        }
+        let window: Option<TimeRange> = work.window.map(|w| w.at(at)).transpose()?;
+        Ok(RunRequest {
+            namespace: self.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+            schedule: name.clone(),
+            run: format!("{name}-{}", at.as_second().div_euclid(60)),
+            run_uid: uid,
+            tick: at,
+            window,
+            work,
+        })
+    }
+
+    /// How often an item is tried again.
+    #[must_use]
+    pub fn retries(&self) -> u32 {
+        self.spec.retries.unwrap_or(2)
+    }
+
+    /// Whether a run with so many failed sensors is Complete all the same.
+    #[must_use]
+    pub fn tolerates(&self, failed: u32, sensors: u32) -> bool {
+        match &self.spec.max_failed_sensors {
+            Some(Tolerance::Number(most)) => failed <= *most,
+            Some(Tolerance::Percent(Percent(most))) => u64::from(failed) * 100 <= u64::from(sensors) * u64::from(*most),
+            None => failed < sensors,
+        }
+    }
+
+    fn work(&self) -> Work {
+        let spec = &self.spec;
+        Work {
+            store: spec.store.clone(),
+            sensors: spec.sensors.clone(),
+            model: spec.model.clone(),
+            data: spec.data.clone(),
+            window: spec.window,
+            predictions: spec.predictions.clone(),
+            logs: spec.logs.clone(),
+            packing: spec.packing,
+        }
+    }
+}
+
+fn store_url(work: &mut Work, url: &str) {
+    url.clone_into(&mut work.store.url);
+    work.store.secret_ref = None;
+}
+
+/// The documents of a YAML file, each with blank lines for what is before it, so that line numbers stay true.
+fn documents(text: &str) -> Vec<String> {
+    let mut documents = vec![String::new()];
+    for (number, line) in text.lines().enumerate() {
+        if line.trim_end() == "---" {
+            documents.push("\n".repeat(number + 1));
+        } else if let Some(document) = documents.last_mut() {
+            document.push_str(line);
+            document.push('\n');
+        }
+    }
+    documents.retain(|d| d.lines().any(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#')));
+    documents
+}
+
+/// An error with its line, and the field that stands there.
+fn at(file: &str, text: &str, error: &serde_saphyr::Error) -> ManifestError {
+    let line = error.location().map(|l| l.line());
+    let field = line.and_then(|n| field_at(text, usize::try_from(n).ok()?));
+    let message = error.without_snippet().to_string();
+    let message = message.lines().next().unwrap_or_default();
+    let row = line.and_then(|n| text.lines().nth(usize::try_from(n).ok()?.checked_sub(1)?)).map(str::trim);
+    let message = row.map_or_else(|| message.to_owned(), |row| format!("{message}; the line reads: {row}"));
+    ManifestError { file: file.to_owned(), line, field, message }
+}
+
+/// The path of the field on a line, such as `spec.data.path`, found by indentation.
+fn field_at(text: &str, line: usize) -> Option<String> {
+    let mut path: BTreeMap<usize, String> = BTreeMap::new();
+    for row in text.lines().take(line) {
+        let bare = row.trim_start();
+        let item = bare.strip_prefix("- ").map(str::trim_start);
+        let indent = row.len() - item.unwrap_or(bare).len();
+        let Some((key, _)) = item.unwrap_or(bare).split_once(':') else { continue };
+        let key = key.trim_matches(['"', '\'', ' ']);
+        if key.is_empty() || key.starts_with('#') || key.contains(['{', ' ']) {
+            continue;
+        }
+        path.retain(|at, _| *at < indent);
+        path.insert(indent, key.to_owned());
+    }
+    (!path.is_empty()).then(|| path.into_values().collect::<Vec<_>>().join("."))
+}
+
+#[cfg(test)]
+mod tests;

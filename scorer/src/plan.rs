@@ -1,0 +1,147 @@
+//! Planning: find the sensors, freeze their models, claim the tick, write the manifest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::TryStreamExt;
+use spec::SensorKeys;
+use spec::check::{MAX_SENSORS, check_sensor};
+use spec::report::PlanReport;
+use store::manifest::{self, MAX_INDEX_BYTES, VERSION};
+use store::{Claim, File, ManifestIndex, ModelFile, PlannedSensor, StoreError, claim};
+
+use crate::context::{Context, StepError};
+
+/// Up to so many named sensors, each model is looked at by itself instead of listing all models.
+const LOOKED_AT_ONE_BY_ONE: usize = 50;
+/// Requests under way at once.
+const AT_ONCE: usize = 16;
+/// What the UIDs of runs without Kubernetes begin with: such a run may be repeated.
+pub const LOCAL: &str = "local-";
+
+/// Plans a run: the manifest that it leaves is the same for the same models. A retry of the same run finds its own.
+///
+/// # Errors
+/// When there is nothing to score, another run holds the tick, or the store fails.
+pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
+    let sensors = find_sensors(context).await?;
+    if let Some(index) = claim(context).await? {
+        return Ok(index);
+    }
+    let (store, paths, request) = (&context.store, &context.paths, &context.request);
+    let (division, shards) = manifest::divide(&request.run_uid, sensors, request.work.packing.sensors_per_pod)?;
+    futures::stream::iter(shards.iter().zip(0u32..).map(Ok::<_, StepError>))
+        .try_for_each_concurrent(AT_ONCE, |(shard, number)| async move {
+            Ok(store.put_json(&paths.shard(number), "manifest", shard).await?)
+        })
+        .await?;
+    let index = ManifestIndex {
+        version: VERSION,
+        run_uid: request.run_uid.clone(),
+        tick: request.tick,
+        window: request.window,
+        sensors: division.sensors,
+        items: division.items,
+        items_per_shard: division.items_per_shard,
+        shards: division.shards,
+        store_requests: store.requests(),
+    };
+    // Last: a manifest with an index is whole.
+    store.put_json(&paths.manifest(), "manifest", &index).await?;
+    Ok(index)
+}
+
+/// What a plan tells the operator.
+#[must_use]
+pub fn report(context: &Context, index: &ManifestIndex) -> PlanReport {
+    PlanReport {
+        sensors: index.sensors,
+        items: index.items,
+        manifest: context.store.uri(&context.paths.manifest()),
+        error: None,
+    }
+}
+
+/// Claims the tick. Gives the manifest that an earlier attempt of the same run left, if it got so far.
+async fn claim(context: &Context) -> Result<Option<ManifestIndex>, StepError> {
+    let (store, path) = (&context.store, context.paths.claim());
+    let ours = Claim { run_uid: context.request.run_uid.clone() };
+    let json = serde_json::to_vec(&ours)?;
+    if store.put_if_absent(&path, json).await? {
+        return Ok(None);
+    }
+    let theirs: Claim = store.get_json(&path, "claim", claim::MAX_BYTES).await?;
+    if theirs == ours {
+        let manifest = store.get_json::<ManifestIndex>(&context.paths.manifest(), "manifest", MAX_INDEX_BYTES).await;
+        return match manifest {
+            Ok(index) if index.run_uid == ours.run_uid => Ok(Some(index)),
+            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        };
+    }
+    if ours.run_uid.starts_with(LOCAL) && theirs.run_uid.starts_with(LOCAL) {
+        store.put_json(&path, "claim", &ours).await?;
+        return Ok(None);
+    }
+    Err(StepError::TickClaimed { uri: store.uri(&path), holder: theirs.run_uid, ours: ours.run_uid })
+}
+
+/// Every sensor to score, sorted, with its model as it is now.
+async fn find_sensors(context: &Context) -> Result<Vec<PlannedSensor>, StepError> {
+    let work = &context.request.work;
+    let Some(sensors) = &work.sensors else { return discover(context).await };
+    let wanted = sensors.all();
+    let mut paths = BTreeMap::new();
+    for sensor in wanted {
+        let path = work.model.path.render(&sensor).map_err(|e| StepError::Request(format!("sensors: {e}")))?;
+        paths.insert(sensor, path);
+    }
+    let files = model_files(context, paths.values().cloned().collect()).await?;
+    let plan = |(sensor, path): (SensorKeys, String)| {
+        let found = files.get(&path);
+        let model = ModelFile { etag: found.and_then(|f| f.etag.clone()), size: found.map(|f| f.size), path };
+        PlannedSensor { sensor, model }
+    };
+    Ok(paths.into_iter().map(plan).collect())
+}
+
+/// Those of the given model files that are there.
+async fn model_files(context: &Context, paths: BTreeSet<String>) -> Result<BTreeMap<String, File>, StepError> {
+    let store = &context.store;
+    if paths.len() <= LOOKED_AT_ONE_BY_ONE {
+        let found: Vec<Option<File>> = futures::stream::iter(paths.into_iter().map(Ok::<_, StepError>))
+            .map_ok(|path| async move { Ok(store.head(&path).await?) })
+            .try_buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        return Ok(found.into_iter().flatten().map(|f| (f.path.clone(), f)).collect());
+    }
+    let files = store.list(context.request.work.model.path.prefix(), MAX_SENSORS).await?;
+    Ok(files.into_iter().filter(|f| paths.contains(&f.path)).map(|f| (f.path.clone(), f)).collect())
+}
+
+/// The sensors for which the model's template matches a file.
+async fn discover(context: &Context) -> Result<Vec<PlannedSensor>, StepError> {
+    let template = &context.request.work.model.path;
+    let files = context.store.list(template.prefix(), MAX_SENSORS).await?;
+    let other = files.iter().find(|f| template.matches(&f.path).is_none()).map(|f| f.path.clone());
+    let sensors: BTreeMap<SensorKeys, ModelFile> = files
+        .into_iter()
+        .filter_map(|f| Some((template.matches(&f.path)?, f)))
+        .map(|(sensor, f)| (sensor, ModelFile { path: f.path, etag: f.etag, size: Some(f.size) }))
+        .collect();
+    if sensors.is_empty() {
+        let seen = other.map_or_else(
+            || format!("no file starts with {}", context.store.uri(template.prefix())),
+            |path| format!("files start with {}, such as {path}, but none has this form", template.prefix()),
+        );
+        return Err(StepError::NoSensors(format!(
+            "no model matches {template} in {}: {seen}; train or upload models, correct model.path, or name the sensors \
+             (sensors.list or sensors.matrix)",
+            context.store.url()
+        )));
+    }
+    for sensor in sensors.keys() {
+        check_sensor("model.path", sensor)?;
+    }
+    Ok(sensors.into_iter().map(|(sensor, model)| PlannedSensor { sensor, model }).collect())
+}

@@ -1,0 +1,259 @@
+//! What makes a [`Work`] impossible, beyond what its types say: the operator refuses it at once, `scorer plan` too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::work::{Sensors, Work};
+use crate::{SensorKeys, Template};
+
+/// The most sensors that `sensors.list` may name.
+pub const MAX_LISTED: usize = 1_000;
+/// The most sensors of a run.
+pub const MAX_SENSORS: usize = 1_000_000;
+/// The longest name of a sensor as a path segment: with time, UID and ending it stays a file name everywhere.
+const MAX_SLUG: usize = 160;
+
+/// Why nothing can be scored as asked.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{field}: {message}")]
+pub struct WorkError {
+    /// The field, as in the manifest.
+    pub field: &'static str,
+    /// What is wrong with it, and what to write instead.
+    pub message: String,
+}
+
+fn wrong<T>(field: &'static str, message: impl Into<String>) -> Result<T, WorkError> {
+    Err(WorkError { field, message: message.into() })
+}
+
+impl Work {
+    /// Checks what the types alone do not say.
+    ///
+    /// # Errors
+    /// At the first field that cannot work.
+    pub fn check(&self) -> Result<(), WorkError> {
+        let keys = match &self.sensors {
+            None => self.model.path.keys().into_iter().map(str::to_owned).collect(),
+            Some(sensors) => sensors.check()?,
+        };
+        if keys.is_empty() {
+            return wrong(
+                "model.path",
+                "names no key, so there are no sensors to find; put keys in braces, as in models/model_{device}_{tag}, \
+                 or give sensors.list or sensors.matrix",
+            );
+        }
+        subset("model.path", &self.model.path, &keys)?;
+        subset("data.path", &self.data.path, &keys)?;
+        if let Some(key) = self.data.columns.keys.keys().find(|k| !keys.contains(*k)) {
+            return wrong("data.columns.keys", format!("{key} is no key of the sensors; they have {}", join(&keys)));
+        }
+        if !(1..=10_000).contains(&self.packing.sensors_per_pod) {
+            return wrong("packing.sensorsPerPod", format!("{} is not in 1 to 10000", self.packing.sensors_per_pod));
+        }
+        if self.predictions.path.trim_end_matches('/').parse::<Template>().is_ok_and(|t| t.keys().is_empty()) {
+            Ok(())
+        } else {
+            wrong(
+                "predictions.path",
+                format!("{:?} is no folder of the store; write it as predictions", self.predictions.path),
+            )
+        }
+    }
+}
+
+impl Sensors {
+    /// The names of the sensors' keys.
+    fn check(&self) -> Result<BTreeSet<String>, WorkError> {
+        match (&self.list, &self.matrix) {
+            (Some(_), Some(_)) => wrong("sensors", "has both list and matrix; keep one"),
+            (None, None) => wrong(
+                "sensors",
+                "has neither list nor matrix; give one, or leave sensors out to find them by model.path",
+            ),
+            (Some(list), None) => check_list(list),
+            (None, Some(matrix)) => check_matrix(matrix),
+        }
+    }
+
+    /// Every sensor named, in order; call after [`Work::check`].
+    #[must_use]
+    pub fn all(&self) -> BTreeSet<SensorKeys> {
+        let mut sensors: BTreeSet<_> = self.list.iter().flatten().cloned().collect();
+        if let Some(matrix) = &self.matrix {
+            let mut combined = vec![SensorKeys::default()];
+            for (name, values) in matrix {
+                combined = combined
+                    .iter()
+                    .flat_map(|sensor| {
+                        values.iter().map(|value| {
+                            let mut sensor = sensor.clone();
+                            sensor.0.insert(name.clone(), value.clone());
+                            sensor
+                        })
+                    })
+                    .collect();
+            }
+            sensors.extend(combined);
+        }
+        sensors
+    }
+}
+
+fn check_list(list: &[SensorKeys]) -> Result<BTreeSet<String>, WorkError> {
+    const FIELD: &str = "sensors.list";
+    let Some(first) = list.first() else {
+        return wrong(FIELD, "is empty; name at least one sensor, or leave sensors out to find them by model.path");
+    };
+    if list.len() > MAX_LISTED {
+        return wrong(
+            FIELD,
+            format!("names {} sensors, more than {MAX_LISTED}; use sensors.matrix, or leave sensors out", list.len()),
+        );
+    }
+    let keys: BTreeSet<String> = first.0.keys().cloned().collect();
+    let mut seen = BTreeSet::new();
+    for sensor in list {
+        if sensor.0.len() != keys.len() || sensor.0.keys().any(|k| !keys.contains(k)) {
+            return wrong(FIELD, format!("sensor {sensor} has other keys than the first one ({})", join(&keys)));
+        }
+        if !seen.insert(sensor) {
+            return wrong(FIELD, format!("sensor {sensor} is named twice"));
+        }
+        check_sensor(FIELD, sensor)?;
+    }
+    Ok(keys)
+}
+
+fn check_matrix(matrix: &BTreeMap<String, Vec<String>>) -> Result<BTreeSet<String>, WorkError> {
+    const FIELD: &str = "sensors.matrix";
+    let count = matrix.values().try_fold(1usize, |n, values| n.checked_mul(values.len()));
+    match count {
+        Some(0) => return wrong(FIELD, "has a key without values; give each key at least one"),
+        Some(n) if n <= MAX_SENSORS => {}
+        _ => return wrong(FIELD, format!("has more than {MAX_SENSORS} combinations")),
+    }
+    for (name, values) in matrix {
+        for value in values {
+            check_sensor(FIELD, &[(name, value)].into_iter().collect())?;
+        }
+        if values.iter().collect::<BTreeSet<_>>().len() != values.len() {
+            return wrong(FIELD, format!("{name} has a value twice"));
+        }
+    }
+    let longest: SensorKeys =
+        matrix.iter().filter_map(|(n, vs)| vs.iter().max_by_key(|v| v.len()).map(|v| (n, v))).collect();
+    check_sensor(FIELD, &longest)?;
+    Ok(matrix.keys().cloned().collect())
+}
+
+/// Whether a sensor can be part of paths and columns.
+///
+/// # Errors
+/// When a key's name or value cannot be used, or the whole is too long.
+pub fn check_sensor(field: &'static str, sensor: &SensorKeys) -> Result<(), WorkError> {
+    for (name, value) in &sensor.0 {
+        let mut chars = name.chars();
+        if !chars.next().is_some_and(|c| c.is_ascii_lowercase())
+            || !chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        {
+            return wrong(field, format!("{name:?} is no key; use a-z, 0-9 and _ only, a letter first"));
+        }
+        if value.is_empty() || value.chars().any(char::is_control) {
+            return wrong(
+                field,
+                format!("{name} has the value {value:?}; a value must be a text without control characters"),
+            );
+        }
+    }
+    if sensor.slug().len() > MAX_SLUG {
+        return wrong(
+            field,
+            format!(
+                "sensor {sensor} is too long to be part of file names; keep its keys and values below {MAX_SLUG} characters together"
+            ),
+        );
+    }
+    Ok(())
+}
+
+fn subset(field: &'static str, template: &Template, keys: &BTreeSet<String>) -> Result<(), WorkError> {
+    match template.keys().into_iter().find(|k| !keys.contains(*k)) {
+        Some(key) => wrong(field, format!("{{{key}}} is no key of the sensors; they have {}", join(keys))),
+        None => Ok(()),
+    }
+}
+
+fn join(keys: &BTreeSet<String>) -> String {
+    keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn work(changes: serde_json::Value) -> Work {
+        let mut value = json!({
+            "store": {"url": "file:///x"},
+            "model": {"path": "models/model_{device}_{tag}"},
+            "data": {"path": "data/sensor_data.csv"},
+        });
+        if let (Some(all), serde_json::Value::Object(more)) = (value.as_object_mut(), changes) {
+            all.extend(more);
+        }
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn the_smallest_work_is_fine() {
+        work(json!({})).check().unwrap();
+        work(json!({"model": {"path": "models/common"}, "sensors": {"list": [{"device": "1"}]}})).check().unwrap();
+    }
+
+    #[test]
+    fn what_cannot_work_names_its_field_and_what_to_write() {
+        for (changes, field, hint) in [
+            (json!({"model": {"path": "models/common"}}), "model.path", "braces"),
+            (json!({"data": {"path": "data/{plant}.csv"}}), "data.path", "device, tag"),
+            (json!({"sensors": {}}), "sensors", "neither"),
+            (
+                json!({"sensors": {"list": [{"device": "1", "tag": "1"}], "matrix": {"device": ["1"]}}}),
+                "sensors",
+                "both",
+            ),
+            (json!({"sensors": {"list": []}}), "sensors.list", "empty"),
+            (json!({"sensors": {"list": [{"device": "1"}]}}), "model.path", "{tag}"),
+            (
+                json!({"sensors": {"list": [{"device": "1", "tag": "1"}, {"device": "1"}]}}),
+                "sensors.list",
+                "other keys",
+            ),
+            (
+                json!({"sensors": {"list": [{"device": "1", "tag": "1"}, {"device": "1", "tag": "1"}]}}),
+                "sensors.list",
+                "twice",
+            ),
+            (json!({"sensors": {"list": [{"Device": "1", "tag": "1"}]}}), "sensors.list", "a-z"),
+            (json!({"sensors": {"list": [{"device": "", "tag": "1"}]}}), "sensors.list", "value"),
+            (json!({"sensors": {"list": [{"device": "x".repeat(300), "tag": "1"}]}}), "sensors.list", "too long"),
+            (json!({"sensors": {"matrix": {"device": [], "tag": ["1"]}}}), "sensors.matrix", "without values"),
+            (json!({"packing": {"sensorsPerPod": 0}}), "packing.sensorsPerPod", "1 to 10000"),
+            (json!({"predictions": {"path": "../x"}}), "predictions.path", "folder"),
+            (json!({"data": {"path": "d.csv", "columns": {"keys": {"plant": "P"}}}}), "data.columns.keys", "plant"),
+        ] {
+            let error = work(changes.clone()).check().unwrap_err();
+            assert_eq!(error.field, field, "{changes}: {error}");
+            assert!(error.to_string().contains(hint), "{changes}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_matrix_names_every_combination_once() {
+        let work = work(json!({"sensors": {"matrix": {"device": ["1", "2"], "tag": ["a", "b", "c"]}}}));
+        work.check().unwrap();
+        let all = work.sensors.unwrap().all();
+        assert_eq!(all.len(), 6);
+        assert!(all.contains(&[("device", "2"), ("tag", "c")].into_iter().collect()));
+    }
+}
