@@ -183,3 +183,6 @@ pub(super) fn is_urgent(before: Option<&ScoringClusterStatus>, after: &ScoringCl
     };
     plain(before) != plain(after)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use planner::bucket::{Bucket, Rate};
+use planner::pool::decide;
+use serde_json::json;
+
+use super::*;
+use crate::aks::AgentPool;
+use crate::conditions::find;
+
+fn now() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn cluster() -> ScoringCluster {
+    serde_json::from_value(json!({
+        "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringCluster",
+        "metadata": { "name": "cpu", "generation": 2 },
+        "spec": { "maxNodes": 3, "nodePool": { "aks": {
+            "subscriptionId": "00000000-0000-0000-0000-000000000000", "resourceGroup": "rg",
+            "clusterName": "c", "agentPool": "scoring",
+        } } },
+    }))
+    .unwrap()
+}
+
+/// A pool that has been read.
+fn memory() -> Memory {
+    let pool = json!({ "properties": { "count": 0, "provisioningState": "Succeeded" } });
+    let pool: AgentPool = serde_json::from_value(pool).unwrap();
+    Memory { pool: Some((pool, now())), ..Memory::restore(None, now()) }
+}
+
+fn empty_pool() -> PoolView {
+    PoolView {
+        now: now(),
+        min: 0,
+        max: 3,
+        paused: false,
+        idle_after: None,
+        count: 0,
+        running: false,
+        tainted: true,
+        machines: Vec::new(),
+        capacity: None,
+        work: Vec::new(),
+        puts: Bucket::full(Rate::PUT, now()),
+        not_before: None,
+    }
+}
+
+fn told(memory: &Memory, refusal: Option<&Refusal>, view: &PoolView, grants: &Grants) -> ScoringClusterStatus {
+    let (cluster, decision) = (cluster(), decide(view));
+    let pool = refusal.is_none().then_some((view, &decision));
+    status(&Report { cluster: &cluster, memory, pool, grants, learned: None, refusal, now: now() })
+}
+
+fn reason<'a>(status: &'a ScoringClusterStatus, type_: &str) -> (&'a str, &'a str) {
+    let condition = find(&status.conditions, type_).unwrap();
+    (condition.status.as_str(), condition.reason.as_str())
+}
+
+#[test]
+fn a_pool_at_rest_is_ready_and_nothing_is_wrong() {
+    let status = told(&memory(), None, &empty_pool(), &Grants::default());
+    assert_eq!(reason(&status, "Ready"), ("True", "PoolReady"));
+    assert_eq!(reason(&status, "Scaling"), ("False", "AtRest"));
+    assert_eq!(reason(&status, "Degraded"), ("False", "AsExpected"));
+    assert_eq!(status.put_bucket, None);
+}
+
+#[test]
+fn a_refused_pool_says_why_in_both_conditions() {
+    let refusal = Refusal { reason: "SystemPool", message: "name one of mode User".into() };
+    let status = told(&memory(), Some(&refusal), &empty_pool(), &Grants::default());
+    assert_eq!(reason(&status, "Ready"), ("False", "SystemPool"));
+    assert_eq!(reason(&status, "Degraded"), ("True", "SystemPool"));
+}
+
+#[test]
+fn missing_quota_degrades_and_a_missing_token_stops() {
+    let mut memory = memory();
+    memory.troubled(Kind::Quota, "PUT agent pool: quota exceeded".into(), None, now());
+    let status =
+        told(&memory, None, &PoolView { min: 1, not_before: memory.not_before, ..empty_pool() }, &Grants::default());
+    assert_eq!(reason(&status, "Ready"), ("True", "PoolReady"));
+    assert_eq!(reason(&status, "Degraded"), ("True", "QuotaExceeded"));
+    assert_eq!(reason(&status, "Scaling"), ("True", "BackingOff"));
+    let message = &find(&status.conditions, "Degraded").unwrap().message;
+    assert!(message.contains("quota exceeded. Ask for more cores"), "{message}");
+
+    memory.troubled(Kind::Credentials, "GET agent pool: 401".into(), None, now());
+    let status = told(&memory, None, &empty_pool(), &Grants::default());
+    assert_eq!(reason(&status, "Ready"), ("False", "CredentialsInvalid"));
+}
+
+#[test]
+fn a_pod_larger_than_a_node_is_named() {
+    let grants = Grants { too_large: vec!["default/hourly-1".into()], ..Grants::default() };
+    let status = told(&memory(), None, &empty_pool(), &grants);
+    assert_eq!(reason(&status, "Degraded"), ("True", "PodTooLarge"));
+    assert!(find(&status.conditions, "Degraded").unwrap().message.contains("default/hourly-1"));
+}
+
+#[test]
+fn counts_may_wait_but_news_may_not() {
+    let before = told(&memory(), None, &empty_pool(), &Grants::default());
+    let mut after = before.clone();
+    after.nodes.busy = 2;
+    after.agent_pool = None;
+    assert!(!is_urgent(Some(&before), &after));
+    after.nodes.desired = 3;
+    assert!(is_urgent(Some(&before), &after));
+    assert!(is_urgent(None, &before));
+}
