@@ -1,14 +1,18 @@
 //! The bridge that pods hang on, with the host's address on it, and the rules that lead to the API server.
 
+use std::net::TcpListener;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use tokio::process::Command;
 
 use crate::command::{find, run};
-use crate::root::{API_PORT, API_SERVICE, BRIDGE, HOST, POD_NETWORK, Root};
+use crate::root::{
+    AKS_PORT, API_PORT, API_SERVICE, AZURITE_PORT, BRIDGE, ETCD_PEER_PORT, ETCD_PORT, HOST, POD_NETWORK, REGISTRY_PORT,
+    Root,
+};
 
-/// Arguments of iptables that follow `-A` or `-D`, per table. The comment says whose they are.
+/// Arguments of iptables that follow `-I` or `-D`, per table. The comment says whose they are.
 fn rules() -> [(&'static str, Vec<String>); 3] {
     let words = |rule: String| rule.split_whitespace().map(str::to_owned).collect();
     let comment = "-m comment --comment local-aks";
@@ -33,7 +37,6 @@ async fn ip(arguments: &[&str]) -> anyhow::Result<String> {
 async fn iptables(table: &str, action: &str, rule: &[String]) -> anyhow::Result<String> {
     let program = find("iptables").context("`iptables` is missing: install iptables")?;
     let (chain, rest) = rule.split_first().context("a rule has a chain")?;
-    // -I for the filter table, since a firewall's last rule may drop everything.
     run(Command::new(program).args(["--wait", "10", "-t", table, action, chain]).args(rest)).await
 }
 
@@ -52,7 +55,27 @@ pub(crate) async fn make(root: &Root) -> anyhow::Result<()> {
     ip(&["addr", "add", &format!("{HOST}/16"), "dev", BRIDGE]).await?;
     ip(&["link", "set", BRIDGE, "up"]).await?;
     for (table, rule) in rules() {
+        // In front: the last rule of a firewall may drop everything.
         iptables(table, "-I", &rule).await?;
+    }
+    Ok(())
+}
+
+/// Whether every port that a part will listen on is free. Without this, another's server would pass for the part.
+pub(crate) fn check_ports() -> anyhow::Result<()> {
+    let local = "127.0.0.1";
+    let ports = [
+        (HOST, API_PORT),
+        (HOST, AKS_PORT),
+        (HOST, REGISTRY_PORT),
+        (HOST, AZURITE_PORT),
+        (local, ETCD_PORT),
+        (local, ETCD_PEER_PORT),
+    ];
+    for (address, port) in ports {
+        TcpListener::bind((address, port)).with_context(|| {
+            format!("cannot listen on {address}:{port}: another program on this machine does; end it and try again")
+        })?;
     }
     Ok(())
 }

@@ -86,7 +86,7 @@ pub(crate) async fn install(progress: &Progress) -> anyhow::Result<()> {
     if !is_debian() {
         bail!("missing on this machine: {list}: install them and try again");
     }
-    progress.step(format!("installing Debian packages: {list}"));
+    progress.step(format!("installing Debian packages, which `down` leaves: {list}"));
     apt(&["update"]).await?;
     let arguments: Vec<_> = ["install", "--yes", "--no-install-recommends"].into_iter().chain(packages).collect();
     apt(&arguments).await?;

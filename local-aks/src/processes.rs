@@ -107,12 +107,11 @@ impl Marked {
     pub(crate) fn name(&self) -> String {
         let program = std::fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
         let program = program.trim();
-        // The kernel cuts names at 15 characters.
-        if self.part.starts_with(program) || program.starts_with("local-aks") {
-            self.part.clone()
-        } else {
-            format!("{} ({program})", self.part)
+        // The kernel cuts names at 15 characters; the daemon is this very program, under any name.
+        if self.part.starts_with(program) || self.part == "daemon" {
+            return self.part.clone();
         }
+        format!("{} ({program})", self.part)
     }
 }
 

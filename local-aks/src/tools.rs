@@ -118,7 +118,7 @@ impl Module {
         }
         for (program, package) in self.programs {
             let mut command = Command::new(&go);
-            command.current_dir(&folder).env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOFLAGS", "");
+            command.current_dir(&folder).env("CGO_ENABLED", "0").env("GOWORK", "off");
             command.args(["build", "-v", "-trimpath", "-ldflags", &self.linker_flags(), "-o"]);
             go_build(command.arg(root.tool(program)).arg(package), program, progress).await?;
         }

@@ -81,6 +81,7 @@ async fn bring_up(root: &Root, lock: &Lock, options: &Options, progress: &Progre
     let authority = Authority::create(root, &packages::system_authorities()?)?;
     authority.server("aks", &[HOST, "127.0.0.1", "localhost"])?;
     network::make(root).await?;
+    network::check_ports()?;
     sysctls::save(root)?;
     let (mut parts, registry, azurite) =
         tokio::try_join!(control_plane::start(root, &authority), registry::start(root), azurite::start(root))?;
