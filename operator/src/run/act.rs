@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Resource};
+use kube::{Api, Client, Resource};
 use planner::run::Action;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,14 +37,14 @@ pub(super) async fn act(
     match action {
         Action::AddFinalizer => finalizers(ctx, run, true).await,
         Action::RemoveFinalizer => finalizers(ctx, run, false).await,
-        Action::CreateRequest => create(ctx, run, &frozen(run, observed)?.config_map(run)?).await,
+        Action::CreateRequest => create(&ctx.client, run, &frozen(run, observed)?.config_map(run)?).await,
         Action::CreatePlan => {
             let frozen = frozen(run, observed)?;
-            create(ctx, run, &frozen.plan(run, image(ctx, frozen))?).await
+            create(&ctx.client, run, &frozen.plan(run, image(ctx, frozen))?).await
         }
         Action::CreateArchive => {
             let frozen = frozen(run, observed)?;
-            create(ctx, run, &frozen.archive(run, image(ctx, frozen))?).await
+            create(&ctx.client, run, &frozen.archive(run, image(ctx, frozen))?).await
         }
         Action::CreateJob { parallelism } => create_items(ctx, run, observed, parallelism).await,
         Action::Raise { parallelism } => {
@@ -81,11 +81,11 @@ fn patch_params() -> PatchParams {
 }
 
 /// Creates an object of the run. One that a process made before it died is taken as it is.
-async fn create<K>(ctx: &Ctx, run: &ScoringRun, object: &K) -> Result<(), Error>
+async fn create<K>(client: &Client, run: &ScoringRun, object: &K) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
 {
-    let api: Api<K> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let api: Api<K> = Api::namespaced(client.clone(), namespace_of(run));
     let key = ObjectRef::from_obj(object);
     let error = match api.create(&params(), object).await {
         Ok(_) => return Ok(()),
@@ -113,7 +113,7 @@ async fn create_items(ctx: &Ctx, run: &ScoringRun, observed: &Observed, parallel
     };
     let pool = &cluster.spec.node_pool.aks.agent_pool;
     let items = observed.view.planned.unwrap_or_default();
-    create(ctx, run, &frozen.items(run, image(ctx, frozen), items, parallelism, pool)?).await
+    create(&ctx.client, run, &frozen.items(run, image(ctx, frozen), items, parallelism, pool)?).await
 }
 
 /// Writes all ends that are known. The version that was read goes with them, so that none is lost to a cache that lags.
@@ -181,3 +181,6 @@ async fn finalizers(ctx: &Ctx, run: &ScoringRun, hold: bool) -> Result<(), Error
         Err(error) => Err(Error::api("patch", &ObjectRef::from_obj(run))(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! What happens where somebody was faster: against an API server that answers as told.
+
+use std::sync::{Arc, Mutex};
+
+use http::{Request, Response};
+use kube::client::Body;
+use serde_json::json;
+
+use super::*;
+
+/// An API server that has these answers, in order, and remembers what it was asked.
+fn server(answers: Vec<(u16, Value)>) -> (Client, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (log, answers) = (asked.clone(), Arc::new(Mutex::new(answers.into_iter())));
+    let service = tower::service_fn(move |request: Request<Body>| {
+        log.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
+        let (code, body) = answers.lock().unwrap().next().unwrap();
+        let body = Body::from(serde_json::to_vec(&body).unwrap());
+        std::future::ready(Ok::<_, std::convert::Infallible>(Response::builder().status(code).body(body).unwrap()))
+    });
+    (Client::new(service, "plant"), asked)
+}
+
+fn exists() -> (u16, Value) {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "AlreadyExists",
+        "message": "configmaps \"hourly-1-request\" already exists", "code": 409});
+    (409, status)
+}
+
+fn owned_by(uid: &str) -> (u16, Value) {
+    let owner = json!({"apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun", "name": "hourly-1", "uid": uid,
+        "controller": true});
+    let metadata = json!({"name": "hourly-1-request", "namespace": "plant", "ownerReferences": [owner]});
+    (200, json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata}))
+}
+
+fn gone() -> (u16, Value) {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "message": "",
+        "code": 404});
+    (404, status)
+}
+
+async fn create_request(answers: Vec<(u16, Value)>) -> (Result<(), Error>, usize) {
+    let run: ScoringRun = serde_json::from_value(json!({
+        "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun",
+        "metadata": {"name": "hourly-1", "namespace": "plant", "uid": "mine"}, "spec": {"scheduleName": "hourly"},
+    }))
+    .unwrap();
+    let map: ConfigMap =
+        serde_json::from_value(json!({"metadata": {"name": "hourly-1-request", "namespace": "plant"}})).unwrap();
+    let (client, asked) = server(answers);
+    let result = create(&client, &run, &map).await;
+    let asked = asked.lock().unwrap().len();
+    (result, asked)
+}
+
+#[tokio::test]
+async fn what_a_process_made_before_it_died_is_adopted() {
+    let (result, asked) = create_request(vec![exists(), owned_by("mine")]).await;
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(asked, 2);
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_run_of_the_same_name_is_left_alone_and_told() {
+    let (result, _) = create_request(vec![exists(), owned_by("another")]).await;
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::NameTaken { .. }), "{error}");
+    assert!(error.to_string().contains("hourly-1-request"), "{error}");
+}
+
+#[tokio::test]
+async fn what_went_away_in_between_is_tried_again_soon() {
+    let (result, _) = create_request(vec![exists(), gone()]).await;
+    assert_eq!(result.unwrap_err().category(), crate::Category::Conflict);
+}
