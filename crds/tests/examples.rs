@@ -1,4 +1,5 @@
 //! Every manifest in examples/ is what its custom resource takes: nothing misspelt is silently dropped.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
