@@ -1,4 +1,5 @@
 //! What `scorer run` finds of the anomalies that `scorer simulate` put there, with models that `scorer train` made.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fs;
