@@ -6,6 +6,9 @@ mod sklearn;
 
 pub use native::Trained;
 
+/// Larger models are refused: whatever is in them, reading one takes a small multiple of this in memory.
+pub const MAX_BYTES: usize = 64 << 20;
+
 /// A one-class support vector machine with an RBF kernel, and the scaling in front of it; checked and ready to score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -79,6 +82,10 @@ impl Model {
         use sklearn::SklearnError;
 
         let file = name.to_owned();
+        if bytes.len() > MAX_BYTES {
+            let what = format!("the file has {} bytes; models of more than {MAX_BYTES} bytes are refused", bytes.len());
+            return Err(ModelError::Unsupported { file, what });
+        }
         if native::is_native(bytes) {
             return native::read(bytes).map_err(|e| match e {
                 native::NativeError::Version(_) => ModelError::Unsupported { file, what: e.to_string() },

@@ -3,6 +3,9 @@
 use super::pickle::{Array, Class, Heap, Node, PickleError, Value, load};
 use super::{Model, OneClass, Scaler};
 
+/// More steps than any pipeline has: each costs a copy of its arrays, which a hostile pickle may share.
+const MAX_STEPS: usize = 16;
+
 /// Why a pickle is not a model that can score.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum SklearnError {
@@ -62,6 +65,9 @@ fn estimators(heap: &Heap<'_>, root: Value) -> Result<Vec<Value>, SklearnError> 
         Some(Node::List(steps) | Node::Tuple(steps)) => steps,
         _ => return Err(broken()),
     };
+    if steps.len() > MAX_STEPS {
+        return Err(SklearnError::Unsupported(format!("the pipeline has {} steps; at most {MAX_STEPS}", steps.len())));
+    }
     let mut estimators = Vec::new();
     for step in steps {
         let Some(&[_, estimator]) = heap.tuple(*step) else { return Err(broken()) };

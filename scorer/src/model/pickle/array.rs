@@ -93,8 +93,8 @@ impl Dtype {
             Kind::U8 => u64::from_le_bytes(wide) as f64,
             Kind::I4 => f64::from(i32::from_le_bytes(low)),
             Kind::U4 => f64::from(u32::from_le_bytes(low)),
-            Kind::Bool => f64::from(wide[0] != 0),
-            Kind::Object | Kind::Other(_) => return None,
+            // Eight times as large as numbers, and no part of a model.
+            Kind::Bool | Kind::Object | Kind::Other(_) => return None,
         })
     }
 

@@ -1,25 +1,17 @@
 //! The stack machine: the opcodes of protocols 0 to 5 that data needs, and none that calls out.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use super::PickleError;
-use super::array::{Array, Dtype, dtype_of, shape_of};
 use super::class::Class;
 use super::cursor::Cursor;
 use super::value::{Blob, Heap, Node, Value};
 
-/// Larger files are refused before a byte is read.
-pub(super) const MAX_BYTES: usize = 256 << 20;
 /// A pipeline's pickle has about a thousand opcodes; this bounds memory at some tens of MiB beside the input.
-pub(super) const MAX_OPCODES: usize = 1_000_000;
+const MAX_OPCODES: usize = 1_000_000;
 
 /// Runs a pickle and gives the value that it ends with, in its heap.
 pub(in crate::model) fn load(bytes: &[u8]) -> Result<(Heap<'_>, Value), PickleError> {
-    if bytes.len() > MAX_BYTES {
-        let what = format!("the file has {} bytes; models of more than {MAX_BYTES} are refused", bytes.len());
-        return Err(PickleError::Unsupported { at: 0, what });
-    }
     let mut machine = Machine::new(bytes);
     let root = machine.run()?;
     match machine.input.remaining() {
@@ -29,17 +21,17 @@ pub(in crate::model) fn load(bytes: &[u8]) -> Result<(Heap<'_>, Value), PickleEr
 }
 
 pub(super) struct Machine<'a> {
-    input: Cursor<'a>,
-    heap: Heap<'a>,
-    stack: Vec<Value>,
+    pub(super) input: Cursor<'a>,
+    pub(super) heap: Heap<'a>,
+    pub(super) stack: Vec<Value>,
     /// Heights of the stack at each open MARK.
-    marks: Vec<usize>,
-    memo: HashMap<u32, Value>,
+    pub(super) marks: Vec<usize>,
+    pub(super) memo: HashMap<u32, Value>,
     opcodes: usize,
     /// Bytes made by `_codecs.encode`, which must not outgrow the input.
-    made: usize,
+    pub(super) made: usize,
     /// Whether this is the pickle of an object array inside a joblib file.
-    nested: bool,
+    pub(super) nested: bool,
 }
 
 impl<'a> Machine<'a> {
@@ -56,16 +48,16 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn damaged(&self, what: impl Into<String>) -> PickleError {
+    pub(super) fn damaged(&self, what: impl Into<String>) -> PickleError {
         self.input.damaged(what)
     }
 
-    fn unsupported(&self, what: impl Into<String>) -> PickleError {
+    pub(super) fn unsupported(&self, what: impl Into<String>) -> PickleError {
         PickleError::Unsupported { at: self.input.at(), what: what.into() }
     }
 
     /// Runs up to STOP.
-    fn run(&mut self) -> Result<Value, PickleError> {
+    pub(super) fn run(&mut self) -> Result<Value, PickleError> {
         loop {
             self.opcodes += 1;
             if self.opcodes > MAX_OPCODES {
@@ -177,14 +169,14 @@ impl<'a> Machine<'a> {
         value.ok_or_else(|| self.damaged("a number cannot be read"))
     }
 
-    fn pop(&mut self) -> Result<Value, PickleError> {
+    pub(super) fn pop(&mut self) -> Result<Value, PickleError> {
         if self.stack.len() <= self.marks.last().copied().unwrap_or(0) {
             return Err(self.damaged("a value is taken from an empty stack"));
         }
         self.stack.pop().ok_or_else(|| self.damaged("a value is taken from an empty stack"))
     }
 
-    fn top(&self) -> Result<Value, PickleError> {
+    pub(super) fn top(&self) -> Result<Value, PickleError> {
         let height = self.marks.last().copied().unwrap_or(0);
         self.stack.get(height..).and_then(<[Value]>::last).copied().ok_or_else(|| self.damaged("the stack is empty"))
     }
@@ -289,140 +281,6 @@ impl<'a> Machine<'a> {
         self.stack.push(value);
         Ok(())
     }
-
-    /// REDUCE, NEWOBJ and NEWOBJ_EX: what Python would call is made from its arguments here, or refused.
-    fn call(&mut self, opcode: u8) -> Result<(), PickleError> {
-        if opcode == 0x92 {
-            self.pop()?; // keyword arguments, which no known class takes
-        }
-        let (arguments, callee) = (self.pop()?, self.pop()?);
-        let Some(Node::Class(class)) = self.heap.node(callee) else {
-            return Err(self.damaged(format!("{} is called like a class", self.heap.describe(callee))));
-        };
-        let class = *class;
-        let Some(arguments) = self.heap.tuple(arguments) else {
-            return Err(self.damaged(format!("{} is called without a tuple of arguments", class.name())));
-        };
-        let made = if class.is_instance() {
-            arguments.is_empty().then_some(Made::Node(Node::Object { class, state: None }))
-        } else {
-            self.make(class, arguments)
-        };
-        let value = match made {
-            Some(Made::Node(node)) => {
-                if let Node::Bytes(Blob::Made(bytes)) = &node {
-                    self.made += bytes.len();
-                }
-                self.heap.add(node)
-            }
-            Some(Made::Value(value)) => value,
-            None => return Err(self.damaged(format!("{} is called with arguments it does not take", class.name()))),
-        };
-        self.stack.push(value);
-        Ok(())
-    }
-
-    fn make(&self, class: Class, arguments: &[Value]) -> Option<Made<'a>> {
-        let heap = &self.heap;
-        let node = match (class, arguments) {
-            (Class::Reconstruct, [of, _, _]) if matches!(heap.node(*of)?, Node::Class(Class::NdArray)) => {
-                Node::Array(Array::empty())
-            }
-            (Class::Dtype, [code, ..]) => Node::Dtype(Dtype::parse(heap.text(*code)?)?),
-            (Class::Scalar, [dtype, data]) => {
-                let Node::Bytes(blob) = heap.node(*data)? else { return None };
-                return dtype_of(heap, *dtype)?.scalar(blob.bytes()).map(Made::Value);
-            }
-            (Class::FromBuffer, [data, dtype, shape, order] | [data, dtype, shape, order, Value::None]) => {
-                let Node::Bytes(blob) = heap.node(*data)? else { return None };
-                let fortran = match heap.text(*order)? {
-                    "C" => false,
-                    "F" => true,
-                    _ => return None,
-                };
-                Node::Array(Array::new(shape_of(heap, *shape)?, dtype_of(heap, *dtype)?, fortran, blob.clone())?)
-            }
-            (Class::Bytes, []) => Node::Bytes(Blob::Borrowed(&[])),
-            (Class::Encode, [text, encoding]) if matches!(heap.text(*encoding)?, "latin1" | "latin-1") => {
-                let text = heap.text(*text)?;
-                // Every call makes a copy: together no more than the file itself.
-                if self.made + text.len() > self.input.at() {
-                    return None;
-                }
-                let bytes: Option<Rc<[u8]>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-                Node::Bytes(Blob::Made(bytes?))
-            }
-            _ => return None,
-        };
-        Some(Made::Node(node))
-    }
-
-    /// BUILD: gives an object its attributes.
-    fn build(&mut self) -> Result<(), PickleError> {
-        let state = self.pop()?;
-        let target = self.top()?;
-        let built = match self.heap.node(target) {
-            Some(Node::Object { class: Class::JoblibArray, .. }) => Some(Node::Array(self.joblib_array(state)?)),
-            Some(Node::Object { class, .. }) => Some(Node::Object { class: *class, state: Some(state) }),
-            Some(Node::Array(_)) => Array::from_state(&self.heap, state).map(Node::Array),
-            Some(Node::Dtype(dtype)) => {
-                let mut dtype = *dtype;
-                dtype.set_state(&self.heap, state).map(|()| Node::Dtype(dtype))
-            }
-            _ => None,
-        };
-        let Some(built) = built else {
-            let what = self.heap.describe(target);
-            return Err(self.damaged(format!("{what} is given a state that it cannot have")));
-        };
-        if let Some(node) = self.heap.node_mut(target) {
-            *node = built;
-        }
-        Ok(())
-    }
-
-    /// joblib writes an array's bytes into the stream, right behind the object that stands for it.
-    fn joblib_array(&mut self, state: Value) -> Result<Array<'a>, PickleError> {
-        let entry = |key| self.heap.entry(state, key);
-        let described = (|| {
-            let fortran = self.heap.text(entry("order")?)? == "F";
-            Some((shape_of(&self.heap, entry("shape")?)?, dtype_of(&self.heap, entry("dtype")?)?, fortran))
-        })();
-        let aligned = entry("numpy_array_alignment_bytes").is_some_and(|v| v != Value::None);
-        let Some((shape, dtype, fortran)) = described else {
-            return Err(self.damaged("joblib's description of an array is incomplete"));
-        };
-        if dtype.is_object() {
-            self.nested_pickle()?;
-            return Array::new(shape, dtype, fortran, Blob::Borrowed(&[]))
-                .ok_or_else(|| self.damaged("an array is too large"));
-        }
-        if aligned {
-            let padding = self.input.u8()?;
-            self.input.take(padding.into())?;
-        }
-        let bytes = shape.iter().try_fold(dtype.size(), |size, n| size.checked_mul(*n)).unwrap_or(usize::MAX);
-        let data = Blob::Borrowed(self.input.take(bytes)?);
-        Array::new(shape, dtype, fortran, data).ok_or_else(|| self.damaged("an array has not the size of its shape"))
-    }
-
-    /// Runs the pickle of an object array in a joblib file on a stack of its own, under the same limits.
-    fn nested_pickle(&mut self) -> Result<(), PickleError> {
-        if self.nested {
-            return Err(self.unsupported("joblib files nest object arrays one deep only"));
-        }
-        self.nested = true;
-        let outer = (std::mem::take(&mut self.stack), std::mem::take(&mut self.marks), std::mem::take(&mut self.memo));
-        self.run()?;
-        (self.stack, self.marks, self.memo) = outer;
-        self.nested = false;
-        Ok(())
-    }
-}
-
-enum Made<'a> {
-    Node(Node<'a>),
-    Value(Value),
 }
 
 /// A little-endian two's complement integer of any length: a value if it fits, else something opaque.

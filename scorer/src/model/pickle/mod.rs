@@ -11,6 +11,7 @@ mod array;
 mod class;
 mod cursor;
 mod machine;
+mod objects;
 mod value;
 
 pub(super) use array::Array;
