@@ -1,1 +1,144 @@
+use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+use spec::TimeRange;
+
+use super::*;
+
+const FILE: &str = "TS,Device,Tag,Value\n\
+    2018-08-28 23:00:05.000,1,1,10.5\n\
+    2018-08-28 23:00:05.000,1,2,20\n\
+    2018-08-28 23:00:10.000,1,1,11.5\n\
+    2018-08-28 23:00:15.000,1,1,nan\n\
+    2018-08-28 23:00:20.000,1,1,\n\
+    2018-08-28 23:00:25.000,1,1,inf\n\
+    2018-08-28 23:00:30.000,1,1,oops\n";
+
+fn sensor(device: &str, tag: &str) -> SensorKeys {
+    [("device", device), ("tag", tag)].into_iter().collect()
+}
+
+fn keys() -> Vec<String> {
+    vec!["device".to_owned(), "tag".to_owned()]
+}
+
+fn read(file: &str) -> Result<Readings, ReadingsError> {
+    read_csv("f.csv", file.as_bytes(), &Columns::default(), &keys(), &SensorKeys::default(), None, None)
+}
+
+fn windowed(file: &str, start: &str, end: &str) -> Result<Readings, ReadingsError> {
+    let window = TimeRange { start: start.parse().unwrap(), end: end.parse().unwrap() };
+    let wanted = BTreeSet::from([sensor("1", "1"), sensor("9", "9")]);
+    let none = SensorKeys::default();
+    read_csv("f.csv", file.as_bytes(), &Columns::default(), &keys(), &none, Some(&wanted), Some(window))
+}
+
+#[test]
+fn rows_go_to_their_sensors_and_bad_values_are_counted() {
+    let readings = read(FILE).unwrap();
+    assert_eq!(readings.sensors.keys().cloned().collect::<Vec<_>>(), [sensor("1", "1"), sensor("1", "2")]);
+    let one = &readings.sensors[&sensor("1", "1")];
+    assert_eq!((one.rows, one.bad_rows, one.values()), (6, 4, &[10.5, 11.5][..]));
+    assert_eq!(one.time(1), "2018-08-28 23:00:10.000");
+    let columns = readings.layout.to_columns();
+    assert_eq!((columns.time.as_deref(), columns.value.as_slice()), (Some("TS"), &["Value".to_owned()][..]));
+}
+
+#[test]
+fn a_window_is_half_open_and_a_sensor_without_rows_is_there_empty() {
+    let readings = windowed(FILE, "2018-08-28T23:00:05Z", "2018-08-28T23:00:10Z").unwrap();
+    let one = &readings.sensors[&sensor("1", "1")];
+    assert_eq!((one.rows, one.outside), (1, 5));
+    let unknown = &readings.sensors[&sensor("9", "9")];
+    assert_eq!((unknown.rows, unknown.outside), (0, 0), "the file does not know it");
+    assert!(!readings.sensors.contains_key(&sensor("1", "2")), "nobody asked for it");
+}
+
+#[test]
+fn a_row_without_a_time_is_bad_and_a_file_without_any_time_is_an_error() {
+    let one_bad = FILE.replace("2018-08-28 23:00:10.000", "soon");
+    let readings = windowed(&one_bad, "2018-08-28T00:00:00Z", "2018-08-29T00:00:00Z").unwrap();
+    assert_eq!(readings.sensors[&sensor("1", "1")].bad_rows, 5);
+    let all_bad = "TS,Device,Tag,Value\nsoon,1,1,2\n";
+    let error = windowed(all_bad, "2018-08-28T00:00:00Z", "2018-08-29T00:00:00Z").unwrap_err();
+    assert!(error.to_string().contains("line 2: column TS: \"soon\""), "{error}");
+}
+
+#[test]
+fn columns_have_any_order_case_quotes_and_line_ends() {
+    let file = "\u{feff}value,\"time\",DEVICE,tag,note\r\n\"1.5\",2018-08-28T23:00:05Z,1,1,\"a, b\"\r\n";
+    let readings = read(file).unwrap();
+    assert_eq!(readings.sensors[&sensor("1", "1")].values(), [1.5]);
+    assert_eq!(readings.layout.values.len(), 1, "a column of texts is no value");
+}
+
+#[test]
+fn several_values_are_a_readings_features_in_the_order_asked_for() {
+    let file = "ts,heat,flow,state\n1,2,3,ok\n4,5,x,ok\n";
+    let none = SensorKeys::default();
+    let columns = Columns { value: vec!["flow".into(), "heat".into()], ..Columns::default() };
+    let readings = read_csv("f", file.as_bytes(), &columns, &[], &none, None, None).unwrap();
+    let all = &readings.sensors[&none];
+    assert_eq!((all.values(), all.rows, all.bad_rows), (&[3.0, 2.0][..], 2, 1));
+}
+
+#[test]
+fn a_key_may_have_a_column_of_another_name_or_one_value_in_the_whole_file() {
+    let columns = Columns { keys: [("tag".to_owned(), "Sensor".to_owned())].into(), ..Columns::default() };
+    let fixed: SensorKeys = [("device", "7")].into_iter().collect();
+    let file = "TS,Sensor,Value\nx,5,1\nx,6,2\n";
+    let readings = read_csv("f", file.as_bytes(), &columns, &keys(), &fixed, None, None).unwrap();
+    assert_eq!(readings.sensors.keys().cloned().collect::<Vec<_>>(), [sensor("7", "5"), sensor("7", "6")]);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_file_line_and_column() {
+    for (file, reason, says) in [
+        ("", "DataInvalid", "f.csv: the file is empty"),
+        (
+            "TS,Device,Value\n",
+            "ColumnMissing",
+            "no column \"tag\" for the key \"tag\"; the header has TS, Device, Value",
+        ),
+        ("TS,Device,Tag,Value\nx,1,1,2\nx,1,1\n", "DataInvalid", "f.csv: line 3: the row has 3 field(s), the header 4"),
+        ("TS,Device,Tag,Tag,Value\n", "ColumnAmbiguous", "2 columns are named \"tag\""),
+        ("TS,Device,Tag\nx,1,1\n", "ColumnMissing", "no column of numbers"),
+    ] {
+        let error = read(file).unwrap_err();
+        assert_eq!(error.reason(), reason, "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    let bytes = b"TS,Device,Tag,Value\nx,1,1,2\nx,1,\xff,2\n";
+    let error =
+        read_csv("f.csv", &bytes[..], &Columns::default(), &keys(), &SensorKeys::default(), None, None).unwrap_err();
+    assert!(error.to_string().contains("line 3: column Tag is not UTF-8"), "{error}");
+    let named = Columns { value: vec!["Val".into()], ..Columns::default() };
+    let error = read_csv("f.csv", FILE.as_bytes(), &named, &keys(), &SensorKeys::default(), None, None).unwrap_err();
+    assert!(error.to_string().contains("no column \"Val\""), "{error}");
+}
+
+#[test]
+fn a_header_alone_is_a_file_without_sensors() {
+    assert!(read("TS,Device,Tag,Value\n").unwrap().sensors.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn every_row_is_counted_once(rows in proptest::collection::vec((0_u8..3, 0_u8..3, proptest::option::of(-1e6..1e6_f64)), 1..200)) {
+        let lines = rows.iter().map(|(d, t, v)| format!("x,{d},{t},{}\n", v.map_or(String::new(), |v| v.to_string())));
+        let file = format!("TS,Device,Tag,Value\n{}", lines.collect::<String>());
+        let readings = read(&file).unwrap();
+        prop_assert_eq!(readings.sensors.values().map(|s| s.rows).sum::<u64>(), rows.len() as u64);
+        let bad = rows.iter().filter(|(.., v)| v.is_none()).count() as u64;
+        prop_assert_eq!(readings.sensors.values().map(|s| s.bad_rows).sum::<u64>(), bad);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let window = TimeRange { start: "2018-01-01T00:00:00Z".parse().unwrap(), end: "2019-01-01T00:00:00Z".parse().unwrap() };
+        for start in ["", "ts,device,tag,v\n"] {
+            let file = [start.as_bytes(), &bytes].concat();
+            let _ = read_csv("f", file.as_slice(), &Columns::default(), &keys(), &SensorKeys::default(), None, Some(window));
+        }
+    }
+}

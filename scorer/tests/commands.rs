@@ -1,0 +1,88 @@
+//! The commands that need no cluster, as a user types them.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn scorer(folder: &Path, line: &str) -> Output {
+    let args = line.split(' ').filter(|a| !a.is_empty());
+    Command::new(env!("CARGO_BIN_EXE_scorer")).current_dir(folder).args(args).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(text.lines().count(), 1, "one JSON line: {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn fails(output: &Output, says: &str) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(64), "{text}");
+    assert!(text.contains(says) && output.stdout.is_empty(), "{text}");
+}
+
+const SIMULATE: &str = "simulate --devices 1 --tags 2 --start 2026-01-01T00:00:00Z --length 1h --seed 3";
+
+#[test]
+fn a_simulated_plant_is_trained_on_and_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let simulated = json(&scorer(here, &format!("{SIMULATE} --output .")));
+    assert_eq!((&simulated["sensors"], &simulated["rows"]), (&2.into(), &1440.into()));
+
+    let store = format!("file://{}", here.display());
+    let trained = json(&scorer(here, &format!("train --store {store} --models models/model_{{device}}_{{tag}}")));
+    assert_eq!((&trained["models"], &trained["failed"]), (&2.into(), &0.into()));
+
+    let what = "score --model models/model_1_2 --input data/sensor_data.csv --where Device=1,Tag=2 --output out.csv";
+    let scored = json(&scorer(here, what));
+    assert_eq!((&scored["rows"], &scored["bad_rows"]), (&720.into(), &0.into()));
+    let labels = std::fs::read_to_string(here.join("data/labels.csv")).unwrap();
+    let injected = labels.lines().filter(|l| l.contains(",1,2,") && l.ends_with(",1")).count();
+    assert!(injected > 0);
+    assert_eq!(scored["anomalies"], injected, "on a plant this small every anomaly is found, and nothing else");
+    assert!(scored["seconds"].as_f64().unwrap() > 0.0);
+
+    let first = std::fs::read(here.join("out.csv")).unwrap();
+    json(&scorer(here, what));
+    assert!(std::fs::read(here.join("out.csv")).unwrap() == first, "the same input gives the same bytes");
+}
+
+#[test]
+fn a_simulation_has_the_same_bytes_in_a_folder_and_in_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    json(&scorer(here, &format!("{SIMULATE} --output one")));
+    json(&scorer(here, &format!("{SIMULATE} --store file://{}/two", here.display())));
+    for file in ["data/sensor_data.csv", "data/labels.csv"] {
+        assert!(
+            std::fs::read(here.join("one").join(file)).unwrap() == std::fs::read(here.join("two").join(file)).unwrap()
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_scored_says_why_and_leaves_the_old_output_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    std::fs::write(here.join("data.csv"), "TS,Device,Tag,Value\nx,1,1,2\n").unwrap();
+    std::fs::write(here.join("evil"), b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x0ctouch evidence\x85R.").unwrap();
+    std::fs::write(here.join("out.csv"), "old").unwrap();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/sklearn19_one_p4.pkl");
+    let wide = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/sklearn19_scale_p4.pkl");
+    let try_it = |args: &str| scorer(here, &format!("score --output out.csv {args}"));
+    fails(&try_it("--model evil --input data.csv"), "posix.system");
+    fails(&try_it("--model none --input data.csv"), "cannot read the model none");
+    fails(&try_it(&format!("--model {model} --input none.csv")), "none.csv: cannot read it");
+    fails(&try_it(&format!("--model {model} --input data.csv --where Device=9")), "no row has device=9");
+    fails(&try_it(&format!("--model {model} --input data.csv --where Place=9")), "no column \"place\"");
+    fails(&try_it(&format!("--model {model} --input data.csv --columns tiem=TS")), "--columns tiem=");
+    fails(&try_it(&format!("--model {model} --input data.csv")), "takes 1 value(s) per reading, the data has 3");
+    fails(&try_it(&format!("--model {wide} --input data.csv --columns value=Value")), "takes 3 value(s)");
+    assert_eq!(std::fs::read_to_string(here.join("out.csv")).unwrap(), "old");
+    assert!(!here.join("evidence").exists());
+    assert_eq!(std::fs::read_dir(here).unwrap().count(), 3, "nothing half-written is left");
+}
