@@ -352,9 +352,13 @@ fn operation(view: &PoolView, plan: &Plan) -> Option<Action> {
         return put(plan.target);
     }
     let lost = plan.names(|m, role| m.listed && role != Role::Gone && m.is_lost(view.now));
-    let settled = |node: &Node| node.draining_since.is_some_and(|since| age(view.now, since) >= SETTLE);
-    let idle =
-        plan.names(|m, role| role == Role::Draining && !m.is_lost(view.now) && m.node.as_ref().is_some_and(settled));
+    // Cordons are seconds apart; one operation takes all of them, unless the last would keep the first for long.
+    let since = |m: &Machine| m.node.as_ref().and_then(|node| node.draining_since);
+    let draining = || plan.machines.iter().filter(|(_, role)| *role == Role::Draining).filter_map(|(m, _)| since(m));
+    let all = draining().all(|since| age(view.now, since) >= SETTLE);
+    let long = draining().any(|since| age(view.now, since) >= SETTLE * 2);
+    let settled = |m: &Machine| (all || long) && since(m).is_some_and(|since| age(view.now, since) >= SETTLE);
+    let idle = plan.names(|m, role| role == Role::Draining && !m.is_lost(view.now) && settled(m));
     if !lost.is_empty() || !idle.is_empty() {
         return Some(Action::Delete { idle, lost });
     }

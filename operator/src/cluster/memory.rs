@@ -165,6 +165,16 @@ impl Memory {
         self.trouble.take_if(|trouble| !about_reads.contains(&trouble.kind));
     }
 
+    /// The picture is old: look again before the next step.
+    pub(super) fn look_again(&mut self) {
+        self.pool = self.pool.take().map(|(pool, _)| (pool, Timestamp::UNIX_EPOCH));
+        self.list_again();
+    }
+
+    fn list_again(&mut self) {
+        self.listed = self.listed.take().map(|(_, count, state)| (Timestamp::UNIX_EPOCH, count, state));
+    }
+
     /// A PUT was accepted. The same one again and again without effect gets rarer.
     pub(super) fn put(&mut self, count: u32, pool: AgentPool, now: Timestamp) {
         let machines = self.machines.listed.len();
@@ -174,7 +184,7 @@ impl Memory {
         let wait = PUT_SHOWS * 2i32.saturating_pow(repeats.min(7));
         self.not_before = Some(now.saturating_add(wait).unwrap_or(now));
         self.pool = Some((pool, now));
-        self.listed = None;
+        self.list_again();
     }
 }
 

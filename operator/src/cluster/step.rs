@@ -170,8 +170,7 @@ async fn delete(
         Ok(()) => {
             memory.accepted();
             // Look again before anything else: whether the count fell by itself is told nowhere.
-            memory.listed = None;
-            memory.pool = memory.pool.take().map(|(pool, _)| (pool, jiff::Timestamp::UNIX_EPOCH));
+            memory.look_again();
             let note = format!("machines {} of agent pool {}", names.join(", "), aks.agent_pool);
             memory.machines.leaving.extend(names.into_iter().map(|name| (name, now)));
             ctx.events.normal(&about(cluster), "MachinesDeleted", "Scale", &note).await;
@@ -199,10 +198,8 @@ pub(super) async fn failed(
     tracing::warn!(reason = error.kind.reason(), "{error}");
     let news = memory.failed(error, now);
     match error.kind {
-        // The picture is old: look before the next step.
         Kind::Busy | Kind::Changed => {
-            memory.listed = None;
-            memory.pool = memory.pool.take().map(|(pool, _)| (pool, jiff::Timestamp::UNIX_EPOCH));
+            memory.look_again();
         }
         Kind::Throttled => {
             shared.provider.throttled(&cluster.spec.node_pool.aks, now);

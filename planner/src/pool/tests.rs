@@ -137,6 +137,14 @@ fn a_cordoned_node_settles_before_it_is_deleted_by_name() {
 }
 
 #[test]
+fn nodes_that_were_cordoned_together_are_deleted_together() {
+    let together = |first, second| action(&with(vec![machine("a", draining(first)), machine("b", draining(second))]));
+    assert_eq!(together(997, 998), None);
+    assert_eq!(together(996, 997), delete(&["a", "b"], &[]));
+    assert_eq!(together(994, 999), delete(&["a"], &[]));
+}
+
+#[test]
 fn new_work_uncordons_before_it_asks_for_nodes() {
     let view = PoolView { work: pods(6), ..with(vec![machine("a", draining(990))]) };
     assert_eq!(action(&view), Some(Action::Uncordon(vec!["a".into()])));
