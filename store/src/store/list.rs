@@ -1,0 +1,77 @@
+//! Listing by a text prefix: exactly that in Blob Storage, page by page; in a folder, what is below and begins so.
+
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
+
+use super::{File, Place, Store, file};
+use crate::StoreError;
+use crate::location::Location;
+
+impl Store {
+    /// Every object whose path starts with `prefix` (a text, not only whole segments), sorted by path.
+    ///
+    /// # Errors
+    /// When there are more than `limit`, or the store fails.
+    pub async fn list(&self, prefix: &str, limit: usize) -> Result<Vec<File>, StoreError> {
+        let mut files = match &self.inner.location {
+            Location::Folder(_) => self.list_folder(prefix, limit).await?,
+            Location::Account { .. } => self.list_container(prefix, limit).await?,
+        };
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+
+    async fn list_folder(&self, prefix: &str, limit: usize) -> Result<Vec<File>, StoreError> {
+        let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
+        let root = self.folder_path("")?;
+        let Place::Folder(start) = self.place(folder)? else { return Ok(Vec::new()) };
+        self.inner.counter.list();
+        let mut files = Vec::new();
+        let mut found = self.inner.folder.list(Some(&start));
+        while let Some(meta) = found.try_next().await.map_err(|e| self.error(prefix, &e))? {
+            let at = meta.location.as_ref();
+            let path = if root.is_root() {
+                at
+            } else {
+                at.strip_prefix(root.as_ref()).map_or(at, |rest| rest.trim_start_matches('/'))
+            };
+            if path.starts_with(prefix) {
+                self.within(prefix, files.len(), limit)?;
+                files.push(file(path.to_owned(), meta));
+            }
+        }
+        Ok(files)
+    }
+
+    async fn list_container(&self, prefix: &str, limit: usize) -> Result<Vec<File>, StoreError> {
+        let Location::Account { container, prefix: inside, .. } = &self.inner.location else { return Ok(Vec::new()) };
+        let (name, rest) = match container {
+            Some(name) => (name.as_str(), prefix),
+            None => prefix.split_once('/').ok_or_else(|| self.no_container(prefix))?,
+        };
+        let client = self.client(name)?;
+        let sought = if inside.is_empty() { rest.to_owned() } else { format!("{inside}/{rest}") };
+        let before = if container.is_some() { String::new() } else { format!("{name}/") };
+        let mut files = Vec::new();
+        let mut page_token = None;
+        loop {
+            let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
+            let page = client.list_paginated(Some(&sought), options).await.map_err(|e| self.error(prefix, &e))?;
+            for meta in page.result.objects {
+                self.within(prefix, files.len(), limit)?;
+                let at = meta.location.as_ref();
+                let at = if inside.is_empty() { at } else { at.strip_prefix(inside).map_or(at, |r| &r[1..]) };
+                files.push(file(format!("{before}{at}"), meta));
+            }
+            page_token = page.page_token;
+            if page_token.is_none() {
+                return Ok(files);
+            }
+        }
+    }
+
+    fn within(&self, prefix: &str, found: usize, limit: usize) -> Result<(), StoreError> {
+        if found < limit { Ok(()) } else { Err(StoreError::TooMany { uri: self.uri(prefix), limit }) }
+    }
+}
