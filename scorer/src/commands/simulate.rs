@@ -10,6 +10,7 @@ use store::StoreError;
 
 use super::output::write_whole;
 use super::stored::{StoreArgs, runtime};
+use crate::context::StepError;
 use crate::simulate::{Plant, write};
 
 const READINGS: &str = "data/sensor_data.csv";
@@ -68,6 +69,8 @@ struct Summary {
 enum Error {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Open(#[from] StepError),
     #[error("cannot write {path}: {source}")]
     Output { path: String, source: std::io::Error },
 }
@@ -82,6 +85,7 @@ impl Args {
                 tracing::error!("{error}");
                 match error {
                     Error::Store(e) if e.is_retryable() => exit::RETRY,
+                    Error::Open(e) => e.exit_code(),
                     _ => exit::INVALID,
                 }
             }

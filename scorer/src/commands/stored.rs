@@ -1,19 +1,18 @@
 //! The store that `train` and `simulate` may write to.
 
-use std::path::PathBuf;
+use store::Store;
 
-use store::{Credentials, Store, StoreError};
+use super::common::SecretArgs;
+use crate::context::StepError;
 
 /// The store and its credential.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(super) struct StoreArgs {
     /// The store: https://ACCOUNT.blob.core.windows.net, az://CONTAINER, http://HOST:PORT/ACCOUNT (Azurite) or file:///DIR
     #[arg(long = "store", value_name = "URL")]
     url: Option<String>,
-    /// A folder with the file accountKey or sasToken. Default: AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, or
-    /// workload identity
-    #[arg(long, env = "SCORING_STORE_SECRET_DIR", value_name = "DIR")]
-    secret_dir: Option<PathBuf>,
+    #[command(flatten)]
+    secret: SecretArgs,
 }
 
 impl StoreArgs {
@@ -21,10 +20,9 @@ impl StoreArgs {
     ///
     /// # Errors
     /// When the URL is none or its credential is missing.
-    pub(super) fn open(&self) -> Result<Option<Store>, StoreError> {
+    pub(super) fn open(&self) -> Result<Option<Store>, StepError> {
         let Some(url) = &self.url else { return Ok(None) };
-        let credentials = Credentials::find(self.secret_dir.as_deref(), &|name| std::env::var(name).ok())?;
-        Store::open(url, &credentials).map(Some)
+        Ok(Some(Store::open(url, &self.secret.find()?)?))
     }
 }
 

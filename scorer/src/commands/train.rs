@@ -12,6 +12,7 @@ use store::{Store, StoreError};
 use super::output::write_whole;
 use super::select::{Select, SelectError};
 use super::stored::{StoreArgs, runtime};
+use crate::context::StepError;
 use crate::engine::{Layout, Readings, ReadingsError, SensorReadings, read_csv};
 use crate::model::Trained;
 use crate::train::{Gamma, TrainError, TrainOptions, train};
@@ -76,6 +77,8 @@ enum Error {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Open(#[from] StepError),
+    #[error(transparent)]
     Template(#[from] TemplateError),
     #[error("sensor {sensor}: {source}")]
     Train { sensor: SensorKeys, source: TrainError },
@@ -109,6 +112,7 @@ impl Args {
                 tracing::error!("{error}");
                 match error {
                     Error::Store(e) if e.is_retryable() => exit::RETRY,
+                    Error::Open(e) => e.exit_code(),
                     _ => exit::INVALID,
                 }
             }
