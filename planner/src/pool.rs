@@ -335,7 +335,6 @@ fn step(view: &PoolView, plan: &Plan) -> (Option<Action>, Option<Wait>) {
         () if view.running => Some(Wait::Operation),
         () if any(Role::Draining) => Some(Wait::Settling),
         () if any(Role::Coming) || any(Role::Gone) => Some(Wait::Nodes),
-        () if !view.work.iter().all(|w| w.pods == 0) => Some(Wait::Nodes),
         () if plan.spare > 0 && view.idle_after.is_some() => Some(Wait::Idle),
         () => None,
     };

@@ -107,6 +107,13 @@ fn machines_on_their_way_count_as_room() {
 }
 
 #[test]
+fn pods_that_wait_for_the_scheduler_only_are_no_scaling() {
+    let free = machine("a", Node { busy: true, idle_since: None, free: cpu(2), ..node() });
+    let decision = decide(&PoolView { work: pods(2), ..with(vec![free]) });
+    assert_eq!(decision, PoolDecision { desired: 1, action: None, wait: None, requeue: LATER });
+}
+
+#[test]
 fn an_empty_bucket_and_a_refusal_are_waited_for() {
     let empty = Bucket::restore(Rate::PUT, 0, at(990));
     assert_eq!(decide(&PoolView { work: pods(4), puts: empty, ..pool() }).wait, Some(Wait::Bucket));
