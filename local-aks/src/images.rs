@@ -22,8 +22,10 @@ const PROGRAMS: [&str; 2] = ["operator", "scorer"];
 /// The built programs.
 #[derive(Clone, Debug)]
 pub struct Binaries {
-    operator: PathBuf,
-    scorer: PathBuf,
+    /// Of the operator.
+    pub operator: PathBuf,
+    /// Of the scorer.
+    pub scorer: PathBuf,
 }
 
 impl Binaries {

@@ -1,0 +1,89 @@
+//! What the agentPools API was asked, as it tells it itself.
+
+use anyhow::{Context, Result};
+use crds::names;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{Api, ListParams};
+use serde::Deserialize;
+
+use crate::cluster::Cluster;
+
+/// An answered request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// Counts from 1 over the life of the API.
+    pub number: u64,
+    pub method: String,
+    pub path: String,
+    pub status: u16,
+    /// A PUT of an agent pool: the count that it asks for.
+    #[serde(default)]
+    pub count: Option<u64>,
+    /// A deleteMachines: the machines that it names.
+    #[serde(default)]
+    pub machines: Vec<String>,
+}
+
+/// The changes to the pool of the tests that the API accepted.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// The counts that were asked for by PUT, in order.
+    pub counts: Vec<u64>,
+    /// The machines that were deleted by name, in order.
+    pub deleted: Vec<String>,
+    /// PUTs that asked for fewer nodes than there were: the API would choose who goes.
+    pub lowered: Vec<String>,
+    /// The count that the pool was last asked to have.
+    pub count: u64,
+    /// The number of the last request.
+    pub last: u64,
+}
+
+impl Cluster {
+    /// What the pool was asked to become since a request of a number (0: from the start).
+    pub async fn pool_changes(&self, since: u64) -> Result<Changes> {
+        let asked: Vec<Asked> = serde_json::from_str(&self.arm_get("/control/log").await?).context("read the log")?;
+        let pool = format!("/agentPools/{}", self.facts.agent_pool).to_ascii_lowercase();
+        let mut changes = Changes::default();
+        for request in asked {
+            let path = request.path.to_ascii_lowercase();
+            let path = path.split('?').next().unwrap_or_default();
+            let accepted = (200..300).contains(&request.status);
+            let new = request.number > since;
+            changes.last = request.number;
+            if !accepted {
+                continue;
+            }
+            if request.method == "PUT" && path.ends_with(&pool) {
+                let Some(count) = request.count else { continue };
+                if new {
+                    changes.counts.push(count);
+                    if count < changes.count {
+                        changes.lowered.push(format!("request {} from {} to {count}", request.number, changes.count));
+                    }
+                }
+                changes.count = count;
+            } else if path.ends_with(&format!("{pool}/deletemachines")) {
+                changes.count = changes.count.saturating_sub(request.machines.len() as u64);
+                if new {
+                    changes.deleted.extend(request.machines);
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    /// The nodes of the pool that Kubernetes knows.
+    pub async fn pool_nodes(&self) -> Result<usize> {
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let of_pool = ListParams::default().labels(&format!("{}={}", names::AGENT_POOL, self.facts.agent_pool));
+        Ok(nodes.list(&of_pool).await?.items.len())
+    }
+
+    async fn arm_get(&self, path: &str) -> Result<String> {
+        let request = axum::http::Request::get(path).body(Vec::new())?;
+        let text = self.arm.request_text(request).await;
+        text.with_context(|| format!("GET {}{path}", self.facts.arm_endpoint))
+    }
+}

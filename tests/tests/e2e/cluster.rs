@@ -1,0 +1,311 @@
+//! The one cluster of the tests: up, with the product installed as users install it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use kube::api::{Api, DeleteParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use local_aks::images::{self, Binaries, Images};
+use local_aks::{Facts, Options, Progress};
+use serde_json::{Value, json};
+use tests::blobs::Blobs;
+use tests::snapshot::Snapshot;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use crate::first_run::FirstRun;
+use crate::inputs::Inputs;
+use crate::kills::Measured;
+use crate::observe::Observer;
+
+/// The operator's namespace.
+pub const SYSTEM: &str = "batch-scoring-system";
+/// The helm release, which names the operator's Deployment and ServiceAccount.
+pub const RELEASE: &str = "batch-scoring";
+/// The Secret with the store's account key in every namespace of schedules.
+pub const SECRET: &str = "store";
+/// How long a machine takes to come up. Azure's minutes would tell nothing more.
+const PROVISIONING: Duration = Duration::from_secs(2);
+
+static COMING_UP: AtomicBool = AtomicBool::new(false);
+
+/// A cluster that is up.
+pub struct Cluster {
+    pub facts: Facts,
+    pub binaries: Binaries,
+    pub images: Images,
+    pub client: kube::Client,
+    /// For what tests ask the agentPools API itself.
+    pub arm: kube::Client,
+    pub blobs: Blobs,
+    pub observer: Observer,
+    pub inputs: Inputs,
+    pub before: Snapshot,
+    pub root: PathBuf,
+    pub first_run: OnceCell<FirstRun>,
+    pub measured: OnceCell<Measured>,
+    started: Instant,
+    down: AtomicBool,
+}
+
+impl Cluster {
+    /// Builds the images, brings the cluster up, installs the chart.
+    pub async fn up() -> Result<Self> {
+        let options = Options { provisioning: PROVISIONING, ..Options::default() };
+        let root = options.root.clone();
+        tell("build the images' programs");
+        let binaries = images::build(&workspace(), |line| tell(line)).await?;
+        let before = Snapshot::take(&root);
+        COMING_UP.store(true, Ordering::SeqCst);
+        let facts = local_aks::up(&options, &Progress::new(|step| tell(step))).await;
+        COMING_UP.store(false, Ordering::SeqCst);
+        let facts = facts.context("bring the cluster up")?;
+        match Self::install(facts, binaries, before, root.clone()).await {
+            Ok(cluster) => Ok(cluster),
+            Err(error) => {
+                // Nobody else knows of the cluster yet.
+                let down = local_aks::down(&root, &Progress::silent()).await;
+                Err(down.err().map_or(error, |down| anyhow::anyhow!("{down:?}; it was to go down because of")))
+            }
+        }
+    }
+
+    /// While this is so, `local_aks::up` answers Ctrl-C itself.
+    pub fn is_coming_up() -> bool {
+        COMING_UP.load(Ordering::SeqCst)
+    }
+
+    async fn install(facts: Facts, binaries: Binaries, before: Snapshot, root: PathBuf) -> Result<Self> {
+        let started = Instant::now();
+        let scratch = workspace().join("target/e2e");
+        std::fs::create_dir_all(&scratch)?;
+        tell("push the images");
+        let crane = facts.bin_dir.join("crane");
+        let images = images::push(&binaries, &facts.registry, &crane, &scratch).await?;
+        let kubeconfig = Kubeconfig::read_from(&facts.kubeconfig).context("read the kubeconfig")?;
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let client = kube::Client::try_from(config).context("make a client")?;
+        let mut arm = kube::Config::new(facts.arm_endpoint.parse().context("the ARM endpoint")?);
+        arm.root_cert_file = Some(facts.ca_bundle.clone());
+        let arm = kube::Client::try_from(arm).context("make a client for the agentPools API")?;
+        let blobs = Blobs::new(&facts.store_url, &facts.store_account, &facts.store_key);
+        let observer = Observer::start(&client, &facts.agent_pool);
+        tell("make readings and train models");
+        let inputs = Inputs::make(&binaries.scorer, &scratch.join("inputs"), &blobs).await?;
+        let (first_run, measured) = (OnceCell::new(), OnceCell::new());
+        let cluster = Self {
+            facts,
+            binaries,
+            images,
+            client,
+            arm,
+            blobs,
+            observer,
+            inputs,
+            before,
+            root,
+            first_run,
+            measured,
+            started,
+            down: AtomicBool::new(false),
+        };
+        cluster.helm_install().await?;
+        Ok(cluster)
+    }
+
+    async fn helm_install(&self) -> Result<()> {
+        tell("install the chart");
+        let facts = &self.facts;
+        let home = workspace().join("target/e2e/helm");
+        let chart = workspace().join("charts/batch-scoring");
+        let mut helm = Command::new(facts.bin_dir.join("helm"));
+        helm.arg("--kubeconfig").arg(&facts.kubeconfig);
+        // Helm writes into the home folder otherwise.
+        for (variable, folder) in
+            [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")]
+        {
+            helm.env(variable, home.join(folder));
+        }
+        helm.args(["install", RELEASE]).arg(chart).args(["--namespace", SYSTEM, "--create-namespace"]);
+        helm.args(["--wait", "--timeout", "3m"]);
+        let settings = [
+            ("images.operator", self.images.operator.as_str()),
+            ("images.scorer", &self.images.scorer),
+            ("azure.clientId", &facts.client_id),
+            ("azure.tenantId", &facts.tenant_id),
+            ("azure.armEndpoint", &facts.arm_endpoint),
+            ("azure.authorityHost", &facts.authority_host),
+            ("logLevel", "info\\,operator=debug"),
+        ];
+        for (name, value) in settings {
+            helm.arg("--set-string").arg(format!("{name}={value}"));
+        }
+        helm.arg("--set-file").arg(format!("azure.trustedCABundle={}", facts.ca_bundle.display()));
+        let result = output(helm, None).await;
+        if result.is_err() {
+            self.diagnose().await;
+        }
+        result.map(|_| ())
+    }
+
+    /// Takes it down, and says what was done on it; once.
+    pub async fn down(&self) -> Result<()> {
+        if self.down.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.summary().await;
+        local_aks::down(&self.root, &Progress::new(|step| tell(step))).await
+    }
+
+    async fn summary(&self) {
+        let seen = self.observer.seen();
+        let runs: std::collections::BTreeSet<_> = seen.jobs.values().map(|job| (&job.namespace, &job.run)).collect();
+        let of_role = |role: &str| seen.pods.values().filter(|pod| pod.role == role).count();
+        tell(&format!(
+            "cluster {} was up for {} s: {} machines, at most {} at once; {} runs with {} Jobs; pods: {} plan, {} item, {} archive",
+            self.facts.cluster_name,
+            self.started.elapsed().as_secs(),
+            seen.nodes.len(),
+            seen.peak,
+            runs.len(),
+            seen.jobs.len(),
+            of_role("plan"),
+            of_role("item"),
+            of_role("archive"),
+        ));
+        match self.pool_changes(0).await {
+            Ok(changes) => tell(&format!(
+                "agentPools API: counts asked for {:?}; machines made: {}; deleted by name: {}",
+                changes.counts,
+                seen.nodes.iter().cloned().collect::<Vec<_>>().join(", "),
+                changes.deleted.join(", ")
+            )),
+            Err(error) => tell(&format!("the agentPools API's log: {error:#}")),
+        }
+    }
+
+    /// What helps to understand a failure, into a file.
+    pub async fn diagnose(&self) {
+        let file = workspace().join("target/e2e/diagnosis.txt");
+        let mut text = String::new();
+        let resources = "scoringclusters,scoringschedules,scoringruns,jobs,pods,configmaps";
+        let operator = format!("deployment/{RELEASE}");
+        for arguments in [
+            vec!["get", "nodes", "-o", "wide"],
+            vec!["get", "pods", "-A", "-o", "wide"],
+            vec!["get", "scoringclusters,scoringschedules,scoringruns", "-A", "-o", "yaml"],
+            vec!["describe", resources, "-n", "e2e"],
+            vec!["get", "events", "-A", "--sort-by=.metadata.creationTimestamp"],
+            vec!["logs", "-n", SYSTEM, &operator, "--all-pods", "--tail=400", "--prefix"],
+        ] {
+            let said = self.kubectl(&arguments).await.unwrap_or_else(|error| format!("{error:#}"));
+            text.push_str(&format!("$ kubectl {}\n{said}\n", arguments.join(" ")));
+        }
+        if std::fs::write(&file, text).is_ok() {
+            tell(&format!("what the cluster looked like is in {}", file.display()));
+        }
+    }
+
+    /// Runs kubectl as the administrator; gives its stdout.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        output(self.kubectl_command(arguments), None).await
+    }
+
+    /// The same, with a manifest on stdin.
+    pub async fn kubectl_with(&self, arguments: &[&str], manifest: &Value) -> Result<String> {
+        output(self.kubectl_command(arguments), Some(manifest.to_string())).await
+    }
+
+    fn kubectl_command(&self, arguments: &[&str]) -> Command {
+        let mut kubectl = Command::new(self.facts.bin_dir.join("kubectl"));
+        kubectl.arg("--kubeconfig").arg(&self.facts.kubeconfig).arg("--cache-dir");
+        kubectl.arg(workspace().join("target/e2e/kubectl")).args(arguments);
+        kubectl
+    }
+
+    /// `kubectl apply`, as a user does it.
+    pub async fn apply(&self, manifest: &Value) -> Result<()> {
+        self.kubectl_with(&["apply", "-f", "-"], manifest).await.map(|_| ())
+    }
+
+    /// A namespace in which schedules can run: with the Secret of the store, under the restricted pod security level.
+    pub async fn namespace(&self, name: &str) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        if namespaces.get_opt(name).await?.is_some() {
+            return Ok(());
+        }
+        let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+        let namespace = serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}}))?;
+        namespaces
+            .create(&PostParams::default(), &namespace)
+            .await
+            .with_context(|| format!("make namespace {name}"))?;
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), name);
+        let secret = json!({"metadata": {"name": SECRET}, "stringData": {"accountKey": self.facts.store_key}});
+        secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), name);
+        until("the namespace's default ServiceAccount", 20, async || Ok(accounts.get_opt("default").await?)).await?;
+        Ok(())
+    }
+
+    /// Deletes a namespace and waits until it is gone.
+    pub async fn delete_namespace(&self, name: &str) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        namespaces.delete(name, &DeleteParams::default()).await.with_context(|| format!("delete namespace {name}"))?;
+        until(&format!("the end of namespace {name}"), 60, async || {
+            Ok(namespaces.get_opt(name).await?.is_none().then_some(()))
+        })
+        .await
+    }
+}
+
+/// The workspace's folder.
+pub fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// One line about what goes on.
+pub fn tell(line: &str) {
+    eprintln!("e2e: {line}");
+}
+
+/// Waits until `look` finds something; fails after a time with what was waited for.
+pub async fn until<T>(what: &str, seconds: u64, look: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        let looked = look().await;
+        match looked {
+            Ok(Some(found)) => return Ok(found),
+            Err(error) if Instant::now() >= end => return Err(error.context(format!("wait for {what}"))),
+            Ok(None) if Instant::now() >= end => bail!("waited {seconds} s in vain for {what}"),
+            _ => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+/// Runs a program to its end; gives its stdout, or an error with all that it said.
+pub async fn output(mut command: Command, input: Option<String>) -> Result<String> {
+    let name = format!("{:?}", command.as_std());
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().with_context(|| format!("start {name}"))?;
+    if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+        stdin.write_all(input.as_bytes()).await.with_context(|| format!("write to {name}"))?;
+    }
+    let output = child.wait_with_output().await?;
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        bail!("{name} ended with {}: {} {}", output.status, complained.trim(), said.trim());
+    }
+    Ok(said.into_owned())
+}
+
+/// The cluster, shared by tests.
+pub type Shared = Arc<Cluster>;

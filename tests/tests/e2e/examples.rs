@@ -1,0 +1,61 @@
+//! What the documentation shows works: every example is accepted by the API server, and the scorer's YAML reader sees
+//! in it what kubectl sees.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::cluster::{Shared, tell, workspace};
+
+pub async fn test(cluster: Shared) -> Result<()> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(workspace().join("examples"))
+        .context("list examples/")?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .collect();
+    files.sort();
+    ensure!(!files.is_empty(), "examples/ has no manifests");
+    for file in files {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(&file)?;
+        let ours: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| format!("read {name}"))?;
+        let ours: Vec<Value> = ours.into_iter().filter(|document| !document.is_null()).collect();
+        // The examples name namespaces that an administrator makes first.
+        for document in &ours {
+            if let Some(namespace) = document["metadata"]["namespace"].as_str() {
+                cluster.namespace(namespace).await?;
+            }
+        }
+        cluster.kubectl(&["apply", "--dry-run=server", "-f", &name]).await?;
+        let said =
+            cluster.kubectl(&["create", "--dry-run=client", "--validate=false", "-o", "json", "-f", &name]).await?;
+        let stream = serde_json::Deserializer::from_str(&said).into_iter::<Value>();
+        let said = stream.collect::<Result<Vec<_>, _>>().with_context(|| format!("kubectl's JSON of {name}"))?;
+        let theirs: Vec<Value> = said.into_iter().flat_map(documents).map(without_defaults).collect();
+        let ours: Vec<Value> = ours.into_iter().map(without_defaults).collect();
+        ensure!(ours == theirs, "{name} reads\n{ours:#?}\nhere, and in kubectl\n{theirs:#?}");
+        tell(&format!("{name}: {} documents", ours.len()));
+    }
+    Ok(())
+}
+
+/// kubectl prints several documents as a List.
+fn documents(value: Value) -> Vec<Value> {
+    match value {
+        Value::Object(mut list) if list.get("kind").is_some_and(|kind| kind == "List") => {
+            list.remove("items").and_then(|items| items.as_array().cloned()).unwrap_or_default()
+        }
+        one => vec![one],
+    }
+}
+
+/// kubectl fills in the namespace.
+fn without_defaults(mut document: Value) -> Value {
+    if let Some(metadata) = document.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("namespace");
+        metadata.remove("creationTimestamp");
+    }
+    document
+}

@@ -1,0 +1,70 @@
+//! Two replicas: the leader dies in the middle of a run, the other takes over, the run ends once and whole.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, ListParams};
+use kube::{Client, ResourceExt};
+
+use crate::cluster::{RELEASE, SYSTEM, Shared, tell, until};
+use crate::first_run::CLUSTER;
+use crate::inputs::sensors;
+use crate::manifests;
+
+const NAMESPACE: &str = "e2e-failover";
+const LEASE: &str = "batch-scoring-operator";
+
+pub async fn test(cluster: Shared) -> Result<()> {
+    cluster.namespace(NAMESPACE).await?;
+    let operators: Api<Pod> = Api::namespaced(cluster.client.clone(), SYSTEM);
+    let of_release = ListParams::default().labels(&format!("app.kubernetes.io/instance={RELEASE}"));
+    let replicas: Vec<Pod> = operators.list(&of_release).await?.items;
+    ensure!(replicas.len() == 2, "{} replicas of the operator", replicas.len());
+    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&manifests::schedule(&cluster.facts, NAMESPACE, "failover", CLUSTER, "0 0 1 1 *")).await?;
+    cluster.kubectl_with(&["create", "-f", "-"], &manifests::run_now(NAMESPACE, "goes-on", "failover")).await?;
+    until("an item to run", 120, async || {
+        let pods = cluster.observer.seen().pods_of(NAMESPACE, "goes-on");
+        Ok(pods.iter().any(|pod| pod.role == "item" && pod.phase == "Running").then_some(()))
+    })
+    .await?;
+    let leader = holder(&cluster.client).await?.context("nobody leads")?;
+    let pod = replicas.iter().find(|pod| pod.name_any() == leader);
+    let pod = pod.with_context(|| format!("the leader {leader} is no replica"))?;
+    kill_processes_of(&pod.uid().unwrap_or_default())?;
+    // Without its pod the kubelet does not start it again, which would be the same identity taking its lease back.
+    operators.delete(&leader, &DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() }).await?;
+    let next = until("another replica to lead", 60, async || {
+        Ok(holder(&cluster.client).await?.filter(|holder| *holder != leader && !holder.is_empty()))
+    })
+    .await?;
+    tell(&format!("{leader} led and was killed; {next} leads"));
+    let ended = cluster.complete(NAMESPACE, "goes-on", &sensors()).await?;
+    ensure!(ended.record.totals.succeeded == 12, "{:?}", ended.record.totals);
+    cluster.happened_once(NAMESPACE, &ended).await?;
+    cluster.pool_is_empty().await
+}
+
+async fn holder(client: &Client) -> Result<Option<String>> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM);
+    Ok(leases.get(LEASE).await?.spec.and_then(|spec| spec.holder_identity))
+}
+
+/// SIGKILL for the operator's processes of a pod: the nodes' processes are this machine's.
+fn kill_processes_of(pod_uid: &str) -> Result<()> {
+    let mut killed = 0;
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let of_pod = fs::read_to_string(entry.path().join("cgroup")).is_ok_and(|cgroup| cgroup.contains(pod_uid));
+        let comm = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        if of_pod && comm.trim() == "operator" {
+            let status = std::process::Command::new("kill").args(["-KILL", &name]).status()?;
+            ensure!(status.success(), "kill {name}: {status}");
+            killed += 1;
+        }
+    }
+    ensure!(killed == 1, "{killed} processes of pod {pod_uid} are the operator's");
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! The end-to-end tests: one local AKS-shaped cluster with real kubelets, the chart, the product as users get it.
+//!
+//! `cargo test -p tests --test e2e` runs all; a word after `--` picks those whose name holds it. Needs root on Linux,
+//! Go, Node and gcc: where something is missing, the tests are told as ignored, or as failed with `E2E=required`.
+//! `KILLS=all` kills the operator after each of its K changes in turn, instead of after a seeded sample of them.
+
+mod agent_pools;
+mod cluster;
+mod defects;
+mod examples;
+mod failover;
+mod first_run;
+mod harness;
+mod inputs;
+mod kills;
+mod leftovers;
+mod manifests;
+mod observe;
+mod stage;
+mod whole;
+mod wrong;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // `up` starts this very program as the daemon that owns the nodes.
+    local_aks::serve_if_asked();
+    harness::main(|suite| {
+        vec![
+            suite.test("a_tick_grows_the_pool_from_zero_and_back_and_machines_go_by_name", first_run::pool),
+            suite.test("predictions_are_those_of_scorer_run_byte_for_byte", first_run::predictions),
+            suite.test("the_record_and_the_logs_are_in_the_store_and_complete", first_run::record),
+            suite.test("a_sensor_without_model_and_one_with_a_corrupt_model_fail_alone", defects::test),
+            suite.test("a_wrong_manifest_is_refused_or_told_what_to_do", wrong::test),
+            suite.test("every_example_is_accepted_and_reads_the_same_here_and_in_kubectl", examples::test),
+            suite.test("when_the_leader_is_killed_the_other_replica_ends_the_run", failover::test),
+            suite.test("kills_a_run_without_them_takes_k_changes", kills::counted),
+            suite.test("kills_after_the_kth_change_the_run_ends_once_and_whole", kills::sampled),
+            suite.test("taking_the_cluster_down_leaves_nothing_behind", leftovers::test),
+        ]
+    })
+}

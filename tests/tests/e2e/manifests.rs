@@ -1,0 +1,79 @@
+//! The manifests that the tests apply.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use local_aks::Facts;
+use serde_json::{Value, json};
+use spec::SensorKeys;
+
+use crate::cluster::SECRET;
+
+/// A ScoringCluster over the pool that starts empty. A namespace selector of `None` lets all namespaces use it.
+pub fn cluster(facts: &Facts, name: &str, idle: &str) -> Value {
+    json!({
+        "apiVersion": "batchscoring.dev/v1alpha1",
+        "kind": "ScoringCluster",
+        "metadata": {"name": name},
+        "spec": {
+            "nodePool": {"aks": {
+                "subscriptionId": facts.subscription_id,
+                "resourceGroup": facts.resource_group,
+                "clusterName": facts.cluster_name,
+                "agentPool": facts.agent_pool,
+            }},
+            "minNodes": 0,
+            "maxNodes": 3,
+            "scaleDown": {"policy": "After", "after": idle},
+        },
+    })
+}
+
+/// A ScoringSchedule over the inputs in the store.
+pub fn schedule(facts: &Facts, namespace: &str, name: &str, cluster: &str, cron: &str) -> Value {
+    json!({
+        "apiVersion": "batchscoring.dev/v1alpha1",
+        "kind": "ScoringSchedule",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {
+            "clusterRef": {"name": cluster},
+            "schedule": cron,
+            "store": {"url": facts.store_url, "secretRef": {"name": SECRET}},
+            "model": {"path": "models/model_{device}_{tag}"},
+            "data": {"path": "data/sensor_data.csv"},
+            "scorer": {"resources": {"requests": {"cpu": "500m", "memory": "64Mi"}}},
+        },
+    })
+}
+
+/// A ScoringRun made by hand.
+pub fn run_now(namespace: &str, name: &str, schedule: &str) -> Value {
+    json!({
+        "apiVersion": "batchscoring.dev/v1alpha1",
+        "kind": "ScoringRun",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"scheduleName": schedule},
+    })
+}
+
+/// Scores these sensors only.
+pub fn with_sensors(mut schedule: Value, sensors: &[SensorKeys]) -> Value {
+    schedule["spec"]["sensors"] = json!({"list": sensors});
+    schedule
+}
+
+/// A cron expression that is due once, at a minute.
+pub fn once_at(minute: Timestamp) -> String {
+    minute.to_zoned(TimeZone::UTC).strftime("%-M %-H %-d %-m *").to_string()
+}
+
+/// The next full minute that leaves time to apply a manifest.
+pub fn next_minute(now: Timestamp) -> Timestamp {
+    let soon = now.as_second() + 5;
+    Timestamp::from_second((soon / 60 + 1) * 60).unwrap_or(now)
+}
+
+/// The full minute that has just begun.
+pub fn this_minute(now: Timestamp) -> Timestamp {
+    now - SignedDuration::from_secs(now.as_second().rem_euclid(60))
+        - SignedDuration::from_nanos(now.subsec_nanosecond().into())
+}

@@ -1,0 +1,117 @@
+//! The stage of the kills: the operator on this machine, with the proxy between it and everything that it changes.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use kube::Api;
+use kube::api::{ListParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::json;
+use tests::host_operator::{HostOperator, Running};
+use tests::ledger::{Ledger, Server, Spring};
+use tests::proxy::Proxy;
+use tests::tls::Identity;
+
+use crate::cluster::{Cluster, RELEASE, SYSTEM, until, workspace};
+
+/// The proxies, and how to start the operator behind them.
+pub struct Stage {
+    pub ledger: Ledger,
+    pub operator: HostOperator,
+    _kubernetes: Proxy,
+    _agent_pools: Proxy,
+}
+
+impl Stage {
+    /// Stops the replicas in the cluster, so that the one on this machine is the only operator.
+    pub async fn set(cluster: &Cluster) -> Result<Self> {
+        let deployment = format!("deployment/{RELEASE}");
+        cluster.kubectl(&["scale", &deployment, "-n", SYSTEM, "--replicas=0"]).await?;
+        let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), SYSTEM);
+        let replicas = ListParams::default().labels(&format!("app.kubernetes.io/instance={RELEASE}"));
+        until("the operator's replicas to go", 90, async || {
+            Ok(pods.list(&replicas).await?.items.is_empty().then_some(()))
+        })
+        .await?;
+        let facts = &cluster.facts;
+        let folder = workspace().join("target/e2e/kills");
+        std::fs::create_dir_all(&folder)?;
+        let ledger = Ledger::default();
+        // As the operator's ServiceAccount, so that its own rights are all it has.
+        let kubeconfig = Kubeconfig::read_from(&facts.kubeconfig)?;
+        let mut kubernetes = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        kubernetes.auth_info.impersonate = Some(format!("system:serviceaccount:{SYSTEM}:{RELEASE}"));
+        let kubernetes = Proxy::plain(kubernetes, Server::Kubernetes, ledger.clone()).await?;
+        let mut arm = kube::Config::new(facts.arm_endpoint.parse().context("the ARM endpoint")?);
+        arm.root_cert_file = Some(facts.ca_bundle.clone());
+        let identity = Identity::for_this_host()?;
+        let agent_pools = Proxy::https(arm, Server::AgentPools, ledger.clone(), &identity).await?;
+        let trusted = folder.join("ca.pem");
+        let authorities = std::fs::read_to_string(&facts.ca_bundle)?;
+        std::fs::write(&trusted, format!("{authorities}\n{}", identity.pem))?;
+        let operator = HostOperator {
+            program: cluster.binaries.operator.clone(),
+            kubeconfig: write_kubeconfig(&folder, &format!("http://{}", kubernetes.address))?,
+            namespace: SYSTEM.into(),
+            identity: "e2e-kills".into(),
+            scorer_image: cluster.images.scorer.clone(),
+            arm_endpoint: format!("https://{}", agent_pools.address),
+            arm_scope: format!("{}/.default", facts.arm_endpoint.trim_end_matches('/')),
+            tenant_id: facts.tenant_id.clone(),
+            client_id: facts.client_id.clone(),
+            authority_host: facts.authority_host.clone(),
+            token_file: folder.join("token"),
+            ca_bundle: trusted,
+            log: folder.join("operator.log"),
+        };
+        Ok(Self { ledger, operator, _kubernetes: kubernetes, _agent_pools: agent_pools })
+    }
+
+    /// Starts the operator with a fresh federated token and an empty ledger. With `kill_after`, it is killed once that
+    /// change has been answered.
+    pub async fn start(&self, cluster: &Cluster, kill_after: Option<usize>) -> Result<Running> {
+        self.write_token(cluster).await?;
+        let started: Arc<OnceLock<Running>> = Arc::default();
+        let victim = Arc::clone(&started);
+        let spring: Spring = Arc::new(move || {
+            let victim = Arc::clone(&victim);
+            Box::pin(async move {
+                while victim.get().is_none() {
+                    tokio::task::yield_now().await;
+                }
+                if let Some(victim) = victim.get() {
+                    victim.kill().await;
+                }
+            })
+        });
+        self.ledger.start(kill_after.map(|k| (k, spring)));
+        let running = self.operator.start()?;
+        Ok(started.get_or_init(|| running).clone())
+    }
+
+    /// What kubelet would project into the operator's pod.
+    async fn write_token(&self, cluster: &Cluster) -> Result<()> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), SYSTEM);
+        let audiences = vec!["api://AzureADTokenExchange".to_owned()];
+        let spec = TokenRequestSpec { audiences, expiration_seconds: Some(3600), ..TokenRequestSpec::default() };
+        let request = TokenRequest { spec, ..TokenRequest::default() };
+        let answer = accounts.create_token_request(RELEASE, &PostParams::default(), &request).await?;
+        let token = answer.status.context("no token was given")?.token;
+        std::fs::write(&self.operator.token_file, token).context("write the federated token")
+    }
+}
+
+fn write_kubeconfig(folder: &std::path::Path, server: &str) -> Result<PathBuf> {
+    let path = folder.join("kubeconfig");
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
+        "clusters": [{"name": "proxy", "cluster": {"server": server}}],
+        "users": [{"name": "proxy", "user": {}}],
+        "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
+    });
+    std::fs::write(&path, config.to_string())?;
+    Ok(path)
+}

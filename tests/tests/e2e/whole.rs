@@ -1,0 +1,175 @@
+//! Whether a run has ended once and whole: what Kubernetes, the store and the pool have to show for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail, ensure};
+use crds::{ScoringRun, names};
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::{Api, ListParams};
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use spec::SensorKeys;
+use store::Record;
+
+use crate::cluster::{Cluster, until};
+use crate::observe::Child;
+
+/// How long a run may take, its nodes included.
+const RUN_SECONDS: u64 = 180;
+/// How long the pool may take to go, from the end of the run on.
+const EMPTY_SECONDS: u64 = 90;
+
+/// A run that ended.
+pub struct Ended {
+    pub run: ScoringRun,
+    pub tick: Timestamp,
+    pub record: Record,
+    pub predictions: BTreeMap<String, Vec<u8>>,
+    pub logs: BTreeMap<String, Vec<u8>>,
+}
+
+/// Whether a condition has a status.
+pub fn has(run: &ScoringRun, kind: &str, status: &str) -> bool {
+    let conditions = run.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|condition| condition.type_ == kind && condition.status == status)
+}
+
+impl Cluster {
+    /// The runs of a namespace.
+    pub fn runs(&self, namespace: &str) -> Api<ScoringRun> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Waits until a run has ended, well or not, is archived, and its Jobs are gone.
+    pub async fn ended(&self, namespace: &str, name: &str) -> Result<ScoringRun> {
+        let runs = self.runs(namespace);
+        until(&format!("the end of run {namespace}/{name}"), RUN_SECONDS, async || {
+            let run = runs.get(name).await?;
+            let over = has(&run, "Complete", "True") || has(&run, "Failed", "True");
+            Ok((over && has(&run, "Archived", "True")).then_some(run))
+        })
+        .await
+    }
+
+    /// Waits until the one run of a schedule exists; gives its name.
+    pub async fn run_of(&self, namespace: &str, schedule: &str, seconds: u64) -> Result<String> {
+        let runs = self.runs(namespace);
+        until(&format!("a run of schedule {namespace}/{schedule}"), seconds, async || {
+            let list = runs.list(&ListParams::default()).await?;
+            Ok(list.items.into_iter().find(|run| run.spec.schedule_name == schedule).map(|run| run.name_any()))
+        })
+        .await
+    }
+
+    /// Waits until the pool has no node, in Kubernetes and for Azure.
+    pub async fn pool_is_empty(&self) -> Result<()> {
+        until("the pool to have no nodes", EMPTY_SECONDS, async || {
+            Ok((self.pool_nodes().await? == 0 && self.pool_changes(0).await?.count == 0).then_some(()))
+        })
+        .await
+    }
+
+    /// A run that is Complete, with everything that it leaves in the store. `expected` are its sensors.
+    pub async fn complete(&self, namespace: &str, name: &str, expected: &[SensorKeys]) -> Result<Ended> {
+        let run = self.ended(namespace, name).await?;
+        ensure!(has(&run, "Complete", "True") && !has(&run, "Failed", "True"), "not Complete: {:?}", run.status);
+        let status = run.status.clone().context("the run has no status")?;
+        let tick = status.tick.or(run.spec.tick).context("the run has no tick")?;
+        let schedule = &run.spec.schedule_name;
+        let kept = self.blobs.below(&format!("runs/{namespace}/{schedule}")).await?;
+        let records: Vec<_> = kept.iter().filter(|(path, _)| path.ends_with("/record.json")).collect();
+        let [(path, record)] = records.as_slice() else { bail!("not one record but {}", records.len()) };
+        ensure!(**path == format!("runs/{namespace}/{schedule}/{name}/record.json"), "the record is at {path}");
+        let record: Record = serde_json::from_slice(record).context("read the record")?;
+        each_sensor_has_one_final_outcome(&record, expected)?;
+        let counts = status.sensors.context("the run counts no sensors")?;
+        ensure!(
+            (counts.total, counts.succeeded, counts.failed, counts.waiting)
+                == (record.totals.sensors, record.totals.succeeded, record.totals.failed, 0),
+            "status counts {counts:?}, the record {:?}",
+            record.totals
+        );
+        let predictions = self.blobs.below(&format!("predictions/{namespace}/{schedule}")).await?;
+        let logs = self.blobs.below(&format!("logs/{namespace}/{schedule}/{name}")).await?;
+        Ok(Ended { run, tick, record, predictions, logs })
+    }
+
+    /// The run was made once, with one Job of each kind; its pods are those that its items needed; nothing of it but
+    /// the run itself is left.
+    pub async fn happened_once(&self, namespace: &str, ended: &Ended) -> Result<()> {
+        let name = ended.run.name_any();
+        let runs = self.runs(namespace).list(&ListParams::default()).await?.items;
+        let same: Vec<_> = runs.iter().filter(|run| run.spec.schedule_name == ended.run.spec.schedule_name).collect();
+        ensure!(same.len() == 1, "the schedule has {} runs", same.len());
+        // Owned children go with the Job that the operator deletes; ConfigMaps stay as long as the run.
+        until("the run's Jobs and pods to go", 60, async || {
+            let left = self.left::<Job>(namespace, &name).await? + self.left::<Pod>(namespace, &name).await?;
+            Ok((left == 0).then_some(()))
+        })
+        .await?;
+        let seen = self.observer.seen();
+        let jobs = seen.jobs_of(namespace, &name);
+        for role in ["plan", "item", "archive"] {
+            let of_role: Vec<_> = jobs.iter().filter(|job| job.role == role).collect();
+            ensure!(of_role.len() == 1, "{} Jobs for {role}: {of_role:?}", of_role.len());
+        }
+        let pods = seen.pods_of(namespace, &name);
+        let items: Vec<&Child> = pods.iter().filter(|pod| pod.role == "item").collect();
+        let indexes: BTreeSet<_> = items.iter().map(|pod| &pod.index).collect();
+        ensure!(
+            indexes.len() == items.len() && items.len() == ended.record.totals.items as usize,
+            "{} items had these pods: {items:?}",
+            ended.record.totals.items
+        );
+        ensure!(
+            ended.record.pod_ends.len() == items.len(),
+            "{} pods ended, the record tells of {}",
+            items.len(),
+            ended.record.pod_ends.len()
+        );
+        Ok(())
+    }
+
+    /// The number of objects of a kind that belong to a run.
+    async fn left<K>(&self, namespace: &str, run: &str) -> Result<usize>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+        K::DynamicType: Default,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
+        let of_run = ListParams::default().labels(&format!("{}={run}", names::RUN));
+        Ok(api.list(&of_run).await?.items.len())
+    }
+
+    /// When a run is deleted, its ConfigMaps go too.
+    pub async fn deletes_whole(&self, namespace: &str, run: &str) -> Result<()> {
+        self.runs(namespace).delete(run, &kube::api::DeleteParams::default()).await?;
+        until("the run and its ConfigMaps to go", 30, async || {
+            let run_left = self.runs(namespace).get_opt(run).await?.is_some();
+            Ok((!run_left && self.left::<ConfigMap>(namespace, run).await? == 0).then_some(()))
+        })
+        .await
+    }
+}
+
+fn each_sensor_has_one_final_outcome(record: &Record, expected: &[SensorKeys]) -> Result<()> {
+    let told: Vec<_> = record.outcomes.iter().map(|outcome| outcome.sensor.clone()).collect();
+    let distinct: BTreeSet<_> = told.iter().collect();
+    ensure!(distinct.len() == told.len(), "a sensor has two outcomes: {told:?}");
+    ensure!(distinct == expected.iter().collect(), "outcomes for {told:?} instead of {expected:?}");
+    let open: Vec<_> = record.outcomes.iter().filter(|outcome| !outcome.status.is_final()).collect();
+    ensure!(open.is_empty(), "not final: {open:?}");
+    Ok(())
+}
+
+/// Fails with the first path at which two sets of files differ.
+pub fn same_files(ours: &BTreeMap<String, Vec<u8>>, theirs: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let (here, there): (Vec<_>, Vec<_>) = (ours.keys().collect(), theirs.keys().collect());
+    ensure!(here == there, "other files:\n{here:#?}\ninstead of\n{there:#?}");
+    for (path, bytes) in ours {
+        ensure!(theirs.get(path) == Some(bytes), "{path} differs");
+    }
+    Ok(())
+}
