@@ -8,45 +8,50 @@ use serde::Deserialize;
 
 use crate::cluster::Cluster;
 
+#[derive(Deserialize)]
+struct Log {
+    requests: Vec<Asked>,
+}
+
 /// An answered request.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Asked {
+struct Asked {
     /// Counts from 1 over the life of the API.
-    pub number: u64,
-    pub method: String,
-    pub path: String,
-    pub status: u16,
+    number: u64,
+    method: String,
+    path: String,
+    status: u16,
     /// A PUT of an agent pool: the count that it asks for.
     #[serde(default)]
-    pub count: Option<u64>,
+    count: Option<u64>,
     /// A deleteMachines: the machines that it names.
     #[serde(default)]
-    pub machines: Vec<String>,
+    machines: Vec<String>,
 }
 
 /// The changes to the pool of the tests that the API accepted.
 #[derive(Clone, Debug, Default)]
-pub struct Changes {
+pub(crate) struct Changes {
     /// The counts that were asked for by PUT, in order.
-    pub counts: Vec<u64>,
+    pub(crate) counts: Vec<u64>,
     /// The machines that were deleted by name, in order.
-    pub deleted: Vec<String>,
+    pub(crate) deleted: Vec<String>,
     /// PUTs that asked for fewer nodes than there were: the API would choose who goes.
-    pub lowered: Vec<String>,
+    pub(crate) lowered: Vec<String>,
     /// The count that the pool was last asked to have.
-    pub count: u64,
+    pub(crate) count: u64,
     /// The number of the last request.
-    pub last: u64,
+    pub(crate) last: u64,
 }
 
 impl Cluster {
     /// What the pool was asked to become since a request of a number (0: from the start).
-    pub async fn pool_changes(&self, since: u64) -> Result<Changes> {
-        let asked: Vec<Asked> = serde_json::from_str(&self.arm_get("/control/log").await?).context("read the log")?;
+    pub(crate) async fn pool_changes(&self, since: u64) -> Result<Changes> {
+        let log: Log = serde_json::from_str(&self.arm_get("/control/log").await?).context("read the log")?;
         let pool = format!("/agentPools/{}", self.facts.agent_pool).to_ascii_lowercase();
         let mut changes = Changes::default();
-        for request in asked {
+        for request in log.requests {
             let path = request.path.to_ascii_lowercase();
             let path = path.split('?').next().unwrap_or_default();
             let accepted = (200..300).contains(&request.status);
@@ -75,7 +80,7 @@ impl Cluster {
     }
 
     /// The nodes of the pool that Kubernetes knows.
-    pub async fn pool_nodes(&self) -> Result<usize> {
+    pub(crate) async fn pool_nodes(&self) -> Result<usize> {
         let nodes: Api<Node> = Api::all(self.client.clone());
         let of_pool = ListParams::default().labels(&format!("{}={}", names::AGENT_POOL, self.facts.agent_pool));
         Ok(nodes.list(&of_pool).await?.items.len())

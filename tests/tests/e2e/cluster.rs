@@ -25,45 +25,45 @@ use crate::kills::Measured;
 use crate::observe::Observer;
 
 /// The operator's namespace.
-pub const SYSTEM: &str = "batch-scoring-system";
+pub(crate) const SYSTEM: &str = "batch-scoring";
 /// The helm release, which names the operator's Deployment and ServiceAccount.
-pub const RELEASE: &str = "batch-scoring";
+pub(crate) const RELEASE: &str = "batch-scoring";
 /// The Secret with the store's account key in every namespace of schedules.
-pub const SECRET: &str = "store";
+pub(crate) const SECRET: &str = "store";
 /// How long a machine takes to come up. Azure's minutes would tell nothing more.
 const PROVISIONING: Duration = Duration::from_secs(2);
 
 static COMING_UP: AtomicBool = AtomicBool::new(false);
 
 /// A cluster that is up.
-pub struct Cluster {
-    pub facts: Facts,
-    pub binaries: Binaries,
-    pub images: Images,
-    pub client: kube::Client,
+pub(crate) struct Cluster {
+    pub(crate) facts: Facts,
+    pub(crate) binaries: Binaries,
+    pub(crate) images: Images,
+    pub(crate) client: kube::Client,
     /// For what tests ask the agentPools API itself.
-    pub arm: kube::Client,
-    pub blobs: Blobs,
-    pub observer: Observer,
-    pub inputs: Inputs,
-    pub before: Snapshot,
-    pub root: PathBuf,
-    pub first_run: OnceCell<FirstRun>,
-    pub measured: OnceCell<Measured>,
+    pub(crate) arm: kube::Client,
+    pub(crate) blobs: Blobs,
+    pub(crate) observer: Observer,
+    pub(crate) inputs: Inputs,
+    pub(crate) before: Snapshot,
+    pub(crate) root: PathBuf,
+    pub(crate) first_run: OnceCell<FirstRun>,
+    pub(crate) measured: OnceCell<Measured>,
     started: Instant,
     down: AtomicBool,
 }
 
 impl Cluster {
     /// Builds the images, brings the cluster up, installs the chart.
-    pub async fn up() -> Result<Self> {
+    pub(crate) async fn up() -> Result<Self> {
         let options = Options { provisioning: PROVISIONING, ..Options::default() };
         let root = options.root.clone();
         tell("build the images' programs");
-        let binaries = images::build(&workspace(), |line| tell(line)).await?;
+        let binaries = images::build(&workspace(), tell).await?;
         let before = Snapshot::take(&root);
         COMING_UP.store(true, Ordering::SeqCst);
-        let facts = local_aks::up(&options, &Progress::new(|step| tell(step))).await;
+        let facts = local_aks::up(&options, &Progress::new(tell)).await;
         COMING_UP.store(false, Ordering::SeqCst);
         let facts = facts.context("bring the cluster up")?;
         match Self::install(facts, binaries, before, root.clone()).await {
@@ -77,7 +77,7 @@ impl Cluster {
     }
 
     /// While this is so, `local_aks::up` answers Ctrl-C itself.
-    pub fn is_coming_up() -> bool {
+    pub(crate) fn is_coming_up() -> bool {
         COMING_UP.load(Ordering::SeqCst)
     }
 
@@ -140,7 +140,6 @@ impl Cluster {
             ("azure.clientId", &facts.client_id),
             ("azure.tenantId", &facts.tenant_id),
             ("azure.armEndpoint", &facts.arm_endpoint),
-            ("azure.authorityHost", &facts.authority_host),
             ("logLevel", "info\\,operator=debug"),
         ];
         for (name, value) in settings {
@@ -155,12 +154,12 @@ impl Cluster {
     }
 
     /// Takes it down, and says what was done on it; once.
-    pub async fn down(&self) -> Result<()> {
+    pub(crate) async fn down(&self) -> Result<()> {
         if self.down.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
         self.summary().await;
-        local_aks::down(&self.root, &Progress::new(|step| tell(step))).await
+        local_aks::down(&self.root, &Progress::new(tell)).await
     }
 
     async fn summary(&self) {
@@ -191,7 +190,7 @@ impl Cluster {
     }
 
     /// What helps to understand a failure, into a file.
-    pub async fn diagnose(&self) {
+    pub(crate) async fn diagnose(&self) {
         let file = workspace().join("target/e2e/diagnosis.txt");
         let mut text = String::new();
         let resources = "scoringclusters,scoringschedules,scoringruns,jobs,pods,configmaps";
@@ -213,12 +212,12 @@ impl Cluster {
     }
 
     /// Runs kubectl as the administrator; gives its stdout.
-    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         output(self.kubectl_command(arguments), None).await
     }
 
     /// The same, with a manifest on stdin.
-    pub async fn kubectl_with(&self, arguments: &[&str], manifest: &Value) -> Result<String> {
+    pub(crate) async fn kubectl_with(&self, arguments: &[&str], manifest: &Value) -> Result<String> {
         output(self.kubectl_command(arguments), Some(manifest.to_string())).await
     }
 
@@ -230,12 +229,12 @@ impl Cluster {
     }
 
     /// `kubectl apply`, as a user does it.
-    pub async fn apply(&self, manifest: &Value) -> Result<()> {
+    pub(crate) async fn apply(&self, manifest: &Value) -> Result<()> {
         self.kubectl_with(&["apply", "-f", "-"], manifest).await.map(|_| ())
     }
 
     /// A namespace in which schedules can run: with the Secret of the store, under the restricted pod security level.
-    pub async fn namespace(&self, name: &str) -> Result<()> {
+    pub(crate) async fn namespace(&self, name: &str) -> Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         if namespaces.get_opt(name).await?.is_some() {
             return Ok(());
@@ -255,7 +254,7 @@ impl Cluster {
     }
 
     /// Deletes a namespace and waits until it is gone.
-    pub async fn delete_namespace(&self, name: &str) -> Result<()> {
+    pub(crate) async fn delete_namespace(&self, name: &str) -> Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         namespaces.delete(name, &DeleteParams::default()).await.with_context(|| format!("delete namespace {name}"))?;
         until(&format!("the end of namespace {name}"), 60, async || {
@@ -266,18 +265,18 @@ impl Cluster {
 }
 
 /// The workspace's folder.
-pub fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_path_buf()
 }
 
 /// One line about what goes on.
-pub fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     eprintln!("e2e: {line}");
 }
 
 /// Waits until `look` finds something; fails after a time with what was waited for.
-pub async fn until<T>(what: &str, seconds: u64, look: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
+pub(crate) async fn until<T>(what: &str, seconds: u64, look: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
     let end = Instant::now() + Duration::from_secs(seconds);
     loop {
         let looked = look().await;
@@ -291,7 +290,7 @@ pub async fn until<T>(what: &str, seconds: u64, look: impl AsyncFn() -> Result<O
 }
 
 /// Runs a program to its end; gives its stdout, or an error with all that it said.
-pub async fn output(mut command: Command, input: Option<String>) -> Result<String> {
+pub(crate) async fn output(mut command: Command, input: Option<String>) -> Result<String> {
     let name = format!("{:?}", command.as_std());
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -308,4 +307,4 @@ pub async fn output(mut command: Command, input: Option<String>) -> Result<Strin
 }
 
 /// The cluster, shared by tests.
-pub type Shared = Arc<Cluster>;
+pub(crate) type Shared = Arc<Cluster>;

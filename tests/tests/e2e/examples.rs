@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cluster::{Shared, tell, workspace};
 
-pub async fn test(cluster: Shared) -> Result<()> {
+pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(workspace().join("examples"))
         .context("list examples/")?
         .flatten()

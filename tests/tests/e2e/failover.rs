@@ -16,7 +16,7 @@ use crate::manifests;
 const NAMESPACE: &str = "e2e-failover";
 const LEASE: &str = "batch-scoring-operator";
 
-pub async fn test(cluster: Shared) -> Result<()> {
+pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.namespace(NAMESPACE).await?;
     let operators: Api<Pod> = Api::namespaced(cluster.client.clone(), SYSTEM);
     let of_release = ListParams::default().labels(&format!("app.kubernetes.io/instance={RELEASE}"));

@@ -14,10 +14,10 @@ use crate::whole::{Ended, same_files};
 
 const NAMESPACE: &str = "e2e";
 const SCHEDULE: &str = "readings";
-pub const CLUSTER: &str = "cpu";
+pub(crate) const CLUSTER: &str = "cpu";
 
 /// What three tests look at.
-pub struct FirstRun {
+pub(crate) struct FirstRun {
     schedule: Value,
     ended: Ended,
     nodes_before: usize,
@@ -65,7 +65,7 @@ impl FirstRun {
 }
 
 /// Zero -> N -> zero.
-pub async fn pool(cluster: Shared) -> Result<()> {
+pub(crate) async fn pool(cluster: Shared) -> Result<()> {
     let first = first_run(&cluster).await?;
     ensure!(first.nodes_before == 0, "{} nodes before the tick", first.nodes_before);
     // Twelve pods of 500m on nodes of two CPUs: more than two nodes' worth, and the pool may have three.
@@ -77,7 +77,7 @@ pub async fn pool(cluster: Shared) -> Result<()> {
 }
 
 /// The pods wrote what one process writes.
-pub async fn predictions(cluster: Shared) -> Result<()> {
+pub(crate) async fn predictions(cluster: Shared) -> Result<()> {
     let first = first_run(&cluster).await?;
     let expected = cluster.inputs.scorer_run(&first.schedule, first.ended.tick).await?;
     ensure!(expected.len() == sensors().len(), "{} files of scorer run", expected.len());
@@ -85,7 +85,7 @@ pub async fn predictions(cluster: Shared) -> Result<()> {
 }
 
 /// Record and logs.
-pub async fn record(cluster: Shared) -> Result<()> {
+pub(crate) async fn record(cluster: Shared) -> Result<()> {
     let first = first_run(&cluster).await?;
     let record = &first.ended.record;
     let status = first.ended.run.status.clone().unwrap_or_default();

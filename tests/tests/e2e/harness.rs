@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use crate::cluster::Cluster;
 
 /// What the tests share.
-pub struct Suite {
+pub(crate) struct Suite {
     runtime: Runtime,
     cluster: OnceCell<Result<Arc<Cluster>, String>>,
     /// Why nothing can run here.
@@ -22,7 +22,7 @@ pub struct Suite {
 }
 
 /// A test's body.
-pub trait Body: Send + Sync + 'static {
+pub(crate) trait Body: Send + Sync + 'static {
     fn run(&self, cluster: Arc<Cluster>) -> LocalBoxFuture<'static, Result<()>>;
 }
 
@@ -37,7 +37,7 @@ where
 }
 
 /// A test that is yet to be bound to the suite.
-pub struct Planned {
+pub(crate) struct Planned {
     name: &'static str,
     body: Box<dyn Body>,
 }
@@ -45,7 +45,7 @@ pub struct Planned {
 impl Suite {
     /// A test: a name that reads like a sentence, and what it does with the cluster.
     #[allow(clippy::unused_self)]
-    pub fn test(&self, name: &'static str, body: impl Body) -> Planned {
+    pub(crate) fn test(&self, name: &'static str, body: impl Body) -> Planned {
         Planned { name, body: Box::new(body) }
     }
 
@@ -89,7 +89,7 @@ impl Suite {
 }
 
 /// Plans the tests, runs those that the arguments pick, and cleans up whatever happens.
-pub fn main(plan: impl FnOnce(&Suite) -> Vec<Planned>) -> ExitCode {
+pub(crate) fn main(plan: impl FnOnce(&Suite) -> Vec<Planned>) -> ExitCode {
     let mut args = Arguments::from_args();
     // They share one pool of nodes, and their order is part of the story.
     args.test_threads = Some(1);

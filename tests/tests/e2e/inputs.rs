@@ -17,25 +17,25 @@ const DEVICES: u32 = 4;
 const TAGS: u32 = 3;
 
 /// A folder laid out as the store is: `models/model_1_1`, `data/sensor_data.csv`, …
-pub struct Inputs {
-    pub folder: PathBuf,
+pub(crate) struct Inputs {
+    pub(crate) folder: PathBuf,
     scorer: PathBuf,
 }
 
 /// Every sensor, in order.
-pub fn sensors() -> Vec<SensorKeys> {
+pub(crate) fn sensors() -> Vec<SensorKeys> {
     let tags = |device: u32| (1..=TAGS).map(move |tag| sensor(device, tag));
     (1..=DEVICES).flat_map(tags).collect()
 }
 
 /// One.
-pub fn sensor(device: u32, tag: u32) -> SensorKeys {
+pub(crate) fn sensor(device: u32, tag: u32) -> SensorKeys {
     [("device", device.to_string()), ("tag", tag.to_string())].into_iter().collect()
 }
 
 impl Inputs {
     /// Makes them.
-    pub async fn make(scorer: &Path, folder: &Path, blobs: &Blobs) -> Result<Self> {
+    pub(crate) async fn make(scorer: &Path, folder: &Path, blobs: &Blobs) -> Result<Self> {
         if folder.exists() {
             std::fs::remove_dir_all(folder)?;
         }
@@ -66,7 +66,7 @@ impl Inputs {
 
     /// A whole run of a schedule in a process of this machine, over a copy of the inputs. Gives the predictions by
     /// their paths in the store.
-    pub async fn scorer_run(&self, schedule: &Value, at: Timestamp) -> Result<BTreeMap<String, Vec<u8>>> {
+    pub(crate) async fn scorer_run(&self, schedule: &Value, at: Timestamp) -> Result<BTreeMap<String, Vec<u8>>> {
         let work = tempfile::tempdir()?;
         for (path, bytes) in files_below(&self.folder)? {
             let file = work.path().join(path);

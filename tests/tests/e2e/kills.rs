@@ -27,7 +27,7 @@ const SAMPLE: usize = 8;
 const QUIET: Duration = Duration::from_secs(2);
 
 /// The run without kills.
-pub struct Measured {
+pub(crate) struct Measured {
     stage: Stage,
     changes: Vec<Change>,
     seconds: u64,
@@ -44,7 +44,7 @@ async fn measured(cluster: &Cluster) -> Result<&Measured> {
 }
 
 /// Counts, and prints what is counted.
-pub async fn counted(cluster: Shared) -> Result<()> {
+pub(crate) async fn counted(cluster: Shared) -> Result<()> {
     let measured = measured(&cluster).await?;
     let k = measured.changes.len();
     tell(&format!("K = {k}: a run without kills took {k} changes and {} s", measured.seconds));
@@ -55,7 +55,7 @@ pub async fn counted(cluster: Shared) -> Result<()> {
 }
 
 /// Kills at a sample of the K, or at all.
-pub async fn sampled(cluster: Shared) -> Result<()> {
+pub(crate) async fn sampled(cluster: Shared) -> Result<()> {
     let measured = measured(&cluster).await?;
     let all = measured.changes.len();
     let chosen = choose(all)?;
@@ -66,7 +66,7 @@ pub async fn sampled(cluster: Shared) -> Result<()> {
         let took = began.elapsed().as_secs();
         match result {
             Ok(Trial { sprung: Some(change), .. }) => {
-                tell(&format!("kill {k} of {all}, after {change}: whole, {took} s"))
+                tell(&format!("kill {k} of {all}, after {change}: whole, {took} s"));
             }
             Ok(trial) => tell(&format!(
                 "kill {k} of {all}: this run took only {} changes, so nothing was killed; whole, {took} s",

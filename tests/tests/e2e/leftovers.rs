@@ -5,7 +5,7 @@ use tests::snapshot::Snapshot;
 
 use crate::cluster::Shared;
 
-pub async fn test(cluster: Shared) -> Result<()> {
+pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.down().await?;
     let left = Snapshot::take(&cluster.root).since(&cluster.before);
     ensure!(left.is_empty(), "left behind:\n  {}", left.join("\n  "));

@@ -1,7 +1,7 @@
 //! The manifests that the tests apply.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use local_aks::Facts;
 use serde_json::{Value, json};
 use spec::SensorKeys;
@@ -9,7 +9,7 @@ use spec::SensorKeys;
 use crate::cluster::SECRET;
 
 /// A ScoringCluster over the pool that starts empty. A namespace selector of `None` lets all namespaces use it.
-pub fn cluster(facts: &Facts, name: &str, idle: &str) -> Value {
+pub(crate) fn cluster(facts: &Facts, name: &str, idle: &str) -> Value {
     json!({
         "apiVersion": "batchscoring.dev/v1alpha1",
         "kind": "ScoringCluster",
@@ -29,7 +29,7 @@ pub fn cluster(facts: &Facts, name: &str, idle: &str) -> Value {
 }
 
 /// A ScoringSchedule over the inputs in the store.
-pub fn schedule(facts: &Facts, namespace: &str, name: &str, cluster: &str, cron: &str) -> Value {
+pub(crate) fn schedule(facts: &Facts, namespace: &str, name: &str, cluster: &str, cron: &str) -> Value {
     json!({
         "apiVersion": "batchscoring.dev/v1alpha1",
         "kind": "ScoringSchedule",
@@ -46,7 +46,7 @@ pub fn schedule(facts: &Facts, namespace: &str, name: &str, cluster: &str, cron:
 }
 
 /// A ScoringRun made by hand.
-pub fn run_now(namespace: &str, name: &str, schedule: &str) -> Value {
+pub(crate) fn run_now(namespace: &str, name: &str, schedule: &str) -> Value {
     json!({
         "apiVersion": "batchscoring.dev/v1alpha1",
         "kind": "ScoringRun",
@@ -56,24 +56,18 @@ pub fn run_now(namespace: &str, name: &str, schedule: &str) -> Value {
 }
 
 /// Scores these sensors only.
-pub fn with_sensors(mut schedule: Value, sensors: &[SensorKeys]) -> Value {
+pub(crate) fn with_sensors(mut schedule: Value, sensors: &[SensorKeys]) -> Value {
     schedule["spec"]["sensors"] = json!({"list": sensors});
     schedule
 }
 
 /// A cron expression that is due once, at a minute.
-pub fn once_at(minute: Timestamp) -> String {
+pub(crate) fn once_at(minute: Timestamp) -> String {
     minute.to_zoned(TimeZone::UTC).strftime("%-M %-H %-d %-m *").to_string()
 }
 
 /// The next full minute that leaves time to apply a manifest.
-pub fn next_minute(now: Timestamp) -> Timestamp {
+pub(crate) fn next_minute(now: Timestamp) -> Timestamp {
     let soon = now.as_second() + 5;
     Timestamp::from_second((soon / 60 + 1) * 60).unwrap_or(now)
-}
-
-/// The full minute that has just begun.
-pub fn this_minute(now: Timestamp) -> Timestamp {
-    now - SignedDuration::from_secs(now.as_second().rem_euclid(60))
-        - SignedDuration::from_nanos(now.subsec_nanosecond().into())
 }

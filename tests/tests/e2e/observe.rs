@@ -12,37 +12,38 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tokio::task::JoinHandle;
 
 /// A Job or a pod of a run, as last seen. It stays when the object is gone.
+#[allow(dead_code, reason = "names and nodes are there for whoever reads a failure")]
 #[derive(Clone, Debug, Default)]
-pub struct Child {
-    pub namespace: String,
-    pub name: String,
-    pub run: String,
-    pub role: String,
+pub(crate) struct Child {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) run: String,
+    pub(crate) role: String,
     /// Pods only.
-    pub node: String,
+    pub(crate) node: String,
     /// Pods only: the completion index.
-    pub index: String,
-    pub phase: String,
+    pub(crate) index: String,
+    pub(crate) phase: String,
 }
 
 /// Everything seen, by UID; nodes of the pool by name.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
-    pub jobs: BTreeMap<String, Child>,
-    pub pods: BTreeMap<String, Child>,
-    pub nodes: BTreeSet<String>,
-    pub nodes_now: BTreeSet<String>,
-    pub peak: usize,
+pub(crate) struct Seen {
+    pub(crate) jobs: BTreeMap<String, Child>,
+    pub(crate) pods: BTreeMap<String, Child>,
+    pub(crate) nodes: BTreeSet<String>,
+    pub(crate) nodes_now: BTreeSet<String>,
+    pub(crate) peak: usize,
 }
 
 impl Seen {
     /// The Jobs of a run.
-    pub fn jobs_of(&self, namespace: &str, run: &str) -> Vec<Child> {
+    pub(crate) fn jobs_of(&self, namespace: &str, run: &str) -> Vec<Child> {
         of(&self.jobs, namespace, run)
     }
 
     /// The pods of a run.
-    pub fn pods_of(&self, namespace: &str, run: &str) -> Vec<Child> {
+    pub(crate) fn pods_of(&self, namespace: &str, run: &str) -> Vec<Child> {
         of(&self.pods, namespace, run)
     }
 }
@@ -52,7 +53,7 @@ fn of(children: &BTreeMap<String, Child>, namespace: &str, run: &str) -> Vec<Chi
 }
 
 /// Watches until dropped.
-pub struct Observer {
+pub(crate) struct Observer {
     seen: Arc<Mutex<Seen>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -65,7 +66,7 @@ impl Drop for Observer {
 
 impl Observer {
     /// Starts to watch Jobs and pods that belong to runs, and the nodes of an agent pool.
-    pub fn start(client: &Client, pool: &str) -> Self {
+    pub(crate) fn start(client: &Client, pool: &str) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let labelled = watcher::Config::default().labels(names::RUN);
         let of_pool = watcher::Config::default().labels(&format!("{}={pool}", names::AGENT_POOL));
@@ -109,7 +110,7 @@ impl Observer {
     }
 
     /// What has been seen so far.
-    pub fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         lock(&self.seen).clone()
     }
 }

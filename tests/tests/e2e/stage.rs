@@ -18,16 +18,16 @@ use tests::tls::Identity;
 use crate::cluster::{Cluster, RELEASE, SYSTEM, until, workspace};
 
 /// The proxies, and how to start the operator behind them.
-pub struct Stage {
-    pub ledger: Ledger,
-    pub operator: HostOperator,
+pub(crate) struct Stage {
+    pub(crate) ledger: Ledger,
+    pub(crate) operator: HostOperator,
     _kubernetes: Proxy,
     _agent_pools: Proxy,
 }
 
 impl Stage {
     /// Stops the replicas in the cluster, so that the one on this machine is the only operator.
-    pub async fn set(cluster: &Cluster) -> Result<Self> {
+    pub(crate) async fn set(cluster: &Cluster) -> Result<Self> {
         let deployment = format!("deployment/{RELEASE}");
         cluster.kubectl(&["scale", &deployment, "-n", SYSTEM, "--replicas=0"]).await?;
         let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), SYSTEM);
@@ -72,7 +72,7 @@ impl Stage {
 
     /// Starts the operator with a fresh federated token and an empty ledger. With `kill_after`, it is killed once that
     /// change has been answered.
-    pub async fn start(&self, cluster: &Cluster, kill_after: Option<usize>) -> Result<Running> {
+    pub(crate) async fn start(&self, cluster: &Cluster, kill_after: Option<usize>) -> Result<Running> {
         self.write_token(cluster).await?;
         let started: Arc<OnceLock<Running>> = Arc::default();
         let victim = Arc::clone(&started);

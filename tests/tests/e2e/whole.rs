@@ -22,28 +22,28 @@ const RUN_SECONDS: u64 = 180;
 const EMPTY_SECONDS: u64 = 90;
 
 /// A run that ended.
-pub struct Ended {
-    pub run: ScoringRun,
-    pub tick: Timestamp,
-    pub record: Record,
-    pub predictions: BTreeMap<String, Vec<u8>>,
-    pub logs: BTreeMap<String, Vec<u8>>,
+pub(crate) struct Ended {
+    pub(crate) run: ScoringRun,
+    pub(crate) tick: Timestamp,
+    pub(crate) record: Record,
+    pub(crate) predictions: BTreeMap<String, Vec<u8>>,
+    pub(crate) logs: BTreeMap<String, Vec<u8>>,
 }
 
 /// Whether a condition has a status.
-pub fn has(run: &ScoringRun, kind: &str, status: &str) -> bool {
+pub(crate) fn has(run: &ScoringRun, kind: &str, status: &str) -> bool {
     let conditions = run.status.iter().flat_map(|status| &status.conditions);
     conditions.into_iter().any(|condition| condition.type_ == kind && condition.status == status)
 }
 
 impl Cluster {
     /// The runs of a namespace.
-    pub fn runs(&self, namespace: &str) -> Api<ScoringRun> {
+    pub(crate) fn runs(&self, namespace: &str) -> Api<ScoringRun> {
         Api::namespaced(self.client.clone(), namespace)
     }
 
     /// Waits until a run has ended, well or not, is archived, and its Jobs are gone.
-    pub async fn ended(&self, namespace: &str, name: &str) -> Result<ScoringRun> {
+    pub(crate) async fn ended(&self, namespace: &str, name: &str) -> Result<ScoringRun> {
         let runs = self.runs(namespace);
         until(&format!("the end of run {namespace}/{name}"), RUN_SECONDS, async || {
             let run = runs.get(name).await?;
@@ -54,7 +54,7 @@ impl Cluster {
     }
 
     /// Waits until the one run of a schedule exists; gives its name.
-    pub async fn run_of(&self, namespace: &str, schedule: &str, seconds: u64) -> Result<String> {
+    pub(crate) async fn run_of(&self, namespace: &str, schedule: &str, seconds: u64) -> Result<String> {
         let runs = self.runs(namespace);
         until(&format!("a run of schedule {namespace}/{schedule}"), seconds, async || {
             let list = runs.list(&ListParams::default()).await?;
@@ -64,7 +64,7 @@ impl Cluster {
     }
 
     /// Waits until the pool has no node, in Kubernetes and for Azure.
-    pub async fn pool_is_empty(&self) -> Result<()> {
+    pub(crate) async fn pool_is_empty(&self) -> Result<()> {
         until("the pool to have no nodes", EMPTY_SECONDS, async || {
             Ok((self.pool_nodes().await? == 0 && self.pool_changes(0).await?.count == 0).then_some(()))
         })
@@ -72,7 +72,7 @@ impl Cluster {
     }
 
     /// A run that is Complete, with everything that it leaves in the store. `expected` are its sensors.
-    pub async fn complete(&self, namespace: &str, name: &str, expected: &[SensorKeys]) -> Result<Ended> {
+    pub(crate) async fn complete(&self, namespace: &str, name: &str, expected: &[SensorKeys]) -> Result<Ended> {
         let run = self.ended(namespace, name).await?;
         ensure!(has(&run, "Complete", "True") && !has(&run, "Failed", "True"), "not Complete: {:?}", run.status);
         let status = run.status.clone().context("the run has no status")?;
@@ -98,7 +98,7 @@ impl Cluster {
 
     /// The run was made once, with one Job of each kind; its pods are those that its items needed; nothing of it but
     /// the run itself is left.
-    pub async fn happened_once(&self, namespace: &str, ended: &Ended) -> Result<()> {
+    pub(crate) async fn happened_once(&self, namespace: &str, ended: &Ended) -> Result<()> {
         let name = ended.run.name_any();
         let runs = self.runs(namespace).list(&ListParams::default()).await?.items;
         let same: Vec<_> = runs.iter().filter(|run| run.spec.schedule_name == ended.run.spec.schedule_name).collect();
@@ -144,7 +144,7 @@ impl Cluster {
     }
 
     /// When a run is deleted, its ConfigMaps go too.
-    pub async fn deletes_whole(&self, namespace: &str, run: &str) -> Result<()> {
+    pub(crate) async fn deletes_whole(&self, namespace: &str, run: &str) -> Result<()> {
         self.runs(namespace).delete(run, &kube::api::DeleteParams::default()).await?;
         until("the run and its ConfigMaps to go", 30, async || {
             let run_left = self.runs(namespace).get_opt(run).await?.is_some();
@@ -165,7 +165,7 @@ fn each_sensor_has_one_final_outcome(record: &Record, expected: &[SensorKeys]) -
 }
 
 /// Fails with the first path at which two sets of files differ.
-pub fn same_files(ours: &BTreeMap<String, Vec<u8>>, theirs: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+pub(crate) fn same_files(ours: &BTreeMap<String, Vec<u8>>, theirs: &BTreeMap<String, Vec<u8>>) -> Result<()> {
     let (here, there): (Vec<_>, Vec<_>) = (ours.keys().collect(), theirs.keys().collect());
     ensure!(here == there, "other files:\n{here:#?}\ninstead of\n{there:#?}");
     for (path, bytes) in ours {

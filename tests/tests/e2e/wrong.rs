@@ -45,7 +45,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-pub async fn test(cluster: Shared) -> Result<()> {
+pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.namespace(NAMESPACE).await?;
     cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
     let mut complaints = Vec::new();
