@@ -5,15 +5,19 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use jiff::Timestamp;
+use crds::ScoringSchedule;
+use jiff::{SignedDuration, Timestamp};
+use kube::Api;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::index;
+use serde_json::{Value, json};
 use spec::SensorKeys;
 use tests::host_operator::Running;
 use tests::ledger::Change;
+use tokio::sync::Mutex;
 
-use crate::cluster::{Cluster, Shared, tell};
+use crate::cluster::{Cluster, Shared, tell, until};
 use crate::first_run::CLUSTER;
 use crate::inputs::sensor;
 use crate::manifests;
@@ -29,6 +33,7 @@ const QUIET: Duration = Duration::from_secs(2);
 /// The run without kills.
 pub(crate) struct Measured {
     stage: Stage,
+    parked: Mutex<Vec<Parked>>,
     changes: Vec<Change>,
     seconds: u64,
 }
@@ -36,9 +41,11 @@ pub(crate) struct Measured {
 async fn measured(cluster: &Cluster) -> Result<&Measured> {
     let measure = || async {
         let stage = Stage::set(cluster).await?;
+        let mut parked = park(cluster, &stage, 0, 1 + SAMPLE).await.context("park schedules")?;
+        let first = parked.pop().context("nothing was parked")?;
         let began = Instant::now();
-        let changes = one_run(cluster, &stage, None).await.context("the run without kills")?.changes;
-        Ok(Measured { stage, changes, seconds: began.elapsed().as_secs() })
+        let changes = one_run(cluster, &stage, first, None).await.context("the run without kills")?.changes;
+        Ok(Measured { stage, parked: Mutex::new(parked), changes, seconds: began.elapsed().as_secs() })
     };
     cluster.measured.get_or_try_init(measure).await
 }
@@ -60,9 +67,10 @@ pub(crate) async fn sampled(cluster: Shared) -> Result<()> {
     let all = measured.changes.len();
     let chosen = choose(all)?;
     let mut failures = Vec::new();
-    for k in &chosen {
+    for (done, k) in chosen.iter().enumerate() {
         let began = Instant::now();
-        let result = one_run(&cluster, &measured.stage, Some(*k)).await;
+        let parked = measured.next(&cluster, chosen.len() - done).await.context("park schedules")?;
+        let result = one_run(&cluster, &measured.stage, parked, Some(*k)).await;
         let took = began.elapsed().as_secs();
         match result {
             Ok(Trial { sprung: Some(change), .. }) => {
@@ -118,38 +126,97 @@ fn some_sensors() -> Vec<SensorKeys> {
     vec![sensor(1, 1), sensor(1, 2), sensor(2, 1), sensor(2, 2)]
 }
 
-/// A namespace, a cluster, a schedule that is due once; everything until the pool is empty again; all gone.
-async fn one_run(cluster: &Cluster, stage: &Stage, kill_after: Option<usize>) -> Result<Trial> {
-    let namespace = kill_after.map_or_else(|| "kills-none".to_owned(), |k| format!("kills-{k}"));
+/// The label of the one namespace whose turn it is.
+const TURN: &str = "e2e.batchscoring.dev/turn";
+
+/// A pool that only the namespace whose turn it is may use. Its capacity is given, so that nothing has to be learned.
+fn pool(cluster: &Cluster) -> Value {
+    let mut pool = manifests::cluster(&cluster.facts, CLUSTER, "1s");
+    pool["spec"]["namespaceSelector"] = json!({"matchLabels": {TURN: "now"}});
+    pool["spec"]["nodeCapacity"] = json!({"cpu": "1900m", "memory": "1500Mi"});
+    pool
+}
+
+/// A schedule that has been due for a while and runs the moment its namespace may use the pool: no run waits for the
+/// next full minute.
+struct Parked {
+    namespace: String,
+    schedule: Value,
+}
+
+/// Parks schedules: made while nobody may use the pool, told so by the operator, and due by the time this returns.
+async fn park(cluster: &Cluster, stage: &Stage, first: usize, number: usize) -> Result<Vec<Parked>> {
+    let tick = manifests::next_minute(Timestamp::now() + SignedDuration::from_secs(30));
+    let cron = manifests::once_at(tick);
+    cluster.apply(&pool(cluster)).await?;
+    let mut parked = Vec::new();
+    for number in first..first + number {
+        let namespace = format!("kills-{number}");
+        let schedule = manifests::schedule(&cluster.facts, &namespace, SCHEDULE, CLUSTER, &cron);
+        let mut schedule = manifests::with_sensors(schedule, &some_sensors());
+        schedule["spec"]["scorer"]["resources"]["requests"]["cpu"] = "900m".into();
+        schedule["spec"]["startingDeadlineSeconds"] = 86_400.into();
+        schedule["spec"]["deadline"] = "1d".into();
+        cluster.namespace(&namespace).await?;
+        cluster.apply(&schedule).await?;
+        parked.push(Parked { namespace, schedule });
+    }
+    let operator = stage.start(cluster, None).await?;
+    for Parked { namespace, .. } in &parked {
+        let schedules: Api<ScoringSchedule> = Api::namespaced(cluster.client.clone(), namespace);
+        until("a schedule to be told that the pool is not for it", 60, async || {
+            let status = schedules.get(SCHEDULE).await?.status.unwrap_or_default();
+            Ok(status.conditions.iter().any(|c| c.type_ == "Valid" && c.status == "False").then_some(()))
+        })
+        .await?;
+    }
+    quiet(stage).await;
+    operator.kill().await;
+    until("the parked schedules to be due", 120, async || Ok((Timestamp::now() > tick).then_some(()))).await?;
+    Ok(parked)
+}
+
+impl Measured {
+    /// The next parked schedule; parks as many as are still needed when there is none.
+    async fn next(&self, cluster: &Cluster, needed: usize) -> Result<Parked> {
+        let mut parked = self.parked.lock().await;
+        if parked.is_empty() {
+            *parked = park(cluster, &self.stage, needed * 1_000, needed).await?;
+        }
+        parked.pop().context("nothing was parked")
+    }
+}
+
+/// A cluster and a schedule that is due; everything until the pool is empty again; all gone.
+async fn one_run(cluster: &Cluster, stage: &Stage, parked: Parked, kill_after: Option<usize>) -> Result<Trial> {
+    let namespace = &parked.namespace;
     cluster.pool_is_empty().await.context("before the run")?;
-    cluster.namespace(&namespace).await?;
-    let _ = cluster.kubectl(&["delete", "scoringcluster", CLUSTER, "--ignore-not-found", "--wait=true"]).await?;
+    // A new pool each time, so that what is told of it counts too.
+    cluster
+        .kubectl(&["delete", "scoringcluster", CLUSTER, "--ignore-not-found", "--wait=true", "--timeout=30s"])
+        .await?;
+    cluster.apply(&pool(cluster)).await?;
+    cluster.kubectl(&["label", "namespace", namespace, &format!("{TURN}=now")]).await?;
     let mut operator = stage.start(cluster, kill_after).await?;
-    let outcome = whole_run(cluster, stage, &namespace, &mut operator).await;
+    let outcome = whole_run(cluster, stage, &parked, &mut operator).await;
     // Whatever came of it: the next run starts from nothing, with the operator there to release its finalizers.
     if operator.has_ended().await {
         operator = stage.operator.start()?;
     }
-    let cleaned = cluster.delete_namespace(&namespace).await;
+    let cleaned = cluster.delete_namespace(namespace).await;
     operator.kill().await;
     let trial = outcome?;
     cleaned?;
     Ok(trial)
 }
 
-async fn whole_run(cluster: &Cluster, stage: &Stage, namespace: &str, operator: &mut Running) -> Result<Trial> {
+async fn whole_run(cluster: &Cluster, stage: &Stage, parked: &Parked, operator: &mut Running) -> Result<Trial> {
+    let Parked { namespace, schedule } = parked;
     let since = cluster.pool_changes(0).await?.last;
     let nodes_before = cluster.observer.seen().nodes;
-    let tick = manifests::next_minute(Timestamp::now());
-    let schedule = manifests::schedule(&cluster.facts, namespace, SCHEDULE, CLUSTER, &manifests::once_at(tick));
-    let mut schedule = manifests::with_sensors(schedule, &some_sensors());
-    schedule["spec"]["scorer"]["resources"]["requests"]["cpu"] = "900m".into();
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "1s")).await?;
-    cluster.apply(&schedule).await?;
-    let name = format!("{SCHEDULE}-{}", tick.as_second() / 60);
     let ended = {
         let run = async {
-            cluster.run_of(namespace, SCHEDULE, 90).await?;
+            let name = cluster.run_of(namespace, SCHEDULE, 60).await?;
             let ended = cluster.complete(namespace, &name, &some_sensors()).await?;
             cluster.happened_once(namespace, &ended).await?;
             cluster.pool_is_empty().await?;
@@ -162,14 +229,15 @@ async fn whole_run(cluster: &Cluster, stage: &Stage, namespace: &str, operator: 
             error = keep => return Err(error),
         }
     };
-    let expected = cluster.inputs.scorer_run(&schedule, ended.tick).await?;
+    let counted = (stage.ledger.changes(), stage.ledger.sprung());
+    let expected = cluster.inputs.scorer_run(schedule, ended.tick).await?;
     same_files(&ended.predictions, &expected)?;
     let changes = cluster.pool_changes(since).await?;
     ensure!(changes.lowered.is_empty(), "the count was lowered: {:?}", changes.lowered);
     let made: BTreeSet<_> = cluster.observer.seen().nodes.difference(&nodes_before).cloned().collect();
     let deleted: BTreeSet<_> = changes.deleted.into_iter().collect();
-    ensure!(made == deleted, "made {made:?}, deleted by name {deleted:?}");
-    Ok(Trial { changes: stage.ledger.changes(), sprung: stage.ledger.sprung() })
+    ensure!(!made.is_empty() && made == deleted, "made {made:?}, deleted by name {deleted:?}");
+    Ok(Trial { changes: counted.0, sprung: counted.1 })
 }
 
 /// Starts the operator again once the trap has killed it. Ends, with an error, when it ends for another reason.
