@@ -22,13 +22,17 @@ const PROGRAMS: [&str; 2] = ["operator", "scorer"];
 /// The built programs.
 #[derive(Clone, Debug)]
 pub struct Binaries {
-    /// Of the operator.
-    pub operator: PathBuf,
-    /// Of the scorer.
-    pub scorer: PathBuf,
+    operator: PathBuf,
+    scorer: PathBuf,
 }
 
 impl Binaries {
+    /// The operator as a program of this machine.
+    #[must_use]
+    pub fn operator(&self) -> &Path {
+        &self.operator
+    }
+
     /// The scorer as a program of this machine.
     #[must_use]
     pub fn scorer(&self) -> &Path {

@@ -45,7 +45,8 @@ pub(crate) struct Cluster {
     pub(crate) arm: kube::Client,
     pub(crate) blobs: Blobs,
     pub(crate) observer: Observer,
-    pub(crate) inputs: Inputs,
+    inputs: OnceCell<Inputs>,
+    scratch: PathBuf,
     pub(crate) before: Snapshot,
     pub(crate) root: PathBuf,
     pub(crate) first_run: OnceCell<FirstRun>,
@@ -96,9 +97,7 @@ impl Cluster {
         let arm = kube::Client::try_from(arm).context("make a client for the agentPools API")?;
         let blobs = Blobs::new(&facts.store_url, &facts.store_account, &facts.store_key);
         let observer = Observer::start(&client, &facts.agent_pool);
-        tell("make readings and train models");
-        let inputs = Inputs::make(&binaries.scorer, &scratch.join("inputs"), &blobs).await?;
-        let (first_run, measured) = (OnceCell::new(), OnceCell::new());
+        let (inputs, first_run, measured) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         let cluster = Self {
             facts,
             binaries,
@@ -108,6 +107,7 @@ impl Cluster {
             blobs,
             observer,
             inputs,
+            scratch,
             before,
             root,
             first_run,
@@ -117,6 +117,15 @@ impl Cluster {
         };
         cluster.helm_install().await?;
         Ok(cluster)
+    }
+
+    /// Readings and models, made when a test first needs them.
+    pub(crate) async fn inputs(&self) -> Result<&Inputs> {
+        let make = || async {
+            tell("make readings and train models");
+            Inputs::make(self.binaries.scorer(), &self.scratch.join("inputs"), &self.blobs).await
+        };
+        self.inputs.get_or_try_init(make).await
     }
 
     async fn helm_install(&self) -> Result<()> {

@@ -11,6 +11,7 @@ use crate::manifests;
 const NAMESPACE: &str = "e2e-defects";
 
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
+    cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
     cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
     let (good, other, corrupt, missing) = (sensor(1, 1), sensor(1, 2), sensor(1, 3), sensor(9, 9));

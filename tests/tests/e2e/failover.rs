@@ -17,6 +17,7 @@ const NAMESPACE: &str = "e2e-failover";
 const LEASE: &str = "batch-scoring-operator";
 
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
+    cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
     let operators: Api<Pod> = Api::namespaced(cluster.client.clone(), SYSTEM);
     let of_release = ListParams::default().labels(&format!("app.kubernetes.io/instance={RELEASE}"));

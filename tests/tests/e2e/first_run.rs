@@ -33,6 +33,7 @@ async fn first_run(cluster: &Cluster) -> Result<&FirstRun> {
 
 impl FirstRun {
     async fn run(cluster: &Cluster) -> Result<Self> {
+        cluster.inputs().await?;
         cluster.namespace(NAMESPACE).await?;
         let since = cluster.pool_changes(0).await?.last;
         let nodes_before = cluster.pool_nodes().await?;
@@ -79,7 +80,7 @@ pub(crate) async fn pool(cluster: Shared) -> Result<()> {
 /// The pods wrote what one process writes.
 pub(crate) async fn predictions(cluster: Shared) -> Result<()> {
     let first = first_run(&cluster).await?;
-    let expected = cluster.inputs.scorer_run(&first.schedule, first.ended.tick).await?;
+    let expected = cluster.inputs().await?.scorer_run(&first.schedule, first.ended.tick).await?;
     ensure!(expected.len() == sensors().len(), "{} files of scorer run", expected.len());
     same_files(&first.ended.predictions, &expected)
 }

@@ -40,6 +40,7 @@ pub(crate) struct Measured {
 
 async fn measured(cluster: &Cluster) -> Result<&Measured> {
     let measure = || async {
+        cluster.inputs().await?;
         let stage = Stage::set(cluster).await?;
         let mut parked = park(cluster, &stage, 0, 1 + SAMPLE).await.context("park schedules")?;
         let first = parked.pop().context("nothing was parked")?;
@@ -230,7 +231,7 @@ async fn whole_run(cluster: &Cluster, stage: &Stage, parked: &Parked, operator: 
         }
     };
     let counted = (stage.ledger.changes(), stage.ledger.sprung());
-    let expected = cluster.inputs.scorer_run(schedule, ended.tick).await?;
+    let expected = cluster.inputs().await?.scorer_run(schedule, ended.tick).await?;
     same_files(&ended.predictions, &expected)?;
     let changes = cluster.pool_changes(since).await?;
     ensure!(changes.lowered.is_empty(), "the count was lowered: {:?}", changes.lowered);

@@ -53,7 +53,7 @@ impl Stage {
         let authorities = std::fs::read_to_string(&facts.ca_bundle)?;
         std::fs::write(&trusted, format!("{authorities}\n{}", identity.pem))?;
         let operator = HostOperator {
-            program: cluster.binaries.operator.clone(),
+            program: cluster.binaries.operator().to_path_buf(),
             kubeconfig: write_kubeconfig(&folder, &format!("http://{}", kubernetes.address))?,
             namespace: SYSTEM.into(),
             identity: "e2e-kills".into(),
