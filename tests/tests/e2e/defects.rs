@@ -41,6 +41,6 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     ensure!(ended.predictions.len() == 2, "predictions: {:?}", ended.predictions.keys());
     // A failed sensor is no reason to try its item again.
     cluster.happened_once(NAMESPACE, &ended).await?;
-    cluster.deletes_whole(NAMESPACE, "by-hand").await?;
+    cluster.deletes(NAMESPACE, "by-hand").await?;
     cluster.pool_is_empty().await
 }

@@ -103,10 +103,9 @@ impl Cluster {
         let runs = self.runs(namespace).list(&ListParams::default()).await?.items;
         let same: Vec<_> = runs.iter().filter(|run| run.spec.schedule_name == ended.run.spec.schedule_name).collect();
         ensure!(same.len() == 1, "the schedule has {} runs", same.len());
-        // Owned children go with the Job that the operator deletes; ConfigMaps stay as long as the run.
-        until("the run's Jobs and pods to go", 60, async || {
-            let left = self.left::<Job>(namespace, &name).await? + self.left::<Pod>(namespace, &name).await?;
-            Ok((left == 0).then_some(()))
+        until("the run's Jobs, pods and ConfigMaps to go", 60, async || {
+            let pods = self.left::<Job>(namespace, &name).await? + self.left::<Pod>(namespace, &name).await?;
+            Ok((pods + self.left::<ConfigMap>(namespace, &name).await? == 0).then_some(()))
         })
         .await?;
         let seen = self.observer.seen();
@@ -143,14 +142,11 @@ impl Cluster {
         Ok(api.list(&of_run).await?.items.len())
     }
 
-    /// When a run is deleted, its ConfigMaps go too.
-    pub(crate) async fn deletes_whole(&self, namespace: &str, run: &str) -> Result<()> {
-        self.runs(namespace).delete(run, &kube::api::DeleteParams::default()).await?;
-        until("the run and its ConfigMaps to go", 30, async || {
-            let run_left = self.runs(namespace).get_opt(run).await?.is_some();
-            Ok((!run_left && self.left::<ConfigMap>(namespace, run).await? == 0).then_some(()))
-        })
-        .await
+    /// Deletes a run, which its finalizer may hold no longer.
+    pub(crate) async fn deletes(&self, namespace: &str, run: &str) -> Result<()> {
+        let runs = self.runs(namespace);
+        runs.delete(run, &kube::api::DeleteParams::default()).await?;
+        until("the deleted run to go", 30, async || Ok(runs.get_opt(run).await?.is_none().then_some(()))).await
     }
 }
 
