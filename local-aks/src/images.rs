@@ -65,6 +65,14 @@ pub async fn build(workspace: &Path, progress: impl Fn(&str)) -> anyhow::Result<
     });
     // With --target, the flags reach neither build scripts nor procedural macros, which cannot be static.
     build.env("CARGO_ENCODED_RUSTFLAGS", "-C\u{1f}target-feature=+crt-static").env_remove("RUSTFLAGS");
+    // What `cargo run` and `cargo test` tell their programs of themselves: build scripts that look at it would make the
+    // demo and the tests build half of the dependencies anew for each other.
+    let of_ours = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
+    for (name, _) in std::env::vars_os() {
+        if of_ours.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            build.env_remove(name);
+        }
+    }
     let mut child = build
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
