@@ -72,7 +72,10 @@ impl Cluster {
             Err(error) => {
                 // Nobody else knows of the cluster yet.
                 let down = local_aks::down(&root, &Progress::silent()).await;
-                Err(down.err().map_or(error, |down| anyhow::anyhow!("{down:?}; it was to go down because of")))
+                Err(match down {
+                    Ok(()) => error,
+                    Err(down) => anyhow::anyhow!("{error:#}; and it did not go down: {down:#}"),
+                })
             }
         }
     }
@@ -141,6 +144,7 @@ impl Cluster {
         {
             helm.env(variable, home.join(folder));
         }
+        helm.env("KUBECACHEDIR", home.join("kube"));
         helm.args(["install", RELEASE]).arg(chart).args(["--namespace", SYSTEM, "--create-namespace"]);
         helm.args(["--wait", "--timeout", "3m"]);
         let settings = [

@@ -28,7 +28,10 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
                 cluster.namespace(namespace).await?;
             }
         }
-        cluster.kubectl(&["apply", "--dry-run=server", "-f", &name]).await?;
+        // A generated name is only for `create`.
+        let generated = ours.iter().any(|document| document["metadata"]["generateName"].is_string());
+        let verb = if generated { "create" } else { "apply" };
+        cluster.kubectl(&[verb, "--dry-run=server", "-f", &name]).await?;
         let said =
             cluster.kubectl(&["create", "--dry-run=client", "--validate=false", "-o", "json", "-f", &name]).await?;
         let stream = serde_json::Deserializer::from_str(&said).into_iter::<Value>();

@@ -69,14 +69,14 @@ impl Suite {
                 }
                 result
             });
-            result.map_err(|error| Failed::from(format!("{error:?}")))
+            result.map_err(|error| Failed::from(format!("{error:#}")))
         });
         trial.with_ignored_flag(cannot && !self.required)
     }
 
     /// The cluster, brought up by whoever asks first. One that did not come up is not tried again.
     async fn cluster(&self) -> Result<Arc<Cluster>> {
-        let up = async || Cluster::up().await.map(Arc::new).map_err(|error| format!("{error:?}"));
+        let up = async || Cluster::up().await.map(Arc::new).map_err(|error| format!("{error:#}"));
         let cluster = self.cluster.get_or_init(up).await;
         cluster.clone().map_err(|error| anyhow::anyhow!("the cluster did not come up: {error}"))
     }
@@ -110,7 +110,7 @@ pub(crate) fn main(plan: impl FnOnce(&Suite) -> Vec<Planned>) -> ExitCode {
     take_down_when_interrupted(&suite);
     let conclusion = libtest_mimic::run(&args, trials);
     if let Err(error) = suite.runtime.block_on(suite.take_down()) {
-        eprintln!("e2e: the cluster did not go down: {error:?}; try `cargo local-aks down`");
+        eprintln!("e2e: the cluster did not go down: {error:#}; try `cargo local-aks down`");
         return ExitCode::FAILURE;
     }
     conclusion.exit_code()
@@ -141,7 +141,7 @@ fn take_down_when_interrupted(suite: &Arc<Suite>) {
                 eprintln!("\ne2e: interrupted: take the cluster down");
                 let result = suite.take_down().await;
                 if let Err(error) = &result {
-                    eprintln!("e2e: {error:?}; try `cargo local-aks down`");
+                    eprintln!("e2e: {error:#}; try `cargo local-aks down`");
                 }
                 std::process::exit(130);
             }

@@ -28,7 +28,7 @@ fn cases() -> Vec<Case> {
         ("a key in capitals", "/spec/data/path", json!("data/{Device}.csv"), "{Device}"),
         ("a window without unit", "/spec/window", json!({"length": "5"}), "length"),
         ("a window of no length", "/spec/window", json!({"length": "0s"}), "longer than 0s"),
-        ("a window longer than time", "/spec/window", json!({"length": "99999999999999999999s"}), "length"),
+        ("a window longer than time", "/spec/window", json!({"length": "99999999999999999999s"}), "duration"),
         ("an empty duration", "/spec/deadline", json!(""), "deadline"),
         ("no sensor in a pod", "/spec/packing", json!({"sensorsPerPod": 0}), "sensorsPerPod"),
         ("a field that does not exist", "/spec/modle", json!("x"), "modle"),
