@@ -40,6 +40,12 @@ impl Tool {
         let name = self.program.display();
         let mut command = Command::new(&self.program);
         command.args(args).env("KUBECONFIG", &self.kubeconfig).kill_on_drop(true);
+        // helm and kubectl write into the home folder otherwise; this folder goes with the cluster.
+        if let Some(folder) = self.kubeconfig.parent() {
+            for name in ["KUBECACHEDIR", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+                command.env(name, folder.join("caches").join(name));
+            }
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
         if let Some(mut stdin) = child.stdin.take() {
