@@ -28,8 +28,13 @@ pub struct Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let server = if self.server == Server::Kubernetes { "kubernetes" } else { "agentPools" };
-        write!(f, "{server} {} {} -> {}", self.method, self.path, self.status.as_u16())
+        // Without what is the same in all of them, for people.
+        let path = self.path.split('?').next().unwrap_or_default();
+        let (server, path) = match self.server {
+            Server::Kubernetes => ("kubernetes", path),
+            Server::AgentPools => ("agentPools", path.find("/agentPools/").map_or(path, |at| &path[at..])),
+        };
+        write!(f, "{server} {} {path} -> {}", self.method, self.status.as_u16())
     }
 }
 
@@ -123,6 +128,13 @@ mod tests {
         )));
         assert!(!counts(&change(Method::GET, jobs, 200)));
         assert!(!counts(&change(Method::POST, jobs, 409)), "the server refused it");
+    }
+
+    #[test]
+    fn a_change_is_told_in_a_line_that_people_can_read() {
+        let path = "/subscriptions/s/resourceGroups/g/providers/P/managedClusters/c/agentPools/p?api-version=1";
+        let told = Change { server: Server::AgentPools, ..change(Method::PUT, path, 200) }.to_string();
+        assert_eq!(told, "agentPools PUT /agentPools/p -> 200");
     }
 
     #[test]
