@@ -138,7 +138,10 @@ impl Story {
         let ready = self.nodes.values().filter(|node| node.ready).count();
         let run = self.runs().last().map_or_else(
             || "waiting for the first tick".to_owned(),
-            |run| format!("{} {}", run.name, run.state.to_lowercase()),
+            |run| {
+                let done = run.succeeded + run.failed;
+                format!("{} {}, {done} of {} sensors", run.name, run.state.to_lowercase(), run.sensors)
+            },
         );
         format!("{ready} of {} nodes ready · {run}", self.nodes.len())
     }
@@ -153,7 +156,7 @@ impl Story {
 }
 
 fn describe(run: &RunView) -> String {
-    let late = run.lateness().map(|late| format!(", started {late:.1} s after its tick")).unwrap_or_default();
+    let late = run.lateness().map(|late| format!(", started {late:.0} s after its tick")).unwrap_or_default();
     match run.state.as_str() {
         "Planning" => format!("run {} planning{late}", run.name),
         "Waiting" => format!("run {} planned: {} sensors, waiting for nodes", run.name, run.sensors),

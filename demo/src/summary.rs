@@ -105,7 +105,7 @@ impl Summary {
         line(format!("Runs of the schedule {NAMESPACE}/{SCHEDULE}"));
         for summary in &self.runs {
             let run = &summary.run;
-            let late = summary.started_after_tick_seconds.map_or_else(|| "?".into(), |late| format!("{late:.1} s"));
+            let late = summary.started_after_tick_seconds.map_or_else(|| "?".into(), |late| format!("{late:.0} s"));
             line(format!(
                 "  {}  tick {}  started {late} after it  ended {}  {}",
                 run.name,

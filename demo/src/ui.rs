@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-/// Without a terminal, what a slow stage is doing is told no more often than this.
-const NOTE_EVERY: Duration = Duration::from_secs(10);
+/// Without a terminal, what a slow stage is doing is told no more often than this, and only when it is news.
+const NOTE_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a stage took.
 #[derive(Clone, Debug, Serialize)]
@@ -32,7 +32,7 @@ pub(crate) struct Stage {
     name: String,
     began: Instant,
     bar: ProgressBar,
-    noted: Arc<Mutex<Instant>>,
+    noted: Arc<Mutex<(Instant, String)>>,
 }
 
 impl Ui {
@@ -58,7 +58,7 @@ impl Ui {
         if self.live.is_none() {
             self.line(&format!("{name} …"));
         }
-        let noted = Arc::new(Mutex::new(Instant::now()));
+        let noted = Arc::new(Mutex::new((Instant::now(), String::new())));
         Stage { ui: self.clone(), name: name.to_owned(), began: Instant::now(), bar, noted }
     }
 
@@ -79,8 +79,8 @@ impl Stage {
         self.bar.set_message(text.to_owned());
         if self.ui.live.is_none() {
             let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-            if noted.elapsed() >= NOTE_EVERY {
-                *noted = Instant::now();
+            if noted.0.elapsed() >= NOTE_EVERY && noted.1 != text {
+                *noted = (Instant::now(), text.to_owned());
                 self.ui.line(&format!("  {}: {text}", self.name));
             }
         }

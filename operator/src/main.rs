@@ -1,5 +1,6 @@
 //! `operator run`: the controllers of ScoringCluster, ScoringSchedule and ScoringRun.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -23,7 +24,11 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_lease_manager=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     // Two crates bring rustls with different providers in mind; the process has to choose one. Chosen already: fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let Command::Run(settings) = Cli::parse().command;
