@@ -42,7 +42,7 @@ async fn measured(cluster: &Cluster) -> Result<&Measured> {
     let measure = || async {
         cluster.inputs().await?;
         let stage = Stage::set(cluster).await?;
-        let mut parked = park(cluster, &stage, 0, 1 + SAMPLE).await.context("park schedules")?;
+        let mut parked = park(cluster, &stage, 0, 1 + likely()).await.context("park schedules")?;
         let first = parked.pop().context("nothing was parked")?;
         let began = Instant::now();
         let changes = one_run(cluster, &stage, first, None).await.context("the run without kills")?.changes;
@@ -115,6 +115,15 @@ fn choose(all: usize) -> Result<BTreeSet<usize>> {
     tell(&format!("a sample of {SAMPLE} of {all} kills; KILLS_SEED={seed} repeats it, KILLS=all tries all"));
     let mut rng = StdRng::seed_from_u64(seed);
     Ok(index::sample(&mut rng, all, SAMPLE.min(all)).iter().map(|at| at + 1).collect())
+}
+
+/// About how many kills there will be, before K is known: parking takes a minute whatever the number.
+fn likely() -> usize {
+    match std::env::var("KILLS").ok().as_deref() {
+        Some("all") => 40,
+        Some(list) if !list.is_empty() => list.split(',').count(),
+        _ => SAMPLE,
+    }
 }
 
 struct Trial {
