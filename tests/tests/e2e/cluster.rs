@@ -34,6 +34,8 @@ pub(crate) const SECRET: &str = "store";
 const PROVISIONING: Duration = Duration::from_secs(2);
 
 static COMING_UP: AtomicBool = AtomicBool::new(false);
+/// A cluster is up that no [`Cluster`] answers for yet.
+static HALF_MADE: AtomicBool = AtomicBool::new(false);
 
 /// A cluster that is up.
 pub(crate) struct Cluster {
@@ -67,11 +69,14 @@ impl Cluster {
         let facts = local_aks::up(&options, &Progress::new(tell)).await;
         COMING_UP.store(false, Ordering::SeqCst);
         let facts = facts.context("bring the cluster up")?;
+        HALF_MADE.store(true, Ordering::SeqCst);
         match Self::install(facts, binaries, before, root.clone()).await {
-            Ok(cluster) => Ok(cluster),
+            Ok(cluster) => {
+                HALF_MADE.store(false, Ordering::SeqCst);
+                Ok(cluster)
+            }
             Err(error) => {
-                // Nobody else knows of the cluster yet.
-                let down = local_aks::down(&root, &Progress::silent()).await;
+                let down = Self::down_half_made().await;
                 Err(match down {
                     Ok(()) => error,
                     Err(down) => anyhow::anyhow!("{error:#}; and it did not go down: {down:#}"),
@@ -83,6 +88,14 @@ impl Cluster {
     /// While this is so, `local_aks::up` answers Ctrl-C itself.
     pub(crate) fn is_coming_up() -> bool {
         COMING_UP.load(Ordering::SeqCst)
+    }
+
+    /// Takes down what came up before an error, a panic or a Ctrl-C kept it from becoming a [`Cluster`].
+    pub(crate) async fn down_half_made() -> Result<()> {
+        if HALF_MADE.swap(false, Ordering::SeqCst) {
+            local_aks::down(&Options::default().root, &Progress::new(tell)).await?;
+        }
+        Ok(())
     }
 
     async fn install(facts: Facts, binaries: Binaries, before: Snapshot, root: PathBuf) -> Result<Self> {

@@ -83,8 +83,10 @@ impl Suite {
 
     /// Takes the cluster down, once.
     async fn take_down(&self) -> Result<()> {
-        let Some(Ok(cluster)) = self.cluster.get() else { return Ok(()) };
-        cluster.down().await
+        match self.cluster.get() {
+            Some(Ok(cluster)) => cluster.down().await,
+            _ => Cluster::down_half_made().await,
+        }
     }
 }
 
