@@ -39,7 +39,8 @@ impl Tool {
     {
         let name = self.program.display();
         let mut command = Command::new(&self.program);
-        command.args(args).env("KUBECONFIG", &self.kubeconfig).kill_on_drop(true);
+        // A group of its own: Ctrl-C is for the demo, which then ends what it has started.
+        command.args(args).env("KUBECONFIG", &self.kubeconfig).process_group(0).kill_on_drop(true);
         // helm and kubectl write into the home folder otherwise; this folder goes with the cluster.
         if let Some(folder) = self.kubeconfig.parent() {
             for name in ["KUBECACHEDIR", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
