@@ -140,10 +140,10 @@ impl Story {
             || "waiting for the first tick".to_owned(),
             |run| {
                 let done = run.succeeded + run.failed;
-                format!("{} {}, {done} of {} sensors", run.name, run.state.to_lowercase(), run.sensors)
+                format!("{} {} {done}/{}", run.name, run.state.to_lowercase(), run.sensors)
             },
         );
-        format!("{ready} of {} nodes ready · {run}", self.nodes.len())
+        format!("{ready}/{} nodes ready · {run}", self.nodes.len())
     }
 
     /// Whether so many runs have ended and no node is left.

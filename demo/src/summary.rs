@@ -143,7 +143,7 @@ impl Summary {
         line(format!("  manifest     {}", self.example.manifest));
         line("Time".into());
         for stage in &self.stages {
-            line(format!("  {:<26} {:6.1} s", stage.stage, stage.seconds));
+            line(format!("  {:<23} {:6.1} s", stage.stage, stage.seconds));
         }
         line(format!("  from control plane up to here  {:.1} s", self.seconds_from_control_plane));
         out

@@ -53,7 +53,7 @@ impl Ui {
     pub(crate) fn stage(&self, name: &str) -> Stage {
         let bar = self.live.as_ref().map_or_else(ProgressBar::hidden, |live| live.add(ProgressBar::new_spinner()));
         bar.set_style(style("{spinner:.cyan} {prefix:.bold} {elapsed:>4} {wide_msg:.dim}"));
-        bar.set_prefix(format!("{name:<26}"));
+        bar.set_prefix(format!("{name:<23}"));
         bar.enable_steady_tick(Duration::from_millis(120));
         if self.live.is_none() {
             self.line(&format!("{name} …"));
@@ -99,7 +99,7 @@ impl Stage {
         if self.bar.length() != Some(of) {
             self.bar.set_length(of);
             self.bar.set_style(style(
-                "{spinner:.cyan} {prefix:.bold} {elapsed:>4} {bar:24.green} {pos}/{len} {wide_msg:.dim}",
+                "{spinner:.cyan} {prefix:.bold} {elapsed:>4} {bar:16.green} {pos}/{len} {wide_msg:.dim}",
             ));
         }
         self.bar.set_position(done);
@@ -113,7 +113,7 @@ impl Stage {
         let time = StageTime { stage: self.name.clone(), seconds };
         self.ui.times.lock().unwrap_or_else(PoisonError::into_inner).push(time);
         let mark = if self.ui.live.is_some() { "✔ " } else { "" };
-        self.ui.line(&format!("{mark}{:<26} {seconds:6.1}s  {text}", self.name));
+        self.ui.line(&format!("{mark}{:<23} {seconds:6.1}s  {text}", self.name));
     }
 }
 
