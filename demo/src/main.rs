@@ -2,6 +2,7 @@
 
 mod install;
 mod judge;
+mod results;
 mod story;
 mod summary;
 mod tool;
@@ -20,6 +21,7 @@ use local_aks::images::{self, Binaries};
 use local_aks::{Facts, Options, Progress};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::results::Results;
 use crate::summary::Summary;
 use crate::ui::Ui;
 
@@ -139,7 +141,9 @@ async fn show(facts: &Facts, binaries: &Binaries, workspace: &Path, folder: &Pat
     stage.done(&format!("{} runs, and the pool is back at zero", story.runs().len()));
 
     let stage = ui.stage("Results");
-    let (runs, example) = summary::gather(facts, &story).await?;
+    let (results, copy) = (Results::open(facts)?, folder.join("store"));
+    let (runs, example) = results.judge(&story).await?;
+    results.copy(&copy).await?;
     stage.done("read back from Blob Storage and compared with the labels");
     Ok(Summary {
         runs,
@@ -148,6 +152,7 @@ async fn show(facts: &Facts, binaries: &Binaries, workspace: &Path, folder: &Pat
         stages: ui.times(),
         seconds_from_control_plane: began.elapsed().as_secs_f64(),
         example,
+        copy,
     })
 }
 

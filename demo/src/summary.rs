@@ -1,21 +1,15 @@
 //! What the demo ends with: what happened, and where things are.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
-use anyhow::Context;
 use jiff::Timestamp;
-use local_aks::Facts;
 use serde::Serialize;
-use store::record::Record;
-use store::{Credentials, Store};
 
 use crate::install::{NAMESPACE, SCHEDULE};
-use crate::judge::{Labels, Verdict};
-use crate::story::{NodeCount, RunView, Story};
+use crate::results::{Example, RunSummary};
+use crate::story::NodeCount;
 use crate::ui::StageTime;
-
-/// Far more than the demo writes.
-const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Everything that the demo tells at its end; `--json` writes it.
 #[derive(Debug, Serialize)]
@@ -26,73 +20,10 @@ pub(crate) struct Summary {
     pub(crate) machines: usize,
     pub(crate) stages: Vec<StageTime>,
     pub(crate) seconds_from_control_plane: f64,
+    /// Files of one sensor in the last run, by their URI in Blob Storage.
     pub(crate) example: Example,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct RunSummary {
-    #[serde(flatten)]
-    run: RunView,
-    started_after_tick_seconds: Option<f64>,
-    verdict: Verdict,
-    precision: f64,
-    recall: f64,
-    pod_seconds: u64,
-}
-
-/// One sensor's files, to show how results are read.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Example {
-    predictions: String,
-    log: String,
-    record: String,
-    manifest: String,
-}
-
-/// Reads the runs' records and predictions back from the store, and compares them with the labels.
-pub(crate) async fn gather(facts: &Facts, story: &Story) -> anyhow::Result<(Vec<RunSummary>, Example)> {
-    let store = Store::open(&facts.store_url, &Credentials::account_key(&facts.store_key))?;
-    let labels = Labels::parse(&text(&store, "data/labels.csv").await?)?;
-    let mut example = Example::default();
-    let mut runs = Vec::new();
-    for run in story.runs() {
-        let uri = run.record.as_deref().with_context(|| format!("run {} has no record", run.name))?;
-        let record: Record = serde_json::from_str(&text(&store, &path(&store, uri)?).await?)?;
-        let mut verdict = Verdict::default();
-        for uri in record.outcomes.iter().filter_map(|outcome| outcome.predictions.as_deref()) {
-            labels.judge(&text(&store, &path(&store, uri)?).await?, &mut verdict)?;
-        }
-        if let Some(outcome) = record.outcomes.first() {
-            example = Example {
-                predictions: outcome.predictions.clone().unwrap_or_default(),
-                log: outcome.log.clone().unwrap_or_default(),
-                record: uri.to_owned(),
-                manifest: record.manifest.clone(),
-            };
-        }
-        runs.push(RunSummary {
-            run: run.clone(),
-            started_after_tick_seconds: run.lateness(),
-            precision: verdict.precision(),
-            recall: verdict.recall(),
-            verdict,
-            pod_seconds: record.totals.pod_seconds,
-        });
-    }
-    Ok((runs, example))
-}
-
-/// The path that a URI names in the store.
-fn path(store: &Store, uri: &str) -> anyhow::Result<String> {
-    let path = uri.strip_prefix(store.url().trim_end_matches('/')).and_then(|path| path.strip_prefix('/'));
-    path.map(String::from).with_context(|| format!("{uri} is not in the store {}", store.url()))
-}
-
-async fn text(store: &Store, path: &str) -> anyhow::Result<String> {
-    let bytes = store.get(path, LIMIT).await.with_context(|| format!("reading {path} back"))?;
-    String::from_utf8(bytes.to_vec()).with_context(|| format!("{path} is no text"))
+    /// A folder with a copy of everything that was in Blob Storage at the end.
+    pub(crate) copy: PathBuf,
 }
 
 impl Summary {
@@ -136,11 +67,15 @@ impl Summary {
                 bar(count.nodes, count.ready)
             ));
         }
-        line("Where the results are (Blob Storage)".into());
-        line(format!("  predictions  {}", self.example.predictions));
-        line(format!("  log          {}", self.example.log));
-        line(format!("  record       {}", self.example.record));
-        line(format!("  manifest     {}", self.example.manifest));
+        line("Where the results are in Blob Storage: one sensor's, of the last run".into());
+        line(format!("  predictions  {}", self.example.predictions.uri));
+        line(format!("  log          {}", self.example.log.uri));
+        line(format!("  record       {}", self.example.record.uri));
+        line(format!("A copy of all of it is in {}; to read it:", self.copy.display()));
+        line(format!("  cd {}", self.copy.display()));
+        line(format!("  head {}", self.example.predictions.path));
+        line(format!("  cat {}", self.example.log.path));
+        line(format!("  less {}", self.example.record.path));
         line("Time".into());
         for stage in &self.stages {
             line(format!("  {:<23} {:6.1} s", stage.stage, stage.seconds));

@@ -1,0 +1,116 @@
+//! What the runs left in Blob Storage: read back, compared with the labels, and copied to a folder to look at.
+
+use std::path::Path;
+
+use anyhow::Context;
+use local_aks::Facts;
+use serde::Serialize;
+use store::record::Record;
+use store::{Credentials, Store};
+
+use crate::judge::{Labels, Verdict};
+use crate::story::{RunView, Story};
+
+/// Far more than any file of the demo.
+const LIMIT: u64 = 64 * 1024 * 1024;
+/// Far more files than a folder of the demo has.
+const FILES: usize = 100_000;
+/// Everything that the demo and its runs write, by container.
+const FOLDERS: [&str; 5] = ["data/", "models/", "predictions/", "runs/", "logs/"];
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RunSummary {
+    #[serde(flatten)]
+    pub(crate) run: RunView,
+    pub(crate) started_after_tick_seconds: Option<f64>,
+    pub(crate) verdict: Verdict,
+    pub(crate) precision: f64,
+    pub(crate) recall: f64,
+    pub(crate) pod_seconds: u64,
+}
+
+/// One sensor's files, to show how results are read.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Example {
+    pub(crate) predictions: Place,
+    pub(crate) log: Place,
+    pub(crate) record: Place,
+}
+
+/// Where a file is.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Place {
+    pub(crate) uri: String,
+    /// In the store, and in the copy of it.
+    pub(crate) path: String,
+}
+
+/// The store with what the demo's runs wrote to it.
+pub(crate) struct Results(Store);
+
+impl Results {
+    pub(crate) fn open(facts: &Facts) -> anyhow::Result<Self> {
+        Ok(Self(Store::open(&facts.store_url, &Credentials::account_key(&facts.store_key))?))
+    }
+
+    /// Reads the runs' records and predictions, and compares them with the labels.
+    pub(crate) async fn judge(&self, story: &Story) -> anyhow::Result<(Vec<RunSummary>, Example)> {
+        let labels = Labels::parse(&self.text("data/labels.csv").await?)?;
+        let mut example = Example::default();
+        let mut runs = Vec::new();
+        for run in story.runs() {
+            let uri = run.record.as_deref().with_context(|| format!("run {} has no record", run.name))?;
+            let place = self.place(uri)?;
+            let record: Record = serde_json::from_str(&self.text(&place.path).await?)?;
+            let mut verdict = Verdict::default();
+            for uri in record.outcomes.iter().filter_map(|outcome| outcome.predictions.as_deref()) {
+                labels.judge(&self.text(&self.place(uri)?.path).await?, &mut verdict)?;
+            }
+            let first = record.outcomes.first();
+            if let Some((predictions, log)) = first.and_then(|o| o.predictions.as_ref().zip(o.log.as_ref())) {
+                example = Example { predictions: self.place(predictions)?, log: self.place(log)?, record: place };
+            }
+            runs.push(RunSummary {
+                run: run.clone(),
+                started_after_tick_seconds: run.lateness(),
+                precision: verdict.precision(),
+                recall: verdict.recall(),
+                verdict,
+                pod_seconds: record.totals.pod_seconds,
+            });
+        }
+        Ok((runs, example))
+    }
+
+    /// Copies everything to a folder, in place of what an earlier demo left there.
+    pub(crate) async fn copy(&self, folder: &Path) -> anyhow::Result<()> {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
+        }
+        for prefix in FOLDERS {
+            for file in self.0.list(prefix, FILES).await? {
+                let path = folder.join(&file.path);
+                let bytes = self.0.get(&file.path, LIMIT).await?;
+                let written = std::fs::create_dir_all(path.parent().unwrap_or(folder))
+                    .and_then(|()| std::fs::write(&path, &bytes));
+                written.with_context(|| format!("writing {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a URI's file is in the store.
+    fn place(&self, uri: &str) -> anyhow::Result<Place> {
+        let root = self.0.url().trim_end_matches('/');
+        let path = uri.strip_prefix(root).and_then(|path| path.strip_prefix('/'));
+        let path = path.with_context(|| format!("{uri} is not in the store {root}"))?.to_owned();
+        Ok(Place { uri: uri.to_owned(), path })
+    }
+
+    async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let bytes = self.0.get(path, LIMIT).await.with_context(|| format!("reading {path} back"))?;
+        String::from_utf8(bytes.to_vec()).with_context(|| format!("{path} is no text"))
+    }
+}
