@@ -6,13 +6,13 @@ use crds::{ScoringCluster, ScoringRun, ScoringSchedule, names};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client, Resource};
 
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::events::Events;
+use crate::guard::Guard;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 
@@ -46,11 +46,11 @@ impl Ctx {
 #[derive(Clone)]
 pub struct Caches {
     /// Pools.
-    pub clusters: Cache<DeserializeGuard<ScoringCluster>>,
+    pub clusters: Cache<Guard<ScoringCluster>>,
     /// Schedules.
-    pub schedules: Cache<DeserializeGuard<ScoringSchedule>>,
+    pub schedules: Cache<Guard<ScoringSchedule>>,
     /// Runs.
-    pub runs: Cache<DeserializeGuard<ScoringRun>>,
+    pub runs: Cache<Guard<ScoringRun>>,
     /// The Jobs of runs.
     pub jobs: Cache<Job>,
     /// The pods of runs: plan, item and archive.

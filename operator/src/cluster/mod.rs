@@ -16,12 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crds::{ScoringCluster, names};
 use futures::{FutureExt, StreamExt};
-use kube::Resource;
-use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::context::{label, uid_of};
-use crate::{Ctx, Error, controller};
+use crate::guard::Guard;
+use crate::{Ctx, Error, controller, invalid};
 
 use memory::Memory;
 use provider::Provider;
@@ -48,7 +47,7 @@ impl Shared {
     }
 }
 
-type Guarded = DeserializeGuard<ScoringCluster>;
+type Guarded = Guard<ScoringCluster>;
 
 /// Runs until dropped.
 ///
@@ -66,7 +65,7 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
             store.state().iter().filter(|c| uses(c)).map(|c| ObjectRef::from_obj(&**c)).collect()
         }
     };
-    let of_run = |run: &DeserializeGuard<crds::ScoringRun>| {
+    let of_run = |run: &Guard<crds::ScoringRun>| {
         let run = run.0.as_ref().ok()?;
         run.status.as_ref()?.cluster.as_deref().map(ObjectRef::<Guarded>::new)
     };
@@ -85,8 +84,10 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
             shared.retain(&ctx);
             match &cluster.0 {
                 Ok(cluster) => reconcile::reconcile(cluster, &ctx, &shared).await,
-                Err(error) => {
-                    tracing::error!(cluster = ?cluster.meta().name, "the ScoringCluster cannot be read: {error}");
+                Err(broken) => {
+                    let condition = ("Ready", "False", "InvalidSpec");
+                    let metadata = &broken.metadata;
+                    invalid::report::<ScoringCluster>(&ctx, act::MANAGER, metadata, &broken.wrong, condition).await?;
                     Ok(kube::runtime::controller::Action::await_change())
                 }
             }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::{ScoringRun, names};
-use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
@@ -12,6 +11,7 @@ use planner::run::{Finish, decide, wake};
 
 use crate::apply::Manager;
 use crate::context::{Ctx, label, namespace_of, uid_of};
+use crate::guard::Guard;
 use crate::{Category, Error, controller, invalid};
 
 mod act;
@@ -31,7 +31,7 @@ const MANAGER: Manager = Manager("batchscoring.dev/run");
 /// The longest time between two looks at a run that goes on, so that no missed wake-up stays unnoticed.
 const LOOK: Duration = Duration::from_secs(30);
 
-type Guarded = DeserializeGuard<ScoringRun>;
+type Guarded = Guard<ScoringRun>;
 
 /// Runs until dropped.
 ///
@@ -78,7 +78,7 @@ async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> 
         Ok(run) => run,
         Err(broken) => {
             let condition = ("Failed", "True", "InvalidSpec");
-            invalid::report::<ScoringRun>(&ctx, MANAGER, &broken.metadata, &broken.error, condition).await?;
+            invalid::report::<ScoringRun>(&ctx, MANAGER, &broken.metadata, &broken.wrong, condition).await?;
             return Ok(Action::await_change());
         }
     };

@@ -197,7 +197,7 @@ fn freeze(ctx: &Ctx, run: &ScoringRun, tick: Timestamp, now: Timestamp) -> Resul
         Trouble::new("ScheduleNotFound", message)
     })?;
     let invalid = |why: &dyn std::fmt::Display| format!("ScoringSchedule {name:?} is not valid: {why}");
-    let schedule = guard.0.as_ref().map_err(|broken| Trouble::new("ScheduleInvalid", invalid(&broken.error)))?;
+    let schedule = guard.0.as_ref().map_err(|broken| Trouble::new("ScheduleInvalid", invalid(broken)))?;
     check_cached(ctx, schedule, now).map_err(|why| Trouble::new(why.reason(), invalid(&why)))?;
     let window = match (run.spec.window, schedule.spec.window) {
         (Some(window), _) => Some(window),

@@ -14,6 +14,7 @@ use super::history::{Run, surplus};
 use super::{MANAGER, goes_on, is_owned};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::error::{Error, is_code};
+use crate::guard::Guard;
 
 /// What became of a tick's run.
 pub(super) enum Created {
@@ -33,8 +34,7 @@ pub(super) async fn forbidden(ctx: &Ctx, schedule: &ScoringSchedule, tick: Times
     if schedule.spec.concurrency_policy == ConcurrencyPolicy::Allow {
         return Ok(false);
     }
-    let api: Api<kube::core::DeserializeGuard<ScoringRun>> =
-        Api::namespaced(ctx.client.clone(), namespace_of(schedule));
+    let api: Api<Guard<ScoringRun>> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
     let list = api
         .list(&ListParams::default().labels(&format!("{}={}", names::SCHEDULE, name_of(schedule))))
         .await

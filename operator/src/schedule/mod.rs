@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crds::{ScoringRun, ScoringSchedule};
 use jiff::Timestamp;
-use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use planner::ticks::{Due, Miss, ScheduleView, due};
 
 use crate::apply::Manager;
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
+use crate::guard::Guard;
 use crate::{Error, controller, invalid};
 
 mod act;
@@ -67,12 +67,12 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
     Ok(())
 }
 
-async fn reconcile(object: Arc<DeserializeGuard<ScoringSchedule>>, ctx: Arc<Ctx>) -> Result<Action, Error> {
+async fn reconcile(object: Arc<Guard<ScoringSchedule>>, ctx: Arc<Ctx>) -> Result<Action, Error> {
     match &object.0 {
         Ok(schedule) => valid_or_not(schedule, &ctx).await,
         Err(broken) => {
             let condition = ("Valid", "False", "InvalidSpec");
-            invalid::report::<ScoringSchedule>(&ctx, MANAGER, &broken.metadata, &broken.error, condition).await?;
+            invalid::report::<ScoringSchedule>(&ctx, MANAGER, &broken.metadata, &broken.wrong, condition).await?;
             Ok(Action::await_change())
         }
     }
@@ -120,7 +120,7 @@ pub(crate) fn check_cached(
     let cluster = ctx.caches.clusters.get_global(&schedule.spec.cluster_ref.name);
     let cluster = match cluster.as_deref().map(|guard| &guard.0) {
         None => Cluster::Unknown,
-        Some(Err(broken)) => Cluster::Invalid(&broken.error),
+        Some(Err(broken)) => Cluster::Invalid(&broken.wrong),
         Some(Ok(cluster)) => Cluster::Known(cluster),
     };
     let namespace = namespace_of(schedule);
