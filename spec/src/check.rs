@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::template::is_segment;
 use crate::work::{Sensors, Work};
 use crate::{SensorKeys, Template};
 
@@ -127,6 +128,9 @@ fn check_list(list: &[SensorKeys]) -> Result<BTreeSet<String>, WorkError> {
 
 fn check_matrix(matrix: &BTreeMap<String, Vec<String>>) -> Result<BTreeSet<String>, WorkError> {
     const FIELD: &str = "sensors.matrix";
+    if matrix.is_empty() {
+        return wrong(FIELD, "is empty; give at least one key with its values, or leave sensors out");
+    }
     let count = matrix.values().try_fold(1usize, |n, values| n.checked_mul(values.len()));
     match count {
         Some(0) => return wrong(FIELD, "has a key without values; give each key at least one"),
@@ -159,10 +163,13 @@ pub fn check_sensor(field: &'static str, sensor: &SensorKeys) -> Result<(), Work
         {
             return wrong(field, format!("{name:?} is no key; use a-z, 0-9 and _ only, a letter first"));
         }
-        if value.is_empty() || value.chars().any(char::is_control) {
+        // Whether or not a path holds the key today, its values must fit into one.
+        if !is_segment(value) {
             return wrong(
                 field,
-                format!("{name} has the value {value:?}; a value must be a text without control characters"),
+                format!(
+                    "{name} has the value {value:?}; a value must be a text without /, \\ and control characters, and not . or .."
+                ),
             );
         }
     }
@@ -236,7 +243,11 @@ mod tests {
             ),
             (json!({"sensors": {"list": [{"Device": "1", "tag": "1"}]}}), "sensors.list", "a-z"),
             (json!({"sensors": {"list": [{"device": "", "tag": "1"}]}}), "sensors.list", "value"),
+            (json!({"sensors": {"list": [{"device": "..", "tag": "1"}]}}), "sensors.list", ".."),
+            (json!({"sensors": {"list": [{"device": "a/b", "tag": "1"}]}}), "sensors.list", "without /"),
             (json!({"sensors": {"list": [{"device": "x".repeat(300), "tag": "1"}]}}), "sensors.list", "too long"),
+            (json!({"sensors": {"matrix": {}}}), "sensors.matrix", "empty"),
+            (json!({"sensors": {"matrix": {"device": ["1", "1"], "tag": ["1"]}}}), "sensors.matrix", "twice"),
             (json!({"sensors": {"matrix": {"device": [], "tag": ["1"]}}}), "sensors.matrix", "without values"),
             (json!({"packing": {"sensorsPerPod": 0}}), "packing.sensorsPerPod", "1 to 10000"),
             (json!({"predictions": {"path": "../x"}}), "predictions.path", "folder"),

@@ -130,7 +130,8 @@ impl Template {
     }
 }
 
-fn is_segment(value: &str) -> bool {
+/// Whether a text can stand between two slashes of a path.
+pub(crate) fn is_segment(value: &str) -> bool {
     !value.is_empty()
         && value != "."
         && value != ".."

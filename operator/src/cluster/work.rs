@@ -7,13 +7,13 @@ use crds::{ScoringCluster, ScoringRun, names};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use kube::core::{Selector, SelectorExt};
 use planner::capacity::Resources;
 use planner::slots::Demand;
 
 use super::pods;
 use crate::conditions::is_true;
 use crate::context::{Ctx, label, name_of, namespace_of};
+use crate::schedule::validate::selects;
 
 /// A run of the cluster that is not over, and what it asks for.
 pub(super) struct Work {
@@ -111,10 +111,9 @@ fn indexes(list: &str) -> u32 {
 
 /// Whether the cluster's administrator lets this namespace use it.
 fn may_use(ctx: &Ctx, cluster: &ScoringCluster, namespace: &str) -> bool {
-    let Some(selector) = cluster.spec.namespace_selector.clone() else { return true };
-    let Ok(selector) = Selector::try_from(selector) else { return false };
+    let Some(selector) = &cluster.spec.namespace_selector else { return true };
     let labels = ctx.caches.namespaces.get_global(namespace).and_then(|ns| ns.metadata.labels.clone());
-    selector.matches(&labels.unwrap_or_default())
+    selects(selector, &labels.unwrap_or_default()).unwrap_or(false)
 }
 
 #[cfg(test)]

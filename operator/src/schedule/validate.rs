@@ -1,6 +1,6 @@
 //! What the API server cannot refuse: whether a schedule makes sense, pure and in one place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crds::{ScoringCluster, ScoringScheduleSpec};
 use jiff::Timestamp;
@@ -9,10 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::{Selector, SelectorExt};
 use planner::run::{MaxFailed, MaxFailedError};
 use planner::ticks::{TickError, Ticks};
-use spec::{SensorKeys, Template};
-
-/// The most sensors that a list or a matrix may name.
-const MAX_SENSORS: usize = 100_000;
+use spec::check::WorkError;
 
 /// What is known of the cluster that a schedule names.
 #[derive(Clone, Copy, Debug)]
@@ -53,36 +50,9 @@ pub enum Invalid {
         /// The schedule's namespace.
         namespace: String,
     },
-    /// Sensors are to be discovered, but the path tells none apart.
-    #[error(
-        "model.path {0:?} has no key, so no sensor can be found by it; write a key in braces, such as \
-         models/model_{{device}}_{{tag}}, or list the sensors"
-    )]
-    NoKey(String),
-    /// A path needs a key that the sensors do not have.
-    #[error("{field} {path:?} has the key {{{key}}}, which {who}; use only keys that every sensor has")]
-    KeyMissing {
-        /// The field.
-        field: &'static str,
-        /// The path.
-        path: String,
-        /// The key.
-        key: String,
-        /// Who lacks it.
-        who: String,
-    },
-    /// A sensor's values make no path.
-    #[error("sensors: {0}")]
-    SensorUnusable(String),
-    /// A sensor stands twice.
-    #[error("sensors: {0} is listed twice; list every sensor once")]
-    DuplicateSensor(SensorKeys),
-    /// No sensors at all.
-    #[error("sensors: there is none; list at least one, or leave sensors out to score those that model.path matches")]
-    NoSensors,
-    /// Too many of them.
-    #[error("sensors: the matrix has {0} combinations, more than {MAX_SENSORS}; split the schedule")]
-    TooManySensors(usize),
+    /// What to score cannot be scored.
+    #[error("{0}")]
+    Work(#[from] WorkError),
     /// The store's URL.
     #[error(
         "store.url {url:?} {why}; write https://ACCOUNT.blob.core.windows.net, az://CONTAINER, http://HOST:PORT/ACCOUNT \
@@ -94,9 +64,6 @@ pub enum Invalid {
         /// What is wrong with it.
         why: String,
     },
-    /// The folder of predictions.
-    #[error("predictions.path: {0}")]
-    PredictionsPath(String),
     /// How many sensors may fail.
     #[error("{0}")]
     MaxFailed(#[from] MaxFailedError),
@@ -114,14 +81,8 @@ impl Invalid {
             Self::ClusterNotFound(_) => "ClusterNotFound",
             Self::ClusterInvalid { .. } | Self::Selector(_) => "ClusterInvalid",
             Self::NamespaceNotSelected { .. } => "NamespaceNotSelected",
-            Self::NoKey(_) => "TemplateWithoutKey",
-            Self::KeyMissing { .. } => "TemplateKeyMissing",
-            Self::SensorUnusable(_) => "InvalidSensor",
-            Self::DuplicateSensor(_) => "DuplicateSensor",
-            Self::NoSensors => "NoSensors",
-            Self::TooManySensors(_) => "TooManySensors",
+            Self::Work(_) => "InvalidSpec",
             Self::StoreUrl { .. } => "InvalidStoreUrl",
-            Self::PredictionsPath(_) => "InvalidPath",
             Self::MaxFailed(_) => "InvalidMaxFailedSensors",
         }
     }
@@ -139,15 +100,9 @@ pub fn check(
     now: Timestamp,
 ) -> Result<Ticks, Invalid> {
     let ticks = Ticks::parse(&spec.schedule, spec.time_zone.as_deref(), now)?;
-    sensors(spec)?;
+    spec.work().check()?;
     store_url(&spec.store.url)?;
     max_failed(spec)?;
-    let path: Result<Template, _> = spec.predictions.path.parse();
-    match path {
-        Ok(path) if path.keys().is_empty() => {}
-        Ok(path) => return Err(Invalid::PredictionsPath(format!("{path} is a folder for all sensors, without keys"))),
-        Err(error) => return Err(Invalid::PredictionsPath(error.to_string())),
-    }
     admitted(&spec.cluster_ref.name, cluster, namespace, labels)?;
     Ok(ticks)
 }
@@ -183,84 +138,9 @@ fn admitted(
     }
 }
 
-fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> Option<bool> {
+/// Whether a selector matches; `None` where it makes no sense.
+pub(crate) fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> Option<bool> {
     Selector::try_from(selector.clone()).ok().map(|selector| selector.matches(labels))
-}
-
-fn sensors(spec: &ScoringScheduleSpec) -> Result<(), Invalid> {
-    let paths = [("model.path", &spec.model.path), ("data.path", &spec.data.path)];
-    let Some(sensors) = &spec.sensors else {
-        let keys = spec.model.path.keys();
-        if keys.is_empty() {
-            return Err(Invalid::NoKey(spec.model.path.to_string()));
-        }
-        return has_keys("data.path", &spec.data.path, &keys, "model.path does not have");
-    };
-    if let Some(matrix) = &sensors.matrix {
-        let size = matrix.values().map(Vec::len).try_fold(1usize, usize::checked_mul).unwrap_or(usize::MAX);
-        if matrix.is_empty() || size == 0 {
-            return Err(Invalid::NoSensors);
-        }
-        if size > MAX_SENSORS {
-            return Err(Invalid::TooManySensors(size));
-        }
-        let keys = matrix.keys().map(String::as_str).collect();
-        for (field, path) in paths {
-            has_keys(field, path, &keys, "the matrix does not have")?;
-        }
-        return matrix_values(matrix);
-    }
-    let list = sensors.list.as_deref().unwrap_or_default();
-    if list.is_empty() {
-        return Err(Invalid::NoSensors);
-    }
-    let mut seen = BTreeSet::new();
-    for sensor in list {
-        if !seen.insert(sensor) {
-            return Err(Invalid::DuplicateSensor(sensor.clone()));
-        }
-        let keys = sensor.0.keys().map(String::as_str).collect();
-        for (field, path) in paths {
-            has_keys(field, path, &keys, &format!("sensor {sensor} does not have"))?;
-        }
-        usable(sensor)?;
-    }
-    Ok(())
-}
-
-fn matrix_values(matrix: &BTreeMap<String, Vec<String>>) -> Result<(), Invalid> {
-    for (key, values) in matrix {
-        let mut seen = BTreeSet::new();
-        for value in values {
-            let sensor: SensorKeys = [(key.as_str(), value.as_str())].into_iter().collect();
-            usable(&sensor)?;
-            if !seen.insert(value) {
-                return Err(Invalid::DuplicateSensor(sensor));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn has_keys(field: &'static str, path: &Template, keys: &BTreeSet<&str>, who: &str) -> Result<(), Invalid> {
-    match path.keys().iter().find(|key| !keys.contains(*key)) {
-        Some(key) => {
-            let (path, key, who) = (path.to_string(), (*key).to_owned(), who.to_owned());
-            Err(Invalid::KeyMissing { field, path, key, who })
-        }
-        None => Ok(()),
-    }
-}
-
-/// Every value becomes a part of a path, and every key a name in a template, whether or not a path uses it today.
-fn usable(sensor: &SensorKeys) -> Result<(), Invalid> {
-    for key in sensor.0.keys() {
-        let probe: Template = format!("{{{key}}}")
-            .parse()
-            .map_err(|error: spec::template::TemplateError| Invalid::SensorUnusable(error.to_string()))?;
-        probe.render(sensor).map_err(|error| Invalid::SensorUnusable(error.to_string()))?;
-    }
-    if sensor.0.is_empty() { Err(Invalid::NoSensors) } else { Ok(()) }
 }
 
 fn store_url(url: &str) -> Result<(), Invalid> {
@@ -292,6 +172,14 @@ mod tests {
     }
 
     fn reason_with(patch: &Value, cluster: &Value) -> &'static str {
+        checked(patch, cluster).map_or_else(|error| error.reason(), |_| "Valid")
+    }
+
+    fn message(patch: &Value) -> String {
+        checked(patch, &json!({})).err().unwrap().to_string()
+    }
+
+    fn checked(patch: &Value, cluster: &Value) -> Result<Ticks, Invalid> {
         let mut spec = json!({
             "clusterRef": {"name": "cpu"}, "schedule": "@hourly",
             "store": {"url": "https://account.blob.core.windows.net"},
@@ -308,13 +196,7 @@ mod tests {
         let labels = BTreeMap::from([("team".to_owned(), "one".to_owned())]);
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
         let spec: ScoringScheduleSpec = serde_json::from_value(spec).unwrap();
-        match check(&spec, Cluster::Known(&cluster), "plant", &labels, now) {
-            Ok(_) => "Valid",
-            Err(error) => {
-                assert!(error.to_string().len() > 20, "{error}");
-                error.reason()
-            }
-        }
+        check(&spec, Cluster::Known(&cluster), "plant", &labels, now)
     }
 
     #[test]
@@ -332,25 +214,11 @@ mod tests {
     }
 
     #[test]
-    fn paths_must_tell_sensors_apart_by_keys_that_they_have() {
-        assert_eq!(reason(&json!({"model": {"path": "models/one"}})), "TemplateWithoutKey");
-        assert_eq!(reason(&json!({"data": {"path": "data/{plant}.csv"}})), "TemplateKeyMissing");
-        assert_eq!(reason(&json!({"sensors": {"list": [{"device": "1"}]}})), "TemplateKeyMissing");
-        assert_eq!(reason(&json!({"sensors": {"matrix": {"device": ["1"]}}})), "TemplateKeyMissing");
-        assert_eq!(reason(&json!({"predictions": {"path": "out/{device}"}})), "InvalidPath");
-        assert_eq!(reason(&json!({"predictions": {"path": "../out"}})), "InvalidPath");
-    }
-
-    #[test]
-    fn sensors_are_listed_once_with_usable_values() {
-        let sensor = json!({"device": "1", "tag": "5"});
-        assert_eq!(reason(&json!({"sensors": {"list": [sensor, sensor]}})), "DuplicateSensor");
-        assert_eq!(reason(&json!({"sensors": {"matrix": {"device": ["1", "1"], "tag": ["5"]}}})), "DuplicateSensor");
-        assert_eq!(reason(&json!({"sensors": {"list": [{"device": "..", "tag": "5"}]}})), "InvalidSensor");
-        assert_eq!(reason(&json!({"sensors": {"list": []}})), "NoSensors");
-        assert_eq!(reason(&json!({"sensors": {"matrix": {"device": [], "tag": ["5"]}}})), "NoSensors");
-        let many: Vec<String> = (0..400).map(|n| n.to_string()).collect();
-        assert_eq!(reason(&json!({"sensors": {"matrix": {"device": many, "tag": many}}})), "TooManySensors");
+    fn what_cannot_be_scored_is_told_with_its_field() {
+        assert_eq!(reason(&json!({"model": {"path": "models/one"}})), "InvalidSpec");
+        assert_eq!(reason(&json!({"sensors": {"list": []}})), "InvalidSpec");
+        assert_eq!(reason(&json!({"packing": {"sensorsPerPod": 0}})), "InvalidSpec");
+        assert!(message(&json!({"predictions": {"path": "../out"}})).starts_with("predictions.path: "));
     }
 
     #[test]
