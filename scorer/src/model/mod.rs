@@ -4,6 +4,8 @@ mod native;
 mod pickle;
 mod sklearn;
 
+use crate::kernel::Rbf;
+
 pub use native::Trained;
 
 /// Larger models are refused: whatever is in them, reading one takes a small multiple of this in memory.
@@ -14,6 +16,8 @@ pub const MAX_BYTES: usize = 64 << 20;
 pub struct Model {
     scalers: Vec<Scaler>,
     machine: OneClass,
+    /// The machine, prepared.
+    rbf: Rbf,
 }
 
 /// `(x - mean) / scale`, feature by feature; with no features at all it changes nothing.
@@ -148,7 +152,8 @@ impl Model {
                 return Err("a mean or scale of the scaler is not a finite number, or a scale is 0".to_owned());
             }
         }
-        Ok(Self { scalers, machine })
+        let rbf = Rbf::new(*n_features, *gamma, support, coefficients, *intercept);
+        Ok(Self { scalers, machine, rbf })
     }
 
     /// How many values a reading must have.
@@ -189,7 +194,9 @@ impl Model {
                 }
             }
         }
-        crate::kernel::decisions(&self.machine, &rows)
+        let mut decisions = vec![0.0; rows.len() / self.machine.n_features];
+        self.rbf.decisions(&rows, &mut decisions);
+        decisions
     }
 }
 
