@@ -12,7 +12,7 @@ pub struct Scored {
     pub rows: u64,
     /// Rows with a prediction.
     pub scored: u64,
-    /// Rows that the model calls anomalies (decision <= 0).
+    /// Rows that the model calls anomalies.
     pub anomalies: u64,
     /// Rows without a usable value, left out of the predictions.
     pub bad_rows: u64,
@@ -74,15 +74,16 @@ pub fn score(
             found: layout.values.iter().map(|c| c.name.clone()).collect(),
         });
     }
-    let decisions = model.decisions(readings.values().to_vec());
+    let decisions = model.decisions(readings.values());
     let mut anomalies = 0;
-    let csv = write(layout, sensor, readings, &decisions, &mut anomalies)
+    let csv = write(model, layout, sensor, readings, &decisions, &mut anomalies)
         .map_err(|source| ScoreError::Csv { sensor: sensor.to_string(), source })?;
     Ok(Scored { rows: readings.rows, scored: decisions.len() as u64, anomalies, bad_rows: readings.bad_rows, csv })
 }
 
 /// The predictions file: time, keys and values as they stand in the input, then score and prediction.
 fn write(
+    model: &Model,
     layout: &Layout,
     sensor: &SensorKeys,
     readings: &SensorReadings,
@@ -116,7 +117,7 @@ fn write(
         for text in readings.value_texts(row, width) {
             csv.write_field(text)?;
         }
-        let anomaly = *decision <= 0.0;
+        let anomaly = model.is_anomaly(*decision);
         *anomalies += u64::from(anomaly);
         csv.write_record([format!("{decision:?}").as_str(), if anomaly { "1" } else { "0" }])?;
     }

@@ -13,7 +13,7 @@ use linfa::traits::Fit as _;
 use linfa_svm::Svm;
 use ndarray::{Array1, Array2};
 
-use crate::model::{Model, OneClass, Scaler};
+use crate::model::{Estimator, Kernel, Metadata, Model, OneClassSvm, Scaler, Transform};
 
 /// Readings that a model is fitted to at most, since the solver holds a dense square of them.
 pub const MAX_ROWS: usize = 2_000;
@@ -105,7 +105,8 @@ pub fn train(rows: &[f64], n_features: usize, options: &TrainOptions) -> Result<
     };
     let mut machine = fit(scaled, taken, n_features, nu, gamma)?;
     machine.intercept *= 1.0 - margin;
-    let model = Model::new(vec![scaler], machine).map_err(TrainError::Solver)?;
+    let (steps, estimator) = (vec![Transform::StandardScaler(scaler)], Estimator::OneClassSvm(machine));
+    let model = Model::new(steps, estimator, Metadata::default()).map_err(TrainError::Solver)?;
     Ok((model, taken))
 }
 
@@ -116,7 +117,7 @@ fn check(name: &'static str, value: f64, holds: bool, limit: &'static str) -> Re
     Err(TrainError::Parameter { name, value: format!("{value:?}"), limit })
 }
 
-fn fit(scaled: Vec<f64>, rows: usize, n_features: usize, nu: f64, gamma: f64) -> Result<OneClass, TrainError> {
+fn fit(scaled: Vec<f64>, rows: usize, n_features: usize, nu: f64, gamma: f64) -> Result<OneClassSvm, TrainError> {
     let solver = |e: &dyn std::fmt::Display| TrainError::Solver(e.to_string());
     let records = Array2::from_shape_vec((rows, n_features), scaled).map_err(|e| solver(&e))?;
     let dataset = DatasetBase::new(records, Array1::from_elem(rows, ()));
@@ -128,8 +129,13 @@ fn fit(scaled: Vec<f64>, rows: usize, n_features: usize, nu: f64, gamma: f64) ->
         .eps(TOLERANCE)
         .fit(&dataset)
         .map_err(|e| solver(&e))?;
-    let mut machine =
-        OneClass { n_features, gamma, support: Vec::new(), coefficients: Vec::new(), intercept: -svm.rho };
+    let mut machine = OneClassSvm {
+        n_features,
+        kernel: Kernel::Rbf { gamma },
+        support: Vec::new(),
+        coefficients: Vec::new(),
+        intercept: -svm.rho,
+    };
     for (row, alpha) in dataset.records().outer_iter().zip(&svm.alpha) {
         if alpha.abs() > NO_SUPPORT {
             machine.support.extend(row);

@@ -9,9 +9,7 @@ use super::data::{DataFiles, Loaded};
 use super::ledger::Ledger;
 use crate::context::Context;
 use crate::engine::{Model, Scored, score};
-
-/// The most bytes of a model.
-const MAX_MODEL_BYTES: u64 = 256 * 1024 * 1024;
+use crate::model::MAX_BYTES;
 
 /// Why a sensor was not scored.
 #[derive(Clone, Debug)]
@@ -237,8 +235,8 @@ impl SensorJob {
             ));
         }
         let bytes = match &model.etag {
-            Some(etag) => store.get_version(&model.path, etag, MAX_MODEL_BYTES).await,
-            None => store.get(&model.path, MAX_MODEL_BYTES).await,
+            Some(etag) => store.get_version(&model.path, etag, MAX_BYTES).await,
+            None => store.get(&model.path, MAX_BYTES).await,
         };
         bytes.map_err(|e| Problem::of_model(&e))
     }

@@ -1,48 +1,51 @@
 //! Models: pickled scikit-learn, read without executing it, and the project's own format.
 
+mod estimator;
+mod exact;
 mod native;
 mod pickle;
 mod sklearn;
+mod transform;
+
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::Rbf;
 
+pub use estimator::{Boundary, Estimator, Kernel, OneClassSvm};
 pub use native::Trained;
+use transform::Missing;
+pub use transform::{Clip, MinMaxScaler, Scaler, Transform};
 
 /// Larger models are refused: whatever is in them, reading one takes a small multiple of this in memory.
-pub const MAX_BYTES: usize = 64 << 20;
+pub const MAX_BYTES: u64 = 64 << 20;
 
-/// A one-class support vector machine with an RBF kernel, and the scaling in front of it; checked and ready to score.
+/// A fitted pipeline: transforms, then an estimator; checked and ready to score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    scalers: Vec<Scaler>,
-    machine: OneClass,
-    /// The machine, prepared.
-    rbf: Rbf,
+    steps: Vec<Transform>,
+    estimator: Estimator,
+    /// The estimator prepared, where it has an RBF kernel.
+    rbf: Option<Rbf>,
+    metadata: Metadata,
+    n_features: usize,
+    /// The most values that a row has on its way.
+    widest: usize,
 }
 
-/// `(x - mean) / scale`, feature by feature; with no features at all it changes nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scaler {
-    /// What is subtracted.
-    pub mean: Vec<f64>,
-    /// What is divided by.
-    pub scale: Vec<f64>,
+/// What a model's file says about where it comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metadata {
+    /// The scikit-learn that wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sklearn_version: Option<String>,
+    /// The names of its features, in order; none where it was fitted to columns without names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feature_names: Vec<String>,
 }
 
-/// `decision(z) = Σ coefficient · exp(-gamma · |z - support vector|²) + intercept`; above 0 is normal.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OneClass {
-    /// Values of a reading.
-    pub n_features: usize,
-    /// The kernel's width.
-    pub gamma: f64,
-    /// Support vectors, one after the other.
-    pub support: Vec<f64>,
-    /// One coefficient for each support vector.
-    pub coefficients: Vec<f64>,
-    /// What is added in the end.
-    pub intercept: f64,
-}
+/// Values that are worked on at a time, so that a wide transform does not multiply a whole file.
+const CHUNK_VALUES: usize = 1 << 16;
 
 /// Why bytes are not a model that can score.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -86,7 +89,7 @@ impl Model {
         use sklearn::SklearnError;
 
         let file = name.to_owned();
-        if bytes.len() > MAX_BYTES {
+        if bytes.len() as u64 > MAX_BYTES {
             let what = format!("the file has {} bytes; models of more than {MAX_BYTES} bytes are refused", bytes.len());
             return Err(ModelError::Unsupported { file, what });
         }
@@ -117,87 +120,103 @@ impl Model {
         })
     }
 
-    /// A model of checked parts.
+    /// A model of checked parts. Transforms that change nothing are left out.
     ///
     /// # Errors
     /// When sizes do not fit together or a number is not finite; the message says which.
-    pub fn new(scalers: Vec<Scaler>, machine: OneClass) -> Result<Self, String> {
-        let OneClass { n_features, gamma, support, coefficients, intercept } = &machine;
-        if *n_features == 0 || coefficients.is_empty() {
-            return Err("the model has no features or no support vectors; train it again".to_owned());
+    pub fn new(steps: Vec<Transform>, estimator: Estimator, metadata: Metadata) -> Result<Self, String> {
+        estimator.check()?;
+        let steps: Vec<Transform> = steps.into_iter().filter(|s| !s.is_identity()).collect();
+        let n_features = steps.first().map_or(estimator.n_features(), Transform::n_features);
+        let (mut width, mut widest) = (n_features, n_features);
+        for step in &steps {
+            step.check()?;
+            check_width(step.name(), step.n_features(), width)?;
+            width = step.n_outputs();
+            widest = widest.max(width);
         }
-        if n_features.checked_mul(coefficients.len()) != Some(support.len()) {
-            return Err(format!(
-                "the model has {} numbers for {} support vectors of {n_features} features",
-                support.len(),
-                coefficients.len()
-            ));
+        check_width(estimator.name(), estimator.n_features(), width)?;
+        if !metadata.feature_names.is_empty() {
+            check_width("feature_names_in_", metadata.feature_names.len(), n_features)?;
         }
-        if !gamma.is_finite() || *gamma <= 0.0 {
-            return Err(format!("gamma is {gamma:?}; it must be a number above 0"));
-        }
-        if !intercept.is_finite() || !support.iter().chain(coefficients).all(|x| x.is_finite()) {
-            return Err("a support vector, coefficient or intercept is not a finite number; train it again".to_owned());
-        }
-        let scalers: Vec<Scaler> = scalers.into_iter().filter(|s| !(s.mean.is_empty() && s.scale.is_empty())).collect();
-        for scaler in &scalers {
-            if scaler.mean.len() != *n_features || scaler.scale.len() != *n_features {
-                return Err(format!(
-                    "the scaler has {} means and {} scales, the machine takes {n_features} features",
-                    scaler.mean.len(),
-                    scaler.scale.len()
-                ));
-            }
-            if !scaler.mean.iter().all(|m| m.is_finite()) || !scaler.scale.iter().all(|s| s.is_finite() && *s != 0.0) {
-                return Err("a mean or scale of the scaler is not a finite number, or a scale is 0".to_owned());
-            }
-        }
-        let rbf = Rbf::new(*n_features, *gamma, support, coefficients, *intercept);
-        Ok(Self { scalers, machine, rbf })
+        let rbf = match &estimator {
+            Estimator::OneClassSvm(svm) => svm.prepare(),
+        };
+        Ok(Self { steps, estimator, rbf, metadata, n_features, widest })
+    }
+
+    /// What happens to a row before the estimator sees it.
+    #[must_use]
+    pub fn steps(&self) -> &[Transform] {
+        &self.steps
+    }
+
+    /// What gives a row its decision.
+    #[must_use]
+    pub fn estimator(&self) -> &Estimator {
+        &self.estimator
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 
     /// How many values a reading must have.
     #[must_use]
     pub fn n_features(&self) -> usize {
-        self.machine.n_features
+        self.n_features
+    }
+
+    /// Whether a row may have missing values (NaN), because the model itself fills them in. Where it does not, such a
+    /// row is a bad row, whatever the estimator would say.
+    #[must_use]
+    pub fn accepts_missing(&self) -> bool {
+        self.steps.iter().map(Transform::missing).find(|m| *m != Missing::Kept) == Some(Missing::Filled)
+    }
+
+    /// Whether a decision is an anomaly's, as the estimator's own `predict` has it.
+    #[must_use]
+    pub fn is_anomaly(&self, decision: f64) -> bool {
+        self.estimator.boundary().is_anomaly(decision)
     }
 
     /// What a user should know before trusting the model, such as that it can call nothing normal.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let OneClass { coefficients, intercept, .. } = &self.machine;
-        // A kernel value is at most 1, so the decision is at most this.
-        let highest = coefficients.iter().map(|c| c.max(0.0)).sum::<f64>() + intercept;
-        let vectors = coefficients.len();
-        if highest <= 0.0 {
-            return vec![format!(
-                "the model has {vectors} support vector(s) and its decision never exceeds 0, so every row is an \
-                 anomaly; train it again with a larger nu or more readings"
-            )];
-        }
-        if vectors == 1 {
-            return vec![
-                "the model has one support vector only, so it knows a single point; train it again with a larger nu or \
-                 more readings"
-                    .to_owned(),
-            ];
-        }
-        Vec::new()
+        self.estimator.warnings()
     }
 
-    /// Decisions for readings that stand one after the other: above 0 normal, else an anomaly.
-    pub(crate) fn decisions(&self, mut rows: Vec<f64>) -> Vec<f64> {
-        for scaler in &self.scalers {
-            for row in rows.chunks_exact_mut(self.machine.n_features) {
-                for ((x, mean), scale) in row.iter_mut().zip(&scaler.mean).zip(&scaler.scale) {
-                    *x = (*x - mean) / scale;
-                }
-            }
+    /// scikit-learn's `decision_function` of readings that stand one after the other, `n_features` values each.
+    #[must_use]
+    pub fn decisions(&self, rows: &[f64]) -> Vec<f64> {
+        let mut decisions = vec![0.0; rows.len() / self.n_features];
+        if self.steps.is_empty() {
+            self.score(rows, &mut decisions);
+            return decisions;
         }
-        let mut decisions = vec![0.0; rows.len() / self.machine.n_features];
-        self.rbf.decisions(&rows, &mut decisions);
+        let at_once = (CHUNK_VALUES / self.widest).max(1);
+        for (chunk, out) in rows.chunks(at_once * self.n_features).zip(decisions.chunks_mut(at_once)) {
+            let transformed = self.steps.iter().fold(chunk.to_vec(), |rows, step| step.apply(rows));
+            self.score(&transformed, out);
+        }
         decisions
     }
+
+    fn score(&self, rows: &[f64], out: &mut [f64]) {
+        match &self.rbf {
+            Some(rbf) => rbf.decisions(rows, out),
+            None => self.estimator.decisions(rows, out),
+        }
+    }
+}
+
+fn check_width(name: &str, takes: usize, gets: usize) -> Result<(), String> {
+    if takes == gets {
+        return Ok(());
+    }
+    Err(format!("{name} is for {takes} feature(s), but gets {gets}: the model's parts do not belong together"))
 }
 
 /// Formats that are recognised only to say what to do.

@@ -1,22 +1,22 @@
-//! The project's own model format, version 1: two lines of JSON.
+//! The project's own model format, version 2: two lines of JSON.
 //!
-//! The first says what the file is and gives the SHA-256 of the second, which holds the model. Numbers are texts with
-//! the shortest digits that read back to the same bits, so that a reader's JSON library cannot round them.
+//! The first says what the file is and gives the SHA-256 of the second, which holds the model: its steps and its
+//! estimator as [`Transform`] and [`Estimator`] have them. Version 1 is read, too.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Model, OneClass, Scaler};
+use super::{Estimator, Kernel, Metadata, Model, OneClassSvm, Scaler, Transform, exact};
 
 const FORMAT: &str = "batchscoring.dev/model";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum NativeError {
     #[error("line 1: {0}; the file is damaged, upload it again")]
     Header(String),
     #[error(
-        "the file has version {0} of the format, this scorer reads {VERSION}; use a scorer as new as the one that trained"
+        "the file has version {0} of the format, this scorer reads 1 to {VERSION}; use a scorer as new as the one that trained"
     )]
     Version(u32),
     #[error("the file's content does not match its checksum: it is damaged or was edited; upload it again")]
@@ -53,54 +53,63 @@ struct AnyHeader {
     version: u32,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Body {
-    trained: Trained,
-    scalers: Vec<ScalerBody>,
-    one_class_svm: MachineBody,
+    /// For people; nothing is scored with it.
+    #[serde(rename = "trained")]
+    _trained: Trained,
+    metadata: Metadata,
+    steps: Vec<Transform>,
+    estimator: Estimator,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ScalerBody {
-    mean: Vec<Exact>,
-    scale: Vec<Exact>,
+/// As [`Body`], without a copy of the model.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BodyRef<'a> {
+    trained: &'a Trained,
+    metadata: &'a Metadata,
+    steps: &'a [Transform],
+    estimator: &'a Estimator,
 }
 
-#[derive(Serialize, Deserialize)]
+/// What version 1 had: standard scalers and an RBF machine.
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct MachineBody {
+struct BodyV1 {
+    #[serde(rename = "trained")]
+    _trained: Trained,
+    scalers: Vec<Scaler>,
+    one_class_svm: MachineV1,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MachineV1 {
     features: usize,
-    gamma: Exact,
-    support_vectors: Vec<Exact>,
-    coefficients: Vec<Exact>,
-    intercept: Exact,
+    #[serde(with = "exact")]
+    gamma: f64,
+    #[serde(with = "exact::many")]
+    support_vectors: Vec<f64>,
+    #[serde(with = "exact::many")]
+    coefficients: Vec<f64>,
+    #[serde(with = "exact")]
+    intercept: f64,
 }
 
-/// A number as the text of its shortest round-trip digits.
-#[derive(Clone, Copy)]
-struct Exact(f64);
-
-impl Serialize for Exact {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:?}", self.0))
+impl BodyV1 {
+    fn parts(self) -> (Vec<Transform>, Estimator, Metadata) {
+        let machine = OneClassSvm {
+            n_features: self.one_class_svm.features,
+            kernel: Kernel::Rbf { gamma: self.one_class_svm.gamma },
+            support: self.one_class_svm.support_vectors,
+            coefficients: self.one_class_svm.coefficients,
+            intercept: self.one_class_svm.intercept,
+        };
+        let steps = self.scalers.into_iter().map(Transform::StandardScaler).collect();
+        (steps, Estimator::OneClassSvm(machine), Metadata::default())
     }
-}
-
-impl<'de> Deserialize<'de> for Exact {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(|_| serde::de::Error::custom(format!("{text:?} is not a number")))
-    }
-}
-
-fn exact(numbers: &[f64]) -> Vec<Exact> {
-    numbers.iter().copied().map(Exact).collect()
-}
-
-fn plain(numbers: Vec<Exact>) -> Vec<f64> {
-    numbers.into_iter().map(|n| n.0).collect()
 }
 
 /// Whether bytes claim to be of this format.
@@ -113,7 +122,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, NativeError> {
     let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
     let (first, rest) = bytes.split_at(end);
     let AnyHeader { version } = serde_json::from_slice(first).map_err(wrong)?;
-    if version != VERSION {
+    if !(1..=VERSION).contains(&version) {
         return Err(NativeError::Version(version));
     }
     let header: Header = serde_json::from_slice(first).map_err(wrong)?;
@@ -121,16 +130,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, NativeError> {
     if header.format != FORMAT || header.sha256 != checksum(body) {
         return Err(NativeError::Checksum);
     }
-    let body: Body = serde_json::from_slice(body).map_err(|e| NativeError::Body(e.to_string()))?;
-    let scalers = body.scalers.into_iter().map(|s| Scaler { mean: plain(s.mean), scale: plain(s.scale) }).collect();
-    let machine = OneClass {
-        n_features: body.one_class_svm.features,
-        gamma: body.one_class_svm.gamma.0,
-        support: plain(body.one_class_svm.support_vectors),
-        coefficients: plain(body.one_class_svm.coefficients),
-        intercept: body.one_class_svm.intercept.0,
-    };
-    Model::new(scalers, machine).map_err(NativeError::Body)
+    let (steps, estimator, metadata) = if version == 1 {
+        serde_json::from_slice::<BodyV1>(body).map(BodyV1::parts)
+    } else {
+        serde_json::from_slice::<Body>(body).map(|b| (b.steps, b.estimator, b.metadata))
+    }
+    .map_err(|e| NativeError::Body(e.to_string()))?;
+    Model::new(steps, estimator, metadata).map_err(NativeError::Body)
 }
 
 impl Model {
@@ -139,18 +145,8 @@ impl Model {
     /// # Errors
     /// When it does not serialise.
     pub fn to_bytes(&self, trained: &Trained) -> Result<Vec<u8>, serde_json::Error> {
-        let machine = &self.machine;
-        let body = serde_json::to_vec(&Body {
-            trained: trained.clone(),
-            scalers: self.scalers.iter().map(|s| ScalerBody { mean: exact(&s.mean), scale: exact(&s.scale) }).collect(),
-            one_class_svm: MachineBody {
-                features: machine.n_features,
-                gamma: Exact(machine.gamma),
-                support_vectors: exact(&machine.support),
-                coefficients: exact(&machine.coefficients),
-                intercept: Exact(machine.intercept),
-            },
-        })?;
+        let body = BodyRef { trained, metadata: &self.metadata, steps: &self.steps, estimator: &self.estimator };
+        let body = serde_json::to_vec(&body)?;
         let header = Header { format: FORMAT.to_owned(), version: VERSION, sha256: checksum(&body) };
         let mut file = serde_json::to_vec(&header)?;
         file.push(b'\n');

@@ -2,6 +2,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 use super::*;
 
@@ -22,14 +23,19 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 fn own() -> (Model, Vec<u8>) {
-    let machine = OneClass {
+    let svm = OneClassSvm {
         n_features: 2,
-        gamma: 0.1,
+        kernel: Kernel::Rbf { gamma: 0.1 },
         support: vec![1.0 / 3.0, -2.5e-300, 4.0, 5.0],
         coefficients: vec![0.3, 0.7],
         intercept: -0.4,
     };
-    let model = Model::new(vec![Scaler { mean: vec![1.0, 2.0], scale: vec![0.1, 3.0] }], machine).unwrap();
+    let scaler = Transform::StandardScaler(Scaler { mean: vec![1.0, 2.0], scale: vec![0.1, 3.0] });
+    let metadata = Metadata {
+        sklearn_version: Some("1.9.1".to_owned()),
+        feature_names: vec!["flow".to_owned(), "heat".to_owned()],
+    };
+    let model = Model::new(vec![scaler], Estimator::OneClassSvm(svm), metadata).unwrap();
     let bytes = model.to_bytes(&Trained::default()).unwrap();
     (model, bytes)
 }
@@ -45,7 +51,7 @@ fn a_pickle_that_would_run_a_command_is_refused_by_the_commands_name() {
         (&b"\x80\x03cbuiltins\neval\n."[..], "builtins.eval"),
         (b"\x80\x03cos\nsystem\n.", "os.system"),
         (b"\x80\x03csubprocess\nPopen\n.", "subprocess.Popen"),
-        (b"\x80\x03csklearn.ensemble._iforest\nIsolationForest\n.", "sklearn.ensemble._iforest.IsolationForest"),
+        (b"\x80\x03csklearn.cluster._dbscan\nDBSCAN\n.", "sklearn.cluster._dbscan.DBSCAN"),
     ] {
         assert!(refused(code).contains(name), "{name}");
     }
@@ -152,8 +158,8 @@ fn files_of_other_kinds_are_refused_with_what_to_do() {
 fn an_estimator_that_cannot_score_is_refused() {
     let unfitted = b"\x80\x03csklearn.svm.classes\nOneClassSVM\n)\x81}X\x06\x00\x00\x00kernelX\x03\x00\x00\x00rbfsb.";
     assert!(refused(unfitted).contains("call fit first"));
-    let linear = b"\x80\x03csklearn.svm.classes\nOneClassSVM\n)\x81}X\x06\x00\x00\x00kernelX\x06\x00\x00\x00linearsb.";
-    assert!(refused(linear).contains("kernel=\"linear\""));
+    let own = b"\x80\x03csklearn.svm.classes\nOneClassSVM\n)\x81}X\x06\x00\x00\x00kernelX\x04\x00\x00\x00minesb.";
+    assert!(refused(own).contains("kernel=\"mine\""));
     assert!(refused(b"\x80\x03csklearn.preprocessing.data\nStandardScaler\n)\x81}b.").contains("with_mean"));
 }
 
@@ -161,6 +167,24 @@ fn an_estimator_that_cannot_score_is_refused() {
 fn the_own_format_reads_back_bit_by_bit() {
     let (model, bytes) = own();
     assert_eq!(read(&bytes).unwrap(), model);
+}
+
+#[test]
+fn version_1_of_the_own_format_is_still_read() {
+    let body = r#"{"trained":{"data":"x.csv","rows":9,"nu":0.1,"margin":0.5},"scalers":[{"mean":["1.0"],"scale":["2.0"]}],"oneClassSvm":{"features":1,"gamma":"0.5","supportVectors":["0.0"],"coefficients":["1.0"],"intercept":"-0.5"}}"#;
+    let sha256 = Sha256::digest(body).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let file = format!("{{\"format\":\"batchscoring.dev/model\",\"version\":1,\"sha256\":\"{sha256}\"}}\n{body}\n");
+    let model = read(file.as_bytes()).unwrap();
+    assert_eq!(model.decisions(&[1.0]), [0.5], "at the only support vector");
+    assert_eq!(model.steps().len(), 1);
+}
+
+#[test]
+fn a_decision_at_the_boundary_is_what_predict_makes_of_it() {
+    let at = |inclusive| Boundary { at: 0.0, inclusive };
+    assert!(at(true).is_anomaly(0.0) && at(true).is_anomaly(-0.0) && !at(true).is_anomaly(f64::MIN_POSITIVE));
+    assert!(!at(false).is_anomaly(0.0) && !at(false).is_anomaly(-0.0) && at(false).is_anomaly(-f64::MIN_POSITIVE));
+    assert!(at(true).is_anomaly(f64::NAN) && at(false).is_anomaly(f64::NAN), "no number is never normal");
 }
 
 #[test]
@@ -177,25 +201,31 @@ fn any_changed_byte_of_the_own_format_is_noticed() {
 #[test]
 fn a_newer_version_of_the_own_format_is_named() {
     let (_, bytes) = own();
-    let newer = String::from_utf8(bytes).unwrap().replacen("\"version\":1", "\"version\":2", 1);
-    assert!(refused(newer.as_bytes()).contains("version 2"));
+    let newer = String::from_utf8(bytes).unwrap().replacen("\"version\":2", "\"version\":3", 1);
+    assert!(refused(newer.as_bytes()).contains("version 3"));
 }
 
 #[test]
 fn numbers_that_make_no_model_are_refused() {
-    let good = own().0.machine;
+    let Estimator::OneClassSvm(good) = own().0.estimator;
+    let new = |scaler: Option<Scaler>, svm: &OneClassSvm| {
+        let steps = scaler.into_iter().map(Transform::StandardScaler).collect();
+        Model::new(steps, Estimator::OneClassSvm(svm.clone()), Metadata::default())
+    };
     for bad in [
-        OneClass { gamma: 0.0, ..good.clone() },
-        OneClass { gamma: f64::NAN, ..good.clone() },
-        OneClass { intercept: f64::INFINITY, ..good.clone() },
-        OneClass { coefficients: vec![], support: vec![], ..good.clone() },
-        OneClass { support: vec![1.0], ..good.clone() },
-        OneClass { n_features: usize::MAX, ..good.clone() },
+        OneClassSvm { kernel: Kernel::Rbf { gamma: 0.0 }, ..good.clone() },
+        OneClassSvm { kernel: Kernel::Rbf { gamma: f64::NAN }, ..good.clone() },
+        OneClassSvm { kernel: Kernel::Sigmoid { gamma: 1.0, coef0: f64::NAN }, ..good.clone() },
+        OneClassSvm { intercept: f64::INFINITY, ..good.clone() },
+        OneClassSvm { coefficients: vec![], support: vec![], ..good.clone() },
+        OneClassSvm { support: vec![1.0], ..good.clone() },
+        OneClassSvm { n_features: usize::MAX, ..good.clone() },
     ] {
-        assert!(Model::new(vec![], bad.clone()).is_err(), "{bad:?}");
+        assert!(new(None, &bad).is_err(), "{bad:?}");
     }
-    assert!(Model::new(vec![Scaler { mean: vec![0.0; 2], scale: vec![1.0, 0.0] }], good.clone()).is_err());
-    assert!(Model::new(vec![Scaler { mean: vec![0.0], scale: vec![1.0] }], good).is_err());
+    assert!(new(Some(Scaler { mean: vec![0.0; 2], scale: vec![1.0, 0.0] }), &good).is_err());
+    assert!(new(Some(Scaler { mean: vec![0.0], scale: vec![1.0] }), &good).is_err());
+    assert!(new(None, &good).is_ok());
 }
 
 #[test]
@@ -236,7 +266,7 @@ proptest! {
             bytes[at] = byte;
         }
         if let Ok(model) = read(&bytes) {
-            let _ = model.decisions(vec![1.0; model.n_features() * 2]);
+            let _ = model.decisions(&vec![1.0; model.n_features() * 2]);
         }
     }
 }

@@ -1,13 +1,19 @@
 use spec::work::Columns;
 
 use super::*;
-use crate::model::{OneClass, Scaler};
+use crate::model::{Estimator, Kernel, Metadata, OneClassSvm, Scaler, Transform};
 use crate::readings::read_csv;
 
 fn model(n_features: usize) -> Model {
-    let machine =
-        OneClass { n_features, gamma: 1.0, support: vec![0.0; n_features], coefficients: vec![1.0], intercept: -1.0 };
-    Model::new(vec![Scaler { mean: vec![10.0; n_features], scale: vec![2.0; n_features] }], machine).unwrap()
+    let svm = OneClassSvm {
+        n_features,
+        kernel: Kernel::Rbf { gamma: 1.0 },
+        support: vec![0.0; n_features],
+        coefficients: vec![1.0],
+        intercept: -1.0,
+    };
+    let scaler = Scaler { mean: vec![10.0; n_features], scale: vec![2.0; n_features] };
+    Model::new(vec![Transform::StandardScaler(scaler)], Estimator::OneClassSvm(svm), Metadata::default()).unwrap()
 }
 
 fn scored(model: &Model, file: &str, fixed: &SensorKeys) -> Result<Scored, ScoreError> {

@@ -28,7 +28,7 @@ fn trained_models_find_the_injected_anomalies_over_ten_seeds() {
         let history = sensors(&plant(seed + 1_000, 0.01));
         for (tag, (values, labels)) in sensors(&plant(seed, 0.01)) {
             let (model, _) = train(&history[&tag].0, 1, &TrainOptions::default()).unwrap();
-            for (decision, anomaly) in model.decisions(values).into_iter().zip(labels) {
+            for (decision, anomaly) in model.decisions(&values).into_iter().zip(labels) {
                 match (decision <= 0.0, anomaly) {
                     (true, true) => hits += 1,
                     (false, true) => misses += 1,
@@ -61,7 +61,7 @@ fn a_long_history_is_thinned_evenly() {
 #[test]
 fn a_sensor_that_never_changes_gets_a_model_with_a_margin_about_its_value() {
     let (model, _) = train(&[7.3; 50], 1, &TrainOptions::default()).unwrap();
-    let decisions = model.decisions(vec![7.3, 12.0]);
+    let decisions = model.decisions(&[7.3, 12.0]);
     assert!(decisions[0] > 0.0 && decisions[1] <= 0.0, "{decisions:?}");
 }
 

@@ -106,7 +106,12 @@ impl Dtype {
         if self.kind == Kind::Bool {
             return Some(Value::Bool(bytes.first() != Some(&0)));
         }
-        self.number(bytes).map(Value::Float)
+        let number = self.number(bytes)?;
+        Some(match self.kind {
+            #[allow(clippy::cast_possible_truncation, reason = "made of a whole number, and saturating")]
+            Kind::I4 | Kind::I8 | Kind::U4 | Kind::U8 => Value::Int(number as i64),
+            _ => Value::Float(number),
+        })
     }
 }
 
@@ -116,44 +121,74 @@ pub(in crate::model) struct Array<'a> {
     pub(in crate::model) shape: Vec<usize>,
     dtype: Dtype,
     fortran: bool,
-    data: Blob<'a>,
+    data: Data<'a>,
+}
+
+/// An array's elements.
+#[derive(Clone, Debug)]
+enum Data<'a> {
+    Bytes(Blob<'a>),
+    /// A list of Python objects.
+    Objects(Value),
 }
 
 impl<'a> Array<'a> {
     /// What `_reconstruct` gives, before BUILD fills it.
     pub(super) fn empty() -> Self {
         let dtype = Dtype { kind: Kind::F8, big_endian: false };
-        Self { shape: vec![0], dtype, fortran: false, data: Blob::Borrowed(&[]) }
+        Self { shape: vec![0], dtype, fortran: false, data: Data::Bytes(Blob::Borrowed(&[])) }
     }
 
     /// An array of that shape, if its bytes are as many as the shape says.
     pub(super) fn new(shape: Vec<usize>, dtype: Dtype, fortran: bool, data: Blob<'a>) -> Option<Self> {
         let bytes = shape.iter().try_fold(dtype.size(), |size, n| size.checked_mul(*n))?;
-        (dtype.is_object() || bytes == data.bytes().len()).then_some(Self { shape, dtype, fortran, data })
+        (bytes == data.bytes().len() && !dtype.is_object()).then_some(Self {
+            shape,
+            dtype,
+            fortran,
+            data: Data::Bytes(data),
+        })
     }
 
     /// From BUILD's `(version, shape, dtype, is_fortran, data)`.
     pub(super) fn from_state(heap: &Heap<'a>, state: Value) -> Option<Self> {
         let [_, shape, dtype, fortran, data] = *heap.tuple(state)? else { return None };
         let dtype = dtype_of(heap, dtype)?;
-        let data = match heap.node(data)? {
-            Node::Bytes(blob) => blob.clone(),
-            Node::List(_) if dtype.is_object() => Blob::Borrowed(&[]),
-            _ => return None,
-        };
-        Self::new(shape_of(heap, shape)?, dtype, truthy(fortran)?, data)
+        let (shape, fortran) = (shape_of(heap, shape)?, truthy(fortran)?);
+        match heap.node(data)? {
+            Node::Bytes(blob) => Self::new(shape, dtype, fortran, blob.clone()),
+            Node::List(items) if dtype.is_object() => {
+                let count = shape.iter().try_fold(1_usize, |size, n| size.checked_mul(*n))?;
+                (count == items.len()).then_some(Self { shape, dtype, fortran, data: Data::Objects(data) })
+            }
+            _ => None,
+        }
+    }
+
+    /// The list of its elements, where they are Python objects.
+    pub(super) fn objects(&self) -> Option<Value> {
+        match self.data {
+            Data::Objects(list) => Some(list),
+            Data::Bytes(_) => None,
+        }
+    }
+
+    /// How many elements it has.
+    pub(in crate::model) fn len(&self) -> usize {
+        match &self.data {
+            Data::Bytes(blob) => blob.bytes().len() / self.dtype.size().max(1),
+            Data::Objects(_) => 0,
+        }
     }
 
     /// Its elements in C order.
     pub(in crate::model) fn numbers(&self) -> Option<Vec<f64>> {
-        if self.dtype.is_object() {
-            return None;
-        }
+        let Data::Bytes(data) = &self.data else { return None };
         let size = self.dtype.size();
         if size == 0 {
             return None;
         }
-        let flat: Option<Vec<f64>> = self.data.bytes().chunks_exact(size).map(|c| self.dtype.number(c)).collect();
+        let flat: Option<Vec<f64>> = data.bytes().chunks_exact(size).map(|c| self.dtype.number(c)).collect();
         let flat = flat?;
         if flat.is_empty() {
             return Some(flat); // such as (2^60, 0): no walk along the first dimension

@@ -121,9 +121,11 @@ impl<'a> Machine<'a> {
             return Err(self.damaged("joblib's description of an array is incomplete"));
         };
         if dtype.is_object() {
-            self.nested_pickle()?;
-            return Array::new(shape, dtype, fortran, Blob::Borrowed(&[]))
-                .ok_or_else(|| self.damaged("an array is too large"));
+            let pickled = self.nested_pickle()?;
+            return match self.heap.node(pickled) {
+                Some(Node::Array(array)) => Ok(array.clone()),
+                _ => Err(self.damaged("joblib's array of objects is no array")),
+            };
         }
         if aligned {
             let padding = self.input.u8()?;
@@ -135,15 +137,15 @@ impl<'a> Machine<'a> {
     }
 
     /// Runs the pickle of an object array in a joblib file on a stack of its own, under the same limits.
-    fn nested_pickle(&mut self) -> Result<(), PickleError> {
+    fn nested_pickle(&mut self) -> Result<Value, PickleError> {
         if self.nested {
             return Err(self.unsupported("joblib files nest object arrays one deep only"));
         }
         self.nested = true;
         let outer = (std::mem::take(&mut self.stack), std::mem::take(&mut self.marks), std::mem::take(&mut self.memo));
-        self.run()?;
+        let pickled = self.run()?;
         (self.stack, self.marks, self.memo) = outer;
         self.nested = false;
-        Ok(())
+        Ok(pickled)
     }
 }

@@ -96,6 +96,23 @@ impl<'a> Heap<'a> {
         }
     }
 
+    /// The items of a list or tuple.
+    pub(in crate::model) fn items(&self, value: Value) -> Option<&[Value]> {
+        match self.node(value) {
+            Some(Node::Tuple(items) | Node::List(items)) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The texts of a list, tuple or array of objects, if it holds nothing else.
+    pub(in crate::model) fn texts(&self, value: Value) -> Option<Vec<&'a str>> {
+        let items = match self.node(value)? {
+            Node::Array(array) => self.items(array.objects()?)?,
+            _ => self.items(value)?,
+        };
+        items.iter().map(|item| self.text(*item)).collect()
+    }
+
     /// The value of a dictionary's text key; of several, the last, as in Python.
     pub(in crate::model) fn entry(&self, dict: Value, key: &str) -> Option<Value> {
         match self.node(dict) {
