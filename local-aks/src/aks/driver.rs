@@ -1,9 +1,10 @@
 //! Carries out the work of operations when their time has come.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -52,7 +53,7 @@ pub(super) async fn drive(app: Arc<App>) {
 async fn act(app: &App, work: &Work) -> Outcome {
     let mut outcome = Outcome::default();
     let deletions =
-        stream::iter(work.delete.clone()).map(|name| async move { (app.machines.delete(&name).await, name) });
+        stream::iter(work.delete.clone()).map(|name| async move { (caught(app.machines.delete(&name)).await, name) });
     for (result, name) in deletions.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
         match result {
             Ok(()) => outcome.deleted.push(name),
@@ -60,7 +61,7 @@ async fn act(app: &App, work: &Work) -> Outcome {
         }
     }
     if let Some(change) = &work.restyle
-        && let Err(error) = app.control_plane.restyle(change).await
+        && let Err(error) = caught(app.control_plane.restyle(change)).await
     {
         outcome.error = Some(internal(format!("Changing labels and taints of nodes failed: {error:#}")));
     }
@@ -77,9 +78,9 @@ async fn act(app: &App, work: &Work) -> Outcome {
 }
 
 async fn create(app: &App, spec: &MachineSpec) -> anyhow::Result<()> {
-    let made = app.machines.create(spec).await;
+    let made = caught(app.machines.create(spec)).await;
     if made.is_err()
-        && let Err(error) = app.machines.delete(&spec.name).await
+        && let Err(error) = caught(app.machines.delete(&spec.name)).await
     {
         tracing::warn!(
             machine = spec.name,
@@ -88,6 +89,15 @@ async fn create(app: &App, spec: &MachineSpec) -> anyhow::Result<()> {
         );
     }
     made
+}
+
+/// Makes an error of a panic: an operation must end whatever happens, or its pool stays busy for ever.
+async fn caught(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(anyhow::anyhow!("a panic: {}", text.as_deref().unwrap_or("without a message")))
+    })
 }
 
 fn internal(message: String) -> Failure {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::stand::{SUBJECT, Stand, VERSION};
+use super::stand::{SUBJECT, Stand, Start, VERSION};
 
 async fn code(answer: reqwest::Response) -> (u16, String) {
     let status = answer.status().as_u16();
@@ -43,6 +43,27 @@ async fn a_pool_grows_and_shrinks_by_name_and_the_operations_can_be_followed() {
     assert_eq!(code(gone).await, (404, "NotFound".into()));
     let log = stand.control(Method::GET, "log", Value::Null).await;
     assert_eq!(log["counters"], json!({"machinesMade": 3, "machinesDeleted": 1}));
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn an_operation_whose_machines_fail_or_panic_fails_and_the_pool_goes_on() {
+    let stand = Stand::start().await;
+    for (start, why) in [(Start::Fails, "no room"), (Start::Panics, "a panic: out of luck")] {
+        *stand.machines.1.lock().unwrap() = start;
+        let operation = header(&stand.put("scoring", json!({"count": 1})).await, "azure-asyncoperation");
+        let pool = stand.settled("scoring").await;
+        assert_eq!(
+            (&pool["properties"]["provisioningState"], &pool["properties"]["count"]),
+            (&json!("Failed"), &json!(0))
+        );
+        let ended = stand.get(&operation).await;
+        assert_eq!(ended["status"], "Failed");
+        assert!(ended["error"]["message"].as_str().unwrap().contains(why), "{ended}");
+    }
+    *stand.machines.1.lock().unwrap() = Start::Works;
+    assert_eq!(stand.put("scoring", json!({"count": 1})).await.status(), StatusCode::OK);
+    assert_eq!(stand.settled("scoring").await["properties"]["provisioningState"], "Succeeded");
     stand.stop().await;
 }
 

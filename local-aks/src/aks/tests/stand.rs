@@ -22,13 +22,28 @@ use crate::{MachineSpec, Machines};
 pub(super) const SUBJECT: &str = "system:serviceaccount:batch-scoring:batch-scoring-operator";
 pub(super) const VERSION: &str = "api-version=2026-03-01";
 
-/// Machines that are names in a set.
+/// What a machine's start comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Start {
+    #[default]
+    Works,
+    Fails,
+    Panics,
+}
+
+/// Machines that are names in a set, and how the next ones start.
 #[derive(Default)]
-pub(super) struct Names(pub(super) Mutex<BTreeSet<String>>);
+pub(super) struct Names(pub(super) Mutex<BTreeSet<String>>, pub(super) Mutex<Start>);
 
 #[async_trait]
 impl Machines for Names {
     async fn create(&self, machine: &MachineSpec) -> anyhow::Result<()> {
+        let start = *self.1.lock().unwrap();
+        match start {
+            Start::Works => {}
+            Start::Fails => anyhow::bail!("no room"),
+            Start::Panics => panic!("out of luck"),
+        }
         self.0.lock().unwrap().insert(machine.name.clone());
         Ok(())
     }
