@@ -28,6 +28,8 @@ pub mod names {
     pub const POOL: &str = "batchscoring.dev/pool";
     /// The finalizer that holds a run until it is archived.
     pub const FINALIZER: &str = "batchscoring.dev/archive";
+    /// The finalizer that holds a ScoringCluster while its pool has nodes.
+    pub const NODES_FINALIZER: &str = "batchscoring.dev/nodes";
     /// AKS' label of a node: its agent pool.
     pub const AGENT_POOL: &str = "kubernetes.azure.com/agentpool";
 }

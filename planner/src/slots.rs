@@ -43,6 +43,9 @@ pub struct Room {
     pub max_nodes: u32,
     /// True: nothing new starts.
     pub paused: bool,
+    /// True: the nodes are about to go. Runs keep the slots that they have, so that the nodes at hand end them, and no
+    /// run gets more.
+    pub closing: bool,
 }
 
 /// Who gets what.
@@ -80,6 +83,7 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
         let floor = demand.started.min(demand.remaining);
         let wished = demand.remaining - floor;
         let extra = match &mut bins {
+            _ if room.closing => wished.min(demand.given.saturating_sub(floor)),
             _ if room.paused => 0,
             Some(bins) => bins.place(&demand.request, wished).0,
             None => wished.min(std::mem::take(&mut unknown)),
@@ -119,7 +123,7 @@ mod tests {
     }
 
     fn room(nodes: u32) -> Room {
-        Room { capacity: Some(cpu("4")), max_nodes: nodes, paused: false }
+        Room { capacity: Some(cpu("4")), max_nodes: nodes, paused: false, closing: false }
     }
 
     #[test]
@@ -159,6 +163,13 @@ mod tests {
         let paused = Room { paused: true, ..room(3) };
         let grants = grant(&[Demand { started: 2, given: 6, ..demand("a", 9) }, demand("b", 4)], &paused);
         assert_eq!((grants.slots["a"], grants.slots["b"]), (2, 0));
+    }
+
+    #[test]
+    fn while_a_cluster_closes_runs_keep_what_they_have() {
+        let closing = Room { closing: true, ..room(3) };
+        let grants = grant(&[Demand { started: 2, given: 6, ..demand("a", 9) }, demand("b", 4)], &closing);
+        assert_eq!((grants.slots["a"], grants.slots["b"]), (6, 0));
     }
 
     #[test]

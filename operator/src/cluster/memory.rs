@@ -30,6 +30,9 @@ pub(super) struct Trouble {
     pub(super) message: String,
     /// How often in a row.
     pub(super) times: u32,
+    /// When it was first seen in this row, and last.
+    pub(super) since: Timestamp,
+    pub(super) last: Timestamp,
 }
 
 /// What is remembered of one cluster.
@@ -65,6 +68,8 @@ pub(super) struct Memory {
     pub(super) slots: BTreeMap<String, u32>,
     /// The generation of the spec that was last seen.
     pub(super) generation: Option<i64>,
+    /// Whether the cluster is held since the finalizer was written, and the version of the cluster before that.
+    pub(super) held: Option<(Option<String>, bool)>,
     /// Event reasons last published, so that a state is told once.
     pub(super) told: BTreeMap<&'static str, String>,
 }
@@ -92,6 +97,7 @@ impl Memory {
             status: None,
             slots: BTreeMap::new(),
             generation: None,
+            held: None,
             told: BTreeMap::new(),
         }
     }
@@ -135,12 +141,19 @@ impl Memory {
         now: Timestamp,
     ) -> bool {
         let before = self.trouble.take().filter(|trouble| trouble.kind == kind);
+        let since = before.as_ref().map_or(now, |trouble| trouble.since);
         let times = before.map_or(0, |trouble| trouble.times).saturating_add(1);
         let wait = retry_after.unwrap_or_default().max(kind.backoff(times));
         let wait = SignedDuration::try_from(wait).unwrap_or(LEAVING);
         self.not_before = Some(now.saturating_add(wait).unwrap_or(now));
-        self.trouble = Some(Trouble { kind, message, times });
+        self.trouble = Some(Trouble { kind, message, times, since, last: now });
         times == 1 && !matches!(kind, Kind::Busy | Kind::Changed | Kind::Unavailable)
+    }
+
+    /// Whether the pool has machines, or is to have some.
+    #[must_use]
+    pub(super) fn has_machines(&self) -> bool {
+        self.pool.as_ref().is_some_and(|(pool, _)| pool.count() > 0) || !self.machines.listed.is_empty()
     }
 
     /// A read worked.

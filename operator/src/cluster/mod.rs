@@ -2,6 +2,7 @@
 
 mod act;
 mod claim;
+mod hold;
 mod machines;
 mod memory;
 mod pods;
@@ -16,11 +17,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crds::{ScoringCluster, names};
 use futures::{FutureExt, StreamExt};
+use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::context::{label, uid_of};
 use crate::guard::Guard;
-use crate::{Ctx, Error, controller, invalid};
+use crate::{Ctx, Error, controller, finalizer, invalid};
 
 use memory::Memory;
 use provider::Provider;
@@ -84,6 +86,14 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
             shared.retain(&ctx);
             match &cluster.0 {
                 Ok(cluster) => reconcile::reconcile(cluster, &ctx, &shared).await,
+                Err(broken) if broken.metadata.deletion_timestamp.is_some() => {
+                    // Which pool it had cannot be read, so there is nothing to wait for.
+                    let api: Api<Guarded> = Api::all(ctx.client.clone());
+                    if finalizer::is_held(&*cluster, names::NODES_FINALIZER) {
+                        finalizer::set(&api, act::MANAGER, &*cluster, names::NODES_FINALIZER, false).await?;
+                    }
+                    Ok(kube::runtime::controller::Action::await_change())
+                }
                 Err(broken) => {
                     let condition = ("Ready", "False", "InvalidSpec");
                     let metadata = &broken.metadata;

@@ -18,7 +18,7 @@ use super::act::{self, MANAGER};
 use super::memory::Memory;
 use super::report::{self, Refusal, Report};
 use super::work::{self, Work};
-use super::{Shared, claim, machines, pods, step};
+use super::{Shared, claim, hold, machines, pods, step};
 use crate::aks::AgentPool;
 use crate::context::{label, name_of, uid_of};
 use crate::{Ctx, Error};
@@ -47,13 +47,13 @@ pub(super) struct Scene {
 
 /// One look at a cluster.
 pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shared) -> Result<Action, Error> {
-    // A cluster that is going away leaves its pool as it is.
-    if cluster.metadata.deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
-    }
     let memory = shared.memory(cluster, ctx);
     let mut memory = memory.lock().await;
     memory.edited(cluster.metadata.generation);
+    let deleted = hold::deleted(cluster);
+    if deleted.is_some() && !hold::is_held(cluster, &memory) {
+        return Ok(Action::await_change());
+    }
 
     let all = ctx.caches.clusters.all();
     if let Some(refusal) = claim::refusal(cluster, all.iter().filter_map(|guard| guard.0.as_ref().ok())) {
@@ -63,8 +63,15 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     if let Err(error) = shared.provider.observe(ctx, aks, &mut memory, false).await {
         step::failed(cluster, ctx, shared, &mut memory, &error).await;
     }
+    if let Some(why) = deleted.and_then(|at| hold::give_up(at, memory.trouble.as_ref(), ctx.now())) {
+        hold::release(cluster, ctx, &mut memory, Some(&why)).await?;
+        return Ok(Action::await_change());
+    }
     if let Some(refusal) = memory.pool.as_ref().and_then(|(pool, _)| refusal_of(pool, cluster)) {
         return refused(cluster, ctx, &mut memory, refusal).await;
+    }
+    if deleted.is_none() && memory.has_machines() {
+        hold::set(cluster, ctx, &mut memory, true).await?;
     }
 
     let learned = learn(cluster, ctx, &mut memory).await?;
@@ -76,6 +83,15 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     let decided = step::take(cluster, ctx, shared, &mut memory, &scene).await?;
     if decided.as_ref().is_some_and(|(_, decision)| wants_nothing(decision)) {
         memory.unneeded();
+    }
+    let at_rest = |decision: &PoolDecision| decision.action.is_none() && decision.desired == 0;
+    if decided.as_ref().is_some_and(|(view, decision)| hold::is_empty(view) && at_rest(decision)) {
+        if deleted.is_none() {
+            hold::set(cluster, ctx, &mut memory, false).await?;
+        } else if nothing_came(cluster, ctx, shared, &mut memory, &scene).await {
+            hold::release(cluster, ctx, &mut memory, None).await?;
+            return Ok(Action::await_change());
+        }
     }
     memory.active = decided.as_ref().is_some_and(|(_, decision)| decision.requeue <= SOON);
     let report = Report {
@@ -92,6 +108,23 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     let next = decided.map_or(SOON, |(_, decision)| decision.requeue).min(LATER);
     let next = if gathered { next } else { next.min(GATHER) };
     Ok(Action::requeue(Duration::try_from(next).unwrap_or(Duration::from_secs(2))))
+}
+
+/// Whether the pool is empty at this very moment: after the release nobody looks at it again.
+async fn nothing_came(
+    cluster: &ScoringCluster,
+    ctx: &Ctx,
+    shared: &Shared,
+    memory: &mut Memory,
+    scene: &Scene,
+) -> bool {
+    match shared.provider.observe(ctx, &cluster.spec.node_pool.aks, memory, true).await {
+        Ok(whole) => whole && view(cluster, ctx, memory, scene).is_some_and(|view| hold::is_empty(&view)),
+        Err(error) => {
+            step::failed(cluster, ctx, shared, memory, &error).await;
+            false
+        }
+    }
 }
 
 /// Whether there is no operation that trouble could stand in the way of.
@@ -112,7 +145,8 @@ fn look(cluster: &ScoringCluster, ctx: &Ctx, learned: Option<Resources>) -> Resu
     let work = work::of_cluster(ctx, cluster, &pods);
     let capacity = capacity(cluster, learned);
     let demands: Vec<_> = work.iter().map(|work| work.demand.clone()).collect();
-    let room = Room { capacity: capacity.clone(), max_nodes: cluster.spec.max_nodes, paused: cluster.spec.paused };
+    let (paused, closing) = (cluster.spec.paused, hold::deleted(cluster).is_some());
+    let room = Room { capacity: capacity.clone(), max_nodes: cluster.spec.max_nodes, paused, closing };
     let grants = grant(&demands, &room);
     Ok(Scene { nodes, pods, work, capacity, grants })
 }
@@ -197,15 +231,18 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
         let slots = scene.grants.slots.get(&work.demand.run).copied().unwrap_or_default();
         Unplaced { request: work.demand.request.clone(), pods: work.demand.unplaced(slots) }
     });
+    // Of a cluster that is being deleted, nodes only go: at once when they are idle, and all of them.
+    let closing = hold::deleted(cluster).is_some();
+    let idle_after = if closing { Some(SignedDuration::ZERO) } else { (!never).then(after) };
     Some(PoolView {
         now,
-        min: spec.min_nodes,
+        min: if closing { 0 } else { spec.min_nodes },
         max: spec.max_nodes,
-        paused: spec.paused,
-        idle_after: (!never).then(after),
+        paused: spec.paused || closing,
+        idle_after,
         count: agent_pool.count(),
         running: agent_pool.is_running(),
-        tainted: agent_pool.has_taint(&taint(cluster)),
+        tainted: closing || agent_pool.has_taint(&taint(cluster)),
         machines,
         capacity,
         work: unplaced.filter(|work| work.pods > 0).collect(),
@@ -244,6 +281,10 @@ fn refusal_of(pool: &AgentPool, cluster: &ScoringCluster) -> Option<Refusal> {
 }
 
 async fn refused(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, refusal: Refusal) -> Result<Action, Error> {
+    if hold::deleted(cluster).is_some() {
+        hold::release(cluster, ctx, memory, Some(&refusal.message)).await?;
+        return Ok(Action::await_change());
+    }
     step::tell(cluster, ctx, memory, true, "Refused", refusal.reason, &refusal.message).await;
     memory.active = false;
     let grants = Grants { slots: BTreeMap::new(), ..Grants::default() };

@@ -93,6 +93,9 @@ fn ready(report: &Report<'_>, conditions: &mut Conditions) {
     let pool = &spec.node_pool.aks.agent_pool;
     if let Some(refusal) = report.refusal {
         conditions.set("Ready", false, refusal.reason, refusal.message.clone());
+    } else if super::hold::deleted(report.cluster).is_some() {
+        let message = "idle nodes are being deleted; those with pods stay until the pods have ended";
+        conditions.set("Ready", false, "Deleting", message);
     } else if let Some(trouble) = report.memory.trouble.as_ref().filter(|trouble| stops_everything(trouble)) {
         conditions.set("Ready", false, trouble.kind.reason(), told(trouble));
     } else if report.memory.pool.is_none() {
@@ -126,6 +129,7 @@ fn scaling(report: &Report<'_>, conditions: &mut Conditions) {
         _ if view.machines.iter().any(|machine| machine.leaving) => (true, "ScalingDown", "machines are being deleted"),
         _ if decision.desired as usize > machines => (true, "ScalingUp", "nodes are asked for"),
         Some(Wait::Settling) => (true, "ScalingDown", "idle nodes are cordoned before they are deleted"),
+        Some(Wait::Pods) => (true, "ScalingDown", "nodes above maxNodes are deleted when their pods have ended"),
         Some(Wait::Nodes) => (true, "ScalingUp", "nodes are on their way"),
         Some(Wait::Operation) => (true, "OperationInProgress", "AKS works on the agent pool"),
         _ if decision.action.is_some() => (true, "Changing", "the next step is being taken"),

@@ -6,7 +6,7 @@ use planner::pool::{self, PoolDecision, PoolView, decide};
 use super::memory::Memory;
 use super::reconcile::{Scene, about, taint, view, write};
 use super::report::{self, Report};
-use super::{Shared, act};
+use super::{Shared, act, hold};
 use crate::aks::{AksError, Kind};
 use crate::{Ctx, Error};
 
@@ -63,6 +63,12 @@ async fn act(
             }
             Ok(())
         }
+        pool::Action::Retire(names) => {
+            for name in names {
+                act::cordon(ctx, &name, true).await?;
+            }
+            Ok(())
+        }
         pool::Action::Uncordon(names) => {
             for name in names {
                 act::cordon(ctx, &name, false).await?;
@@ -91,6 +97,9 @@ async fn put(
     let now = ctx.now();
     let aks = &cluster.spec.node_pool.aks;
     let Some((pool, _)) = memory.pool.clone() else { return Ok(()) };
+    if count > 0 && hold::deleted(cluster).is_none() {
+        hold::set(cluster, ctx, memory, true).await?;
+    }
     if !memory.puts.take(now) {
         return Ok(());
     }

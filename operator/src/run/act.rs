@@ -20,6 +20,7 @@ use super::manifests::{Frozen, archive_name, plan_name};
 use super::observe::Observed;
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::error::{Error, is_code};
+use crate::finalizer;
 use crate::schedule::is_owned;
 
 /// Does one action. What is only recorded is written with the status, after all others.
@@ -35,8 +36,8 @@ pub(super) async fn act(
     }
     let name = name_of(run);
     match action {
-        Action::AddFinalizer => finalizers(ctx, run, true).await,
-        Action::RemoveFinalizer => finalizers(ctx, run, false).await,
+        Action::AddFinalizer => hold(ctx, run, true).await,
+        Action::RemoveFinalizer => hold(ctx, run, false).await,
         Action::CreateRequest => create(&ctx.client, run, &frozen(run, observed)?.config_map(run)?).await,
         Action::CreatePlan => {
             let frozen = frozen(run, observed)?;
@@ -167,19 +168,9 @@ where
     Ok(())
 }
 
-async fn finalizers(ctx: &Ctx, run: &ScoringRun, hold: bool) -> Result<(), Error> {
-    let mut finalizers = run.metadata.finalizers.clone().unwrap_or_default();
-    finalizers.retain(|finalizer| finalizer != names::FINALIZER);
-    if hold {
-        finalizers.push(names::FINALIZER.to_owned());
-    }
-    let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
-    let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": run.metadata.resource_version}});
-    match api.patch_metadata(name_of(run), &patch_params(), &Patch::Merge(&patch)).await {
-        Ok(_) => Ok(()),
-        Err(error) if !hold && is_code(&error, 404) => Ok(()),
-        Err(error) => Err(Error::api("patch", &ObjectRef::from_obj(run))(error)),
-    }
+async fn hold(ctx: &Ctx, run: &ScoringRun, hold: bool) -> Result<(), Error> {
+    let api = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    finalizer::set(&api, MANAGER, run, names::FINALIZER, hold).await
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::pods::{self, Trouble};
 use crate::Error;
 use crate::conditions::is_true;
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
+use crate::finalizer::is_held;
 use crate::schedule::{check_cached, is_owned};
 
 /// How long a run must have ended after its tick, where the schedule does not say.
@@ -114,7 +115,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         now,
         deleted,
         cancelled: run.spec.cancel,
-        finalizer: run.metadata.finalizers.iter().flatten().any(|f| f == names::FINALIZER),
+        finalizer: is_held(run, names::FINALIZER),
         deadline,
         refused: request.is_none() && frozen.is_none(),
         request: request.is_some(),

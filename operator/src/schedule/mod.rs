@@ -120,6 +120,8 @@ pub(crate) fn check_cached(
     let cluster = ctx.caches.clusters.get_global(&schedule.spec.cluster_ref.name);
     let cluster = match cluster.as_deref().map(|guard| &guard.0) {
         None => Cluster::Unknown,
+        // It only waits for its nodes to go.
+        Some(Ok(cluster)) if cluster.metadata.deletion_timestamp.is_some() => Cluster::Unknown,
         Some(Err(broken)) => Cluster::Invalid(&broken.wrong),
         Some(Ok(cluster)) => Cluster::Known(cluster),
     };

@@ -1,9 +1,17 @@
 //! Each rule of the pool on its own, and all of them together in a small simulated world.
 
+use jiff::Timestamp;
+
 use super::*;
-use crate::bucket::Rate;
+use crate::bucket::{Bucket, Rate};
+use crate::capacity::Resources;
+use crate::need::Unplaced;
 
 mod simulated;
+
+fn size(of: usize) -> u32 {
+    u32::try_from(of).unwrap()
+}
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + secs).unwrap()
@@ -171,11 +179,35 @@ fn the_minimum_acts_at_once() {
 }
 
 #[test]
-fn a_lowered_maximum_takes_idle_nodes_at_once_and_no_busy_one() {
-    let view = PoolView { max: 1, ..with(vec![machine("a", busy()), machine("b", busy()), machine("c", node())]) };
+fn a_lowered_maximum_takes_idle_nodes_at_once() {
+    let view = PoolView { max: 2, ..with(vec![machine("a", busy()), machine("b", busy()), machine("c", node())]) };
     assert_eq!(action(&view), Some(Action::Cordon(vec!["c".into()])));
     let never = PoolView { idle_after: None, ..view };
     assert_eq!(action(&never), Some(Action::Cordon(vec!["c".into()])));
+}
+
+#[test]
+fn busy_nodes_above_a_lowered_maximum_take_no_new_pods_and_go_when_theirs_have_ended() {
+    let all_busy = |b: Node, c: Node| PoolView {
+        max: 1,
+        work: pods(2),
+        ..with(vec![machine("a", busy()), machine("b", b), machine("c", c)])
+    };
+    let retired = || Node { busy: true, free: cpu(0), ..draining(990) };
+    assert_eq!(action(&all_busy(busy(), busy())), Some(Action::Retire(vec!["c".into(), "b".into()])));
+    assert_eq!(action(&all_busy(busy(), retired())), Some(Action::Retire(vec!["b".into()])));
+    let waits = decide(&all_busy(retired(), retired()));
+    assert_eq!((waits.action, waits.wait), (None, Some(Wait::Pods)));
+    // Even if there is work that it could take.
+    assert_eq!(action(&all_busy(retired(), draining(990))), delete(&["c"], &[]));
+}
+
+#[test]
+fn a_raised_maximum_takes_retired_nodes_back() {
+    let retired = Node { busy: true, ..draining(990) };
+    let view = PoolView { max: 1, ..with(vec![machine("a", busy()), machine("b", retired)]) };
+    assert_eq!(action(&view), None);
+    assert_eq!(action(&PoolView { max: 2, ..view }), Some(Action::Uncordon(vec!["b".into()])));
 }
 
 #[test]

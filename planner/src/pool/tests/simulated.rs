@@ -38,6 +38,8 @@ struct World {
 struct Settings {
     min: u32,
     max: u32,
+    /// The ScoringCluster has been deleted: all nodes go, once their pods have ended.
+    closing: bool,
 }
 
 impl World {
@@ -78,8 +80,10 @@ impl World {
         };
         PoolView {
             now: at(self.now),
-            min: self.settings.min,
+            min: if self.settings.closing { 0 } else { self.settings.min },
             max: self.settings.max,
+            paused: self.settings.closing,
+            idle_after: Some(SignedDuration::from_secs(if self.settings.closing { 0 } else { 60 })),
             count: self.count,
             running: self.busy_until.is_some(),
             machines: self
@@ -125,6 +129,8 @@ impl World {
         let now = self.now;
         match action {
             Action::Put { count } => {
+                let made = count.saturating_sub(size(self.servers.len()));
+                prop_assert!(!self.settings.closing || made == 0, "a pool that is closing grows");
                 prop_assert!(self.busy_until.is_none(), "PUT while an operation goes on");
                 prop_assert!(count <= self.settings.max.max(size(self.servers.len())), "{count} is above the maximum");
                 prop_assert!(count >= size(self.servers.len()), "PUT {count} lets AKS choose a victim");
@@ -159,6 +165,11 @@ impl World {
                 self.busy_until = Some(now + 5);
             }
             Action::Cordon(names) => self.cordon(&names, Some(now)),
+            Action::Retire(names) => {
+                let left = self.servers.iter().filter(|s| s.cordoned.is_none()).count() - names.len();
+                prop_assert!(left >= self.settings.max as usize, "{names:?} are not all above the maximum");
+                self.cordon(&names, Some(now));
+            }
             Action::Uncordon(names) => self.cordon(&names, None),
             Action::Forget(names) => prop_assert!(names.is_empty(), "every machine is listed"),
         }
@@ -167,6 +178,26 @@ impl World {
 
     fn cordon(&mut self, names: &[String], since: Option<i64>) {
         self.servers.iter_mut().filter(|s| names.contains(&s.name)).for_each(|s| s.cordoned = since);
+    }
+
+    /// Lets things happen, each after its gap.
+    fn live(&mut self, happenings: Vec<(i64, Happening)>, seconds: i64) -> Result<(), TestCaseError> {
+        for (gap, happening) in happenings {
+            for _ in 0..gap {
+                self.step(seconds)?;
+            }
+            match happening {
+                Happening::Work(pods) => self.pending += pods,
+                Happening::Limits(settings) => self.settings = settings,
+                Happening::Lost(which) => {
+                    let now = self.now;
+                    if let Some(server) = self.servers.get_mut(which).filter(|s| s.ready_at <= now) {
+                        server.lost_at.get_or_insert(now);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn step(&mut self, seconds: i64) -> Result<PoolDecision, TestCaseError> {
@@ -190,7 +221,8 @@ enum Happening {
 }
 
 fn happenings() -> impl Strategy<Value = Vec<(i64, Happening)>> {
-    let limits = (0u32..3, 0u32..6).prop_map(|(min, more)| Happening::Limits(Settings { min, max: min + more }));
+    let limits =
+        (0u32..3, 0u32..6).prop_map(|(min, more)| Happening::Limits(Settings { min, max: min + more, closing: false }));
     let one = prop_oneof![
         6 => (1u32..60).prop_map(Happening::Work),
         1 => limits,
@@ -206,22 +238,8 @@ proptest! {
     fn a_pool_does_its_work_without_harm_and_ends_at_its_minimum(
         happenings in happenings(), seconds in 1i64..40, count_falls: bool
     ) {
-        let mut world = World::new(Settings { min: 0, max: 4 }, count_falls);
-        for (gap, happening) in happenings {
-            for _ in 0..gap {
-                world.step(seconds)?;
-            }
-            match happening {
-                Happening::Work(pods) => world.pending += pods,
-                Happening::Limits(settings) => world.settings = settings,
-                Happening::Lost(which) => {
-                    let now = world.now;
-                    if let Some(server) = world.servers.get_mut(which).filter(|s| s.ready_at <= now) {
-                        server.lost_at.get_or_insert(now);
-                    }
-                }
-            }
-        }
+        let mut world = World::new(Settings { min: 0, max: 4, closing: false }, count_falls);
+        world.live(happenings, seconds)?;
         if world.settings.max == 0 {
             world.settings.max = 1;
         }
@@ -241,5 +259,23 @@ proptest! {
             let within = world.put_times[..=i].iter().filter(|t| **t > time - 60).count();
             prop_assert!(within <= 21, "{within} PUTs within a minute");
         }
+    }
+
+    #[test]
+    fn a_pool_that_closes_ends_its_pods_and_then_has_no_nodes(
+        happenings in happenings(), seconds in 1i64..40, count_falls: bool
+    ) {
+        let mut world = World::new(Settings { min: 0, max: 4, closing: false }, count_falls);
+        world.live(happenings, seconds)?;
+        world.settings.closing = true;
+        world.settings.max = world.settings.max.max(1);
+        let empty = |world: &World| world.servers.is_empty() && world.count == 0;
+        for _ in 0..12_000 {
+            if empty(&world) {
+                break;
+            }
+            world.step(seconds)?;
+        }
+        prop_assert!(empty(&world), "nodes stay: {world:?}");
     }
 }

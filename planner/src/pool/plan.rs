@@ -1,0 +1,88 @@
+//! How many nodes are wanted, and which of those at hand.
+
+use jiff::SignedDuration;
+
+use super::view::{Machine, PoolView, Role, age};
+use crate::capacity::Resources;
+use crate::need::need;
+
+/// The machines by their part, and how many are wanted.
+pub(super) struct Plan<'a> {
+    pub(super) machines: Vec<(&'a Machine, Role)>,
+    /// Needed by pods, with or without a node; the names of those that are there.
+    used: Vec<&'a str>,
+    /// Nodes wanted, of those that can be used.
+    pub(super) desired: u32,
+    /// What the count should be, those of no use included.
+    pub(super) target: u32,
+    /// Machines that AKS has or may have.
+    pub(super) listed: u32,
+    /// How many may leave without falling below what is wanted.
+    pub(super) spare: u32,
+    /// How many are above the maximum.
+    pub(super) excess: u32,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn of(view: &'a PoolView) -> Self {
+        let now = view.now;
+        let mut machines: Vec<(&Machine, Role)> = view.machines.iter().map(|m| (m, m.role(now))).collect();
+        machines.sort_by(|(a, x), (b, y)| (x, &a.name).cmp(&(y, &b.name)));
+        let listed = size(machines.iter().filter(|(m, _)| m.listed).count());
+        let gone = size(machines.iter().filter(|(m, role)| m.listed && *role == Role::Gone).count());
+        let unusable = size(machines.iter().filter(|(_, role)| *role == Role::Unusable).count());
+        let stuck = size(machines.iter().filter(|(m, role)| *role == Role::Busy && !m.takes_pods(*role, now)).count());
+
+        // While an operation goes on, machines that are counted and not listed yet are on their way.
+        let nameless = if view.running { view.count.saturating_sub(listed) } else { 0 };
+        let hands: Vec<&(&Machine, Role)> = machines.iter().filter(|(m, role)| m.takes_pods(*role, now)).collect();
+        let empty = view.capacity.clone().unwrap_or_default();
+        let mut free: Vec<Resources> = hands
+            .iter()
+            .map(|(m, role)| match (&m.node, role) {
+                (Some(node), Role::Busy | Role::Idle) => node.free.clone(),
+                _ => empty.clone(),
+            })
+            .collect();
+        free.extend((0..nameless).map(|_| empty.clone()));
+        let usable = size(free.len());
+        let others = unusable + stuck;
+        let most_new = if view.paused { 0 } else { view.max.saturating_sub(usable + others) };
+        let need = need(&view.work, &free, view.capacity.as_ref(), most_new);
+
+        let placed = |at: &usize| hands.get(*at).map(|(m, _)| m.name.as_str());
+        let mut used: Vec<&str> = need.used.iter().filter_map(placed).collect();
+        used.extend(hands.iter().filter(|(_, role)| *role == Role::Busy).map(|(m, _)| m.name.as_str()));
+        used.sort_unstable();
+        used.dedup();
+        let to_come = size(need.used.iter().filter(|at| **at >= hands.len()).count());
+
+        let min = view.min.min(view.max);
+        let wanted = (size(used.len()) + to_come + need.new).max(if view.paused { min.min(usable) } else { min });
+        let kept = if view.idle_after.is_none() { usable.min(view.max) } else { 0 };
+        let desired = wanted.max(kept).min(view.max);
+        let target = (desired + others).min(view.max.max(listed - gone));
+        let spare = usable.saturating_sub(desired);
+        let excess = (listed - gone).saturating_sub(view.max);
+        Self { used, desired, target, listed, spare, excess, machines }
+    }
+
+    pub(super) fn names(&self, chosen: impl Fn(&Machine, Role) -> bool) -> Vec<String> {
+        self.machines.iter().filter(|(m, role)| chosen(m, *role)).map(|(m, _)| m.name.clone()).collect()
+    }
+
+    pub(super) fn is_used(&self, machine: &Machine) -> bool {
+        self.used.binary_search(&machine.name.as_str()).is_ok()
+    }
+
+    /// When the next idle node is due to go.
+    pub(super) fn next_due(&self, view: &PoolView) -> Option<SignedDuration> {
+        let after = view.idle_after?;
+        let since = self.machines.iter().filter_map(|(m, _)| m.node.as_ref()?.idle_since);
+        since.map(|since| after - age(view.now, since)).filter(|left| left.is_positive()).min()
+    }
+}
+
+fn size(of: usize) -> u32 {
+    u32::try_from(of).unwrap_or(u32::MAX)
+}

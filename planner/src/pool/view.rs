@@ -1,0 +1,138 @@
+//! A pool as it is, and the part that each machine plays in it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{NEVER_JOINED_LIMIT, NOT_READY_GRACE, NOT_READY_LIMIT};
+use crate::bucket::Bucket;
+use crate::capacity::Resources;
+use crate::need::Unplaced;
+
+/// A pool as it is.
+#[derive(Clone, Debug)]
+pub struct PoolView {
+    /// Now.
+    pub now: Timestamp,
+    /// Nodes that are always there.
+    pub min: u32,
+    /// The most nodes.
+    pub max: u32,
+    /// True: no nodes are added.
+    pub paused: bool,
+    /// How long a node stays idle; `None`: for ever.
+    pub idle_after: Option<SignedDuration>,
+    /// The count of the agent pool.
+    pub count: u32,
+    /// An operation on the pool is under way.
+    pub running: bool,
+    /// The pool's nodes carry the taint that keeps strangers out.
+    pub tainted: bool,
+    /// Every machine and every node of the pool.
+    pub machines: Vec<Machine>,
+    /// What an empty node has for scorer pods, if known.
+    pub capacity: Option<Resources>,
+    /// Pods with a slot and without a node.
+    pub work: Vec<Unplaced>,
+    /// What is left of the PUTs.
+    pub puts: Bucket,
+    /// No operation before this: the last one was refused, failed, or has only just been accepted.
+    pub not_before: Option<Timestamp>,
+}
+
+/// A machine of the pool, and the node that it became.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Its name: the machine's and the node's.
+    pub name: String,
+    /// AKS lists it. False: only a Node is left of it.
+    pub listed: bool,
+    /// When it was first seen.
+    pub seen: Timestamp,
+    /// Its deletion has been asked for.
+    pub leaving: bool,
+    /// The node, once it has registered.
+    pub node: Option<Node>,
+}
+
+/// A node of the pool.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// It is Ready.
+    pub ready: bool,
+    /// Since when it is, or is not.
+    pub since: Timestamp,
+    /// Nothing new is scheduled onto it.
+    pub cordoned: bool,
+    /// Since when this operator keeps it cordoned in order to delete it.
+    pub draining_since: Option<Timestamp>,
+    /// Something is on it that must not be lost: pods, or ended pods whose end is not written down yet.
+    pub busy: bool,
+    /// Since when it is not busy.
+    pub idle_since: Option<Timestamp>,
+    /// What is free on it.
+    pub free: Resources,
+}
+
+/// A machine's part in the decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    /// Pods are on it.
+    Busy,
+    /// Ready and empty.
+    Idle,
+    /// On its way.
+    Coming,
+    /// Cordoned by us in order to go.
+    Draining,
+    /// Of no use for new pods: not Ready for too long, or cordoned by somebody else.
+    Unusable,
+    /// Its deletion has been asked for, or only a Node is left.
+    Gone,
+}
+
+impl Machine {
+    pub(super) fn role(&self, now: Timestamp) -> Role {
+        let Some(node) = &self.node else {
+            return match () {
+                () if self.leaving || !self.listed => Role::Gone,
+                () if age(now, self.seen) >= NEVER_JOINED_LIMIT => Role::Unusable,
+                () => Role::Coming,
+            };
+        };
+        let lost = !node.ready && age(now, node.since) >= NOT_READY_GRACE;
+        match () {
+            () if self.leaving || !self.listed => Role::Gone,
+            () if node.busy => Role::Busy,
+            () if lost => Role::Unusable,
+            () if node.draining_since.is_some() => Role::Draining,
+            () if node.cordoned => Role::Unusable,
+            () if !node.ready => Role::Coming,
+            () => Role::Idle,
+        }
+    }
+
+    /// Whether new pods may be put onto it.
+    pub(super) fn takes_pods(&self, role: Role, now: Timestamp) -> bool {
+        let node = self.node.as_ref();
+        match role {
+            Role::Busy => node.is_some_and(|n| {
+                // A draining node onto which a pod slipped is uncordoned, so it takes more.
+                (!n.cordoned || n.draining_since.is_some()) && (n.ready || age(now, n.since) < NOT_READY_GRACE)
+            }),
+            Role::Idle | Role::Coming | Role::Draining => true,
+            Role::Unusable | Role::Gone => false,
+        }
+    }
+
+    /// Whether it has not been Ready for so long that it is given up.
+    pub(super) fn is_lost(&self, now: Timestamp) -> bool {
+        match &self.node {
+            Some(node) => !node.ready && age(now, node.since) >= NOT_READY_LIMIT,
+            None => age(now, self.seen) >= NEVER_JOINED_LIMIT,
+        }
+    }
+}
+
+/// How long ago that was.
+pub(super) fn age(now: Timestamp, since: Timestamp) -> SignedDuration {
+    now.duration_since(since)
+}
