@@ -1,4 +1,4 @@
-//! Training: standardise, then fit a one-class support vector machine with an RBF kernel (linfa-svm).
+//! Training: standardise, then fit a one-class support vector machine with an RBF kernel.
 //!
 //! The boundary that the fit finds runs through the readings themselves: a share `nu` of them is outside, whether or
 //! not anything is wrong with them. So it is moved out: a reading is normal while its similarity to the support vectors
@@ -7,19 +7,22 @@
 //! simulated plants, history with 1 % of unlabelled anomalies: nu 0.1, margin 0.5 find all with no false alarm; nu 0.01
 //! without margin finds 0.89 of them, and two of three alarms are false. `margin` 0 is scikit-learn's own boundary.
 
-use linfa::DatasetBase;
-use linfa::dataset::Pr;
-use linfa::traits::Fit as _;
-use linfa_svm::Svm;
-use ndarray::{Array1, Array2};
+mod columns;
+mod solver;
 
 use crate::model::{Estimator, Kernel, Metadata, Model, OneClassSvm, Scaler, Transform};
+use columns::Columns;
+use solver::solve;
 
-/// Readings that a model is fitted to at most, since the solver holds a dense square of them.
-pub const MAX_ROWS: usize = 2_000;
+/// Readings that a model is fitted to at most, unless asked otherwise. The fit would take more; but a share `nu` of them
+/// become support vectors, and every row that is ever scored pays for each of those.
+pub const MAX_ROWS: usize = 5_000;
 
-/// Below this, a coefficient is the solver's way to write 0.
-const NO_SUPPORT: f64 = 100.0 * f64::EPSILON;
+/// Fewer readings do not describe a sensor.
+pub const MIN_ROWS: usize = 10;
+
+/// Bytes of kernel columns that a fit holds at most, as scikit-learn's `cache_size`.
+pub const CACHE_BYTES: usize = 200_000_000;
 
 /// The width of the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -40,12 +43,40 @@ pub struct TrainOptions {
     pub gamma: Gamma,
     /// How far the boundary is moved out, from 0 (not at all) to below 1.
     pub margin: f64,
+    /// Readings that the model is fitted to at most, at least [`MIN_ROWS`].
+    pub max_rows: usize,
+    /// Bytes of kernel columns that the fit holds at most: less makes it slower, not different.
+    pub cache_bytes: usize,
 }
 
 impl Default for TrainOptions {
     fn default() -> Self {
-        Self { nu: 0.1, gamma: Gamma::Scale, margin: 0.5 }
+        Self { nu: 0.1, gamma: Gamma::Scale, margin: 0.5, max_rows: MAX_ROWS, cache_bytes: CACHE_BYTES }
     }
+}
+
+impl TrainOptions {
+    /// Whether every parameter is in its range.
+    ///
+    /// # Errors
+    /// When one is not; it names which.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let Self { nu, gamma, margin, max_rows, .. } = *self;
+        within("nu", nu, 0.0 < nu && nu <= 1.0, "above 0 and at most 1")?;
+        within("margin", margin, (0.0..1.0).contains(&margin), "from 0 to below 1")?;
+        within("max_rows", max_rows, max_rows >= MIN_ROWS, "of at least 10")?;
+        match gamma {
+            Gamma::Scale => Ok(()),
+            Gamma::Value(gamma) => within("gamma", gamma, gamma.is_finite() && gamma > 0.0, "above 0"),
+        }
+    }
+}
+
+fn within(name: &'static str, value: impl std::fmt::Debug, holds: bool, limit: &'static str) -> Result<(), TrainError> {
+    if holds {
+        return Ok(());
+    }
+    Err(TrainError::Parameter { name, value: format!("{value:?}"), limit })
 }
 
 /// Why no model could be trained.
@@ -72,27 +103,32 @@ pub enum TrainError {
     Solver(String),
 }
 
-/// Fewer readings do not describe a sensor.
-pub const MIN_ROWS: usize = 10;
+/// What a model was fitted to, and whether it is of use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fitted {
+    /// The model.
+    pub model: Model,
+    /// How many readings it was fitted to.
+    pub rows: usize,
+    /// Why it is of no use, in words; none for a good model.
+    pub degenerate: Option<String>,
+}
 
-/// Fits a model to readings that stand one after the other, and says to how many of them.
+/// Fits a model to readings that stand one after the other.
 ///
-/// Of more than [`MAX_ROWS`] readings, that many are taken at even distances. The same readings give the same model.
+/// Of more than `max_rows` readings, that many are taken at even distances. The same readings give the same model, on
+/// every machine.
 ///
 /// # Errors
 /// When there are too few readings or a parameter is out of its range.
-pub fn train(rows: &[f64], n_features: usize, options: &TrainOptions) -> Result<(Model, usize), TrainError> {
-    let TrainOptions { nu, gamma, margin } = *options;
-    check("nu", nu, 0.0 < nu && nu <= 1.0, "above 0 and at most 1")?;
-    check("margin", margin, (0.0..1.0).contains(&margin), "from 0 to below 1")?;
-    if let Gamma::Value(gamma) = gamma {
-        check("gamma", gamma, gamma.is_finite() && gamma > 0.0, "above 0")?;
-    }
+pub fn train(rows: &[f64], n_features: usize, options: &TrainOptions) -> Result<Fitted, TrainError> {
+    options.check()?;
+    let TrainOptions { nu, gamma, margin, max_rows, cache_bytes } = *options;
     let count = rows.len().checked_div(n_features).unwrap_or(0);
     if count < MIN_ROWS {
         return Err(TrainError::TooFew { rows: count });
     }
-    let taken = count.min(MAX_ROWS);
+    let taken = count.min(max_rows);
     let sample: Vec<f64> =
         (0..taken).map(|i| i * count / taken * n_features).flat_map(|at| &rows[at..at + n_features]).copied().collect();
     let (scaler, scaled) = standardise(&sample, n_features);
@@ -103,50 +139,53 @@ pub fn train(rows: &[f64], n_features: usize, options: &TrainOptions) -> Result<
         }
         Gamma::Value(gamma) => gamma,
     };
-    let mut machine = fit(scaled, taken, n_features, nu, gamma)?;
-    machine.intercept *= 1.0 - margin;
-    let (steps, estimator) = (vec![Transform::StandardScaler(scaler)], Estimator::OneClassSvm(machine));
-    let model = Model::new(steps, estimator, Metadata::default()).map_err(TrainError::Solver)?;
-    Ok((model, taken))
-}
-
-fn check(name: &'static str, value: f64, holds: bool, limit: &'static str) -> Result<(), TrainError> {
-    if holds {
-        return Ok(());
-    }
-    Err(TrainError::Parameter { name, value: format!("{value:?}"), limit })
-}
-
-fn fit(scaled: Vec<f64>, rows: usize, n_features: usize, nu: f64, gamma: f64) -> Result<OneClassSvm, TrainError> {
-    let solver = |e: &dyn std::fmt::Display| TrainError::Solver(e.to_string());
-    let records = Array2::from_shape_vec((rows, n_features), scaled).map_err(|e| solver(&e))?;
-    let dataset = DatasetBase::new(records, Array1::from_elem(rows, ()));
-    // Shrinking is wrong in linfa-svm 0.8. Its kernel is exp(-|x - y|² / eps), so eps is 1 / gamma.
-    let svm = Svm::<f64, Pr>::params()
-        .nu_weight(nu)
-        .gaussian_kernel(1.0 / gamma)
-        .shrinking(false)
-        .eps(TOLERANCE)
-        .fit(&dataset)
-        .map_err(|e| solver(&e))?;
-    let mut machine = OneClassSvm {
-        n_features,
-        kernel: Kernel::Rbf { gamma },
-        support: Vec::new(),
-        coefficients: Vec::new(),
-        intercept: -svm.rho,
-    };
-    for (row, alpha) in dataset.records().outer_iter().zip(&svm.alpha) {
-        if alpha.abs() > NO_SUPPORT {
+    let mut columns = Columns::new(&scaled, n_features, gamma, cache_bytes);
+    let solution = solve(&mut columns, nu, TOLERANCE, MAX_STEPS).map_err(|e| TrainError::Solver(e.to_string()))?;
+    drop(columns);
+    let intercept = -solution.rho * (1.0 - margin);
+    let (support, coefficients) = (Vec::new(), Vec::new());
+    let mut machine = OneClassSvm { n_features, kernel: Kernel::Rbf { gamma }, support, coefficients, intercept };
+    for (row, alpha) in scaled.chunks_exact(n_features).zip(&solution.alpha) {
+        if *alpha > 0.0 {
             machine.support.extend(row);
             machine.coefficients.push(*alpha);
         }
     }
-    Ok(machine)
+    let (steps, estimator) = (vec![Transform::StandardScaler(scaler)], Estimator::OneClassSvm(machine));
+    let model = Model::new(steps, estimator, Metadata::default()).map_err(TrainError::Solver)?;
+    // What lies on the boundary but for rounding is not inside.
+    let inside = 1e-6 * solution.rho - intercept;
+    let normal = solution.scores.iter().filter(|score| **score > inside).count();
+    let degenerate = degenerate(&model, &sample, n_features, normal);
+    Ok(Fitted { model, rows: taken, degenerate })
 }
 
-/// The solver stops when no pair of readings breaks the optimum's conditions by more.
-const TOLERANCE: f64 = 1e-4;
+/// Why a model is of no use, judged by itself and by the readings that it was fitted to, `normal` of which it calls so.
+fn degenerate(model: &Model, sample: &[f64], n_features: usize, normal: usize) -> Option<String> {
+    let mut readings = sample.chunks_exact(n_features);
+    let count = readings.len();
+    if let Some(first) = readings.next()
+        && readings.all(|reading| reading == first)
+    {
+        return Some(format!(
+            "all {count} readings are {first:?}, so the model knows a single point; train it on a time in which the \
+             sensor is at work"
+        ));
+    }
+    if normal == 0 {
+        return Some(format!(
+            "the model calls all {count} readings that it was fitted to anomalies; train it with a smaller gamma or nu, \
+             or with a margin"
+        ));
+    }
+    model.warnings().into_iter().next()
+}
+
+/// The solver stops when no two readings break the optimum's conditions by more; scikit-learn's `tol`.
+const TOLERANCE: f64 = 1e-3;
+
+/// Far more steps than any fit has needed; a bound nevertheless.
+const MAX_STEPS: u64 = 10_000_000;
 
 /// As scikit-learn's StandardScaler: the population's deviation, and 1 where a feature never changes.
 fn standardise(rows: &[f64], n_features: usize) -> (Scaler, Vec<f64>) {

@@ -65,6 +65,37 @@ fn a_simulation_has_the_same_bytes_in_a_folder_and_in_a_store() {
 }
 
 #[test]
+fn a_degenerate_model_is_refused_by_its_sensors_name_and_the_others_are_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let rows = (0..60).map(|i| format!("{i},1,1,5\n{i},1,2,{}\n{i},1,3,x\n", i % 7));
+    std::fs::create_dir(here.join("data")).unwrap();
+    let data = std::iter::once("TS,Device,Tag,Value\n".to_owned()).chain(rows).collect::<String>();
+    std::fs::write(here.join("data/sensor_data.csv"), data).unwrap();
+    let models = || {
+        let mut names: Vec<_> =
+            std::fs::read_dir(here.join("models")).unwrap().map(|f| f.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let train =
+        |args: &str| scorer(here, &format!("train --store file://{} --columns value=Value {args}", here.display()));
+
+    let first = train("");
+    let (told, printed) = (String::from_utf8_lossy(&first.stderr), String::from_utf8_lossy(&first.stdout));
+    assert_eq!(first.status.code(), Some(64));
+    assert!(told.contains("sensor device=1, tag=1: all 60 readings are [5.0]") && told.contains("--force"), "{told}");
+    assert!(told.contains("sensor device=1, tag=3: 0 usable reading(s)"), "{told}");
+    assert!(printed.starts_with("{\"models\":1,\"refused\":1,\"failed\":1,\"rows\":60,"), "{printed}");
+    assert_eq!(models(), ["model_1_2"]);
+
+    let forced = json(&train("--force --where Device=1,Tag=1"));
+    assert_eq!((&forced["models"], &forced["refused"]), (&1.into(), &0.into()));
+    assert_eq!(models(), ["model_1_1", "model_1_2"]);
+    fails(&train("--max-rows 9 --where Tag=2"), "max_rows is 9");
+}
+
+#[test]
 fn what_cannot_be_scored_says_why_and_leaves_the_old_output_alone() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

@@ -7,6 +7,7 @@ pub mod common;
 pub mod item;
 mod output;
 pub mod plan;
+mod progress;
 pub mod run;
 pub mod score;
 pub mod select;

@@ -1,17 +1,16 @@
 //! `scorer run`: a whole run of a ScoringSchedule in this process, without a cluster.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use jiff::Timestamp;
 use serde::Serialize;
 use spec::report::exit;
 
 use super::common::{SecretArgs, block_on, clock, fail, stop_signal};
+use super::progress::{bar, count_sensors};
 use crate::context::{Context, StepError};
 use crate::manifest::Schedule;
 use crate::plan::LOCAL;
@@ -95,7 +94,7 @@ impl Args {
         let context = Context::open(request, &credentials, clock)?;
         let at_once = std::thread::available_parallelism().map_or(1, usize::from);
         let options = Options { at_once, retries: schedule.retries() };
-        let bar = bar();
+        let bar = bar("planning");
         let shown = bar.clone();
         let progress = Arc::new(move |progress| show(&shown, progress));
         let (_, summary) = run(&context, &credentials, options, stop_signal(), progress).await?;
@@ -131,26 +130,9 @@ impl Args {
     }
 }
 
-/// A bar on a terminal, nothing elsewhere.
-fn bar() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner();
-    bar.set_message("planning");
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
-}
-
 fn show(bar: &ProgressBar, progress: Progress) {
     match progress {
-        Progress::Planned { sensors, .. } => {
-            bar.set_length(u64::from(sensors));
-            bar.set_message("");
-            if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} sensors {elapsed} {msg}") {
-                bar.set_style(style);
-            }
-        }
+        Progress::Planned { sensors, .. } => count_sensors(bar, u64::from(sensors)),
         Progress::Item { succeeded, failed } => {
             bar.inc(u64::from(succeeded + failed));
             if failed > 0 {

@@ -1,8 +1,10 @@
 //! `scorer train`: a model from a file of readings, or one for each sensor of a file in a store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use spec::report::exit;
 use spec::template::TemplateError;
@@ -10,17 +12,25 @@ use spec::{SensorKeys, Template};
 use store::{Store, StoreError};
 
 use super::output::write_whole;
+use super::progress;
 use super::select::{Select, SelectError};
 use super::stored::{StoreArgs, runtime};
 use crate::context::StepError;
-use crate::engine::{Layout, Readings, ReadingsError, SensorReadings, read_csv};
+use crate::engine::{Readings, ReadingsError, read_csv};
 use crate::model::Trained;
-use crate::train::{Gamma, TrainError, TrainOptions, train};
+use crate::train::{CACHE_BYTES, Fitted, Gamma, MAX_ROWS, TrainError, TrainOptions, train};
+
+/// Models under way to the store at once.
+const WRITES: usize = 16;
 
 /// Train one-class models on past readings
 ///
-/// Labels are not needed: a few anomalies among the readings do no harm. Prints one JSON line: models, failed, rows
-/// (that models were fitted to) and seconds.
+/// Labels are not needed: a few anomalies among the readings do no harm. The models of a store's sensors are trained on
+/// all processors at once. Prints one JSON line: models, refused, failed, rows (that models were fitted to) and seconds.
+///
+/// A degenerate model, which calls everything or nothing an anomaly or knows a single point, is refused and not written;
+/// the other sensors get theirs. Exit codes: 0 every sensor has its model, 64 some have not (each is named on stderr), 75
+/// the store was away.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   scorer train --input data/sensor_data.csv --where Device=1,Tag=5 --output models/model_1_5
@@ -51,6 +61,13 @@ pub struct Args {
     /// How far the boundary is then moved out, from 0 (scikit-learn's boundary) to below 1
     #[arg(long, default_value_t = TrainOptions::default().margin)]
     margin: f64,
+    /// Readings that a model is fitted to at most; of more, that many at even distances. More make a model larger and
+    /// slower to score with
+    #[arg(long, default_value_t = MAX_ROWS)]
+    max_rows: usize,
+    /// Write degenerate models nevertheless
+    #[arg(long)]
+    force: bool,
 }
 
 fn gamma(text: &str) -> Result<Gamma, String> {
@@ -63,6 +80,7 @@ fn gamma(text: &str) -> Result<Gamma, String> {
 #[derive(Debug, Default, Serialize)]
 struct Summary {
     models: u64,
+    refused: u64,
     failed: u64,
     rows: u64,
     seconds: f64,
@@ -80,8 +98,14 @@ enum Error {
     Open(#[from] StepError),
     #[error(transparent)]
     Template(#[from] TemplateError),
+    #[error(transparent)]
+    Options(TrainError),
     #[error("sensor {sensor}: {source}")]
     Train { sensor: SensorKeys, source: TrainError },
+    #[error("sensor {sensor}: {why}; to write the model nevertheless, add --force")]
+    Degenerate { sensor: SensorKeys, why: String },
+    #[error("training broke off: {0}")]
+    Broke(#[from] tokio::task::JoinError),
     #[error("cannot write {path}: {source}")]
     Output { path: String, source: std::io::Error },
     #[error("the model does not serialise: {0}")]
@@ -97,16 +121,11 @@ impl Args {
     #[must_use]
     pub fn run(self) -> u8 {
         let started = Instant::now();
-        let done = match (&self.input, &self.output) {
-            (Some(input), Some(output)) => self.train_file(input, output),
-            _ => self.train_store(),
-        };
-        match done {
+        match self.train() {
             Ok(mut summary) => {
                 summary.seconds = started.elapsed().as_secs_f64();
-                let failed = summary.failed > 0;
                 let printed = super::print_json(&summary);
-                if failed { exit::INVALID } else { printed }
+                if summary.failed + summary.refused > 0 { exit::INVALID } else { printed }
             }
             Err(error) => {
                 tracing::error!("{error}");
@@ -119,11 +138,26 @@ impl Args {
         }
     }
 
+    fn train(&self) -> Result<Summary, Error> {
+        self.options(1).check().map_err(Error::Options)?;
+        match (&self.input, &self.output) {
+            (Some(input), Some(output)) => self.train_file(input, output),
+            _ => self.train_store(),
+        }
+    }
+
+    /// How to train so many models at once.
+    fn options(&self, at_once: usize) -> TrainOptions {
+        let Self { nu, gamma, margin, max_rows, .. } = *self;
+        TrainOptions { nu, gamma, margin, max_rows, cache_bytes: CACHE_BYTES / at_once }
+    }
+
     fn train_file(&self, input: &Path, output: &Path) -> Result<Summary, Error> {
         let readings = self.select.read(input)?;
         let data = input.display().to_string();
-        let (sensor, rows) = readings.sensors.iter().next().ok_or_else(|| Error::NoSensors(data.clone()))?;
-        let (model, rows) = self.train_sensor(&data, &readings.layout, sensor, rows)?;
+        let sensor = readings.sensors.keys().next().cloned().ok_or_else(|| Error::NoSensors(data.clone()))?;
+        let job = Job { data, readings, options: self.options(1), force: self.force };
+        let (model, rows) = job.train(&sensor)?;
         write_whole(output, &model).map_err(|source| Error::Output { path: output.display().to_string(), source })?;
         Ok(Summary { models: 1, rows, ..Summary::default() })
     }
@@ -132,25 +166,53 @@ impl Args {
     fn train_store(&self) -> Result<Summary, Error> {
         let runtime = runtime().map_err(Error::Start)?;
         let Some(store) = self.store.open()? else { return Err(Error::NoSensors(self.data.clone())) };
+        let bar = progress::bar("reading");
         let readings = self.read_store(&runtime, &store)?;
-        if readings.sensors.is_empty() {
+        let sensors: Vec<SensorKeys> = readings.sensors.keys().cloned().collect();
+        if sensors.is_empty() {
             return Err(Error::NoSensors(store.uri(&self.data)));
         }
-        let mut summary = Summary::default();
-        for (sensor, rows) in &readings.sensors {
-            match self.train_sensor(&self.data, &readings.layout, sensor, rows) {
-                Ok((model, rows)) => {
-                    runtime.block_on(store.put(&self.models.render(sensor)?, model))?;
+        progress::count_sensors(&bar, sensors.len() as u64);
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+        let options = self.options(at_once);
+        let job = Arc::new(Job { data: self.data.clone(), readings, options, force: self.force });
+        let written = stream::iter(sensors)
+            .map(|sensor| {
+                let job = job.clone();
+                async move {
+                    let path = self.models.render(&sensor)?;
+                    Ok((path, tokio::task::spawn_blocking(move || job.train(&sensor)).await?))
+                }
+            })
+            .buffer_unordered(at_once)
+            .map_ok(|(path, trained)| {
+                let store = &store;
+                async move {
+                    match trained {
+                        Ok((model, rows)) => store.put(&path, model).await.map(|()| Ok(rows)).map_err(Error::Store),
+                        Err(error) => Ok(Err(error)),
+                    }
+                }
+            })
+            .try_buffer_unordered(WRITES);
+        let summary = written.try_fold(Summary::default(), |mut summary, written| {
+            match &written {
+                Ok(rows) => {
                     summary.models += 1;
                     summary.rows += rows;
                 }
-                Err(error) => {
-                    tracing::error!("{error}");
-                    summary.failed += 1;
-                }
+                Err(Error::Degenerate { .. }) => summary.refused += 1,
+                Err(_) => summary.failed += 1,
             }
-        }
-        Ok(summary)
+            if let Err(error) = written {
+                bar.suspend(|| tracing::error!("{error}"));
+            }
+            bar.inc(1);
+            std::future::ready(Ok(summary))
+        });
+        let summary = runtime.block_on(summary);
+        bar.finish_and_clear();
+        summary
     }
 
     fn read_store(&self, runtime: &tokio::runtime::Runtime, store: &Store) -> Result<Readings, Error> {
@@ -166,23 +228,30 @@ impl Args {
         readings.sensors.retain(|sensor, _| wanted.0.iter().all(|(key, value)| sensor.get(key) == Some(value)));
         Ok(readings)
     }
+}
 
-    /// The model's file, and how many readings it was fitted to.
-    fn train_sensor(
-        &self,
-        data: &str,
-        layout: &Layout,
-        sensor: &SensorKeys,
-        readings: &SensorReadings,
-    ) -> Result<(Vec<u8>, u64), Error> {
-        let options = TrainOptions { nu: self.nu, gamma: self.gamma, margin: self.margin };
-        let (model, rows) = train(readings.values(), layout.values.len(), &options)
+/// What models are trained on, and how.
+struct Job {
+    data: String,
+    readings: Readings,
+    options: TrainOptions,
+    force: bool,
+}
+
+impl Job {
+    /// A sensor's model as a file, and how many readings it was fitted to.
+    fn train(&self, sensor: &SensorKeys) -> Result<(Vec<u8>, u64), Error> {
+        let values = self.readings.sensors.get(sensor).map(|r| r.values()).unwrap_or_default();
+        let Fitted { model, rows, degenerate } = train(values, self.readings.layout.values.len(), &self.options)
             .map_err(|source| Error::Train { sensor: sensor.clone(), source })?;
-        for warning in model.warnings() {
-            tracing::warn!("sensor {sensor}: {warning}");
+        match degenerate {
+            Some(why) if !self.force => return Err(Error::Degenerate { sensor: sensor.clone(), why }),
+            Some(why) => tracing::warn!("sensor {sensor}: {why}"),
+            None => {}
         }
+        let TrainOptions { nu, margin, .. } = self.options;
         let rows = rows as u64;
-        let bytes = model.to_bytes(&Trained { data: data.to_owned(), rows, nu: self.nu, margin: self.margin })?;
+        let bytes = model.to_bytes(&Trained { data: self.data.clone(), rows, nu, margin })?;
         Ok((bytes, rows))
     }
 }

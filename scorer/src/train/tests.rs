@@ -27,7 +27,7 @@ fn trained_models_find_the_injected_anomalies_over_ten_seeds() {
         // The history has unlabelled anomalies of its own, as real ones do.
         let history = sensors(&plant(seed + 1_000, 0.01));
         for (tag, (values, labels)) in sensors(&plant(seed, 0.01)) {
-            let (model, _) = train(&history[&tag].0, 1, &TrainOptions::default()).unwrap();
+            let Fitted { model, .. } = train(&history[&tag].0, 1, &TrainOptions::default()).unwrap();
             for (decision, anomaly) in model.decisions(&values).into_iter().zip(labels) {
                 match (decision <= 0.0, anomaly) {
                     (true, true) => hits += 1,
@@ -55,14 +55,15 @@ fn the_same_readings_give_the_same_model() {
 fn a_long_history_is_thinned_evenly() {
     let values: Vec<f64> = (0..3 * MAX_ROWS).map(|i| libm::sin(to_f64(i))).collect();
     let options = TrainOptions { nu: 0.001, ..TrainOptions::default() };
-    assert_eq!(train(&values, 1, &options).unwrap().1, MAX_ROWS);
+    assert_eq!(train(&values, 1, &options).unwrap().rows, MAX_ROWS);
 }
 
 #[test]
-fn a_sensor_that_never_changes_gets_a_model_with_a_margin_about_its_value() {
-    let (model, _) = train(&[7.3; 50], 1, &TrainOptions::default()).unwrap();
+fn a_sensor_that_never_changes_gets_a_degenerate_model_with_a_margin_about_its_value() {
+    let Fitted { model, degenerate, .. } = train(&[7.3; 50], 1, &TrainOptions::default()).unwrap();
     let decisions = model.decisions(&[7.3, 12.0]);
     assert!(decisions[0] > 0.0 && decisions[1] <= 0.0, "{decisions:?}");
+    assert!(degenerate.unwrap().contains("all 50 readings are [7.3]"));
 }
 
 #[test]
@@ -75,8 +76,62 @@ fn parameters_out_of_their_range_are_refused() {
         TrainOptions { nu: 1.5, ..good },
         TrainOptions { margin: 1.0, ..good },
         TrainOptions { gamma: Gamma::Value(-1.0), ..good },
+        TrainOptions { max_rows: 9, ..good },
     ] {
         assert!(matches!(train(&values, 1, &bad), Err(TrainError::Parameter { .. })), "{bad:?}");
     }
     assert_eq!(train(&values[..9], 1, &good), Err(TrainError::TooFew { rows: 9 }));
+}
+
+#[test]
+fn linfa_finds_the_same_boundary() {
+    let history = sensors(&plant(3, 0.01)).remove(&1).unwrap().0;
+    let values = &history[..400];
+    let options = TrainOptions { gamma: Gamma::Value(0.5), margin: 0.0, ..TrainOptions::default() };
+    let ours = train(values, 1, &options).unwrap().model;
+    let (_, scaled) = standardise(values, 1);
+    let records = ndarray::Array2::from_shape_vec((400, 1), scaled).unwrap();
+    let dataset = linfa::DatasetBase::new(records.clone(), ndarray::Array1::from_elem(400, ()));
+    // Shrinking is wrong in linfa-svm 0.8. Its kernel is exp(-|x - y|² / eps), so eps is 1 / gamma.
+    let params = linfa_svm::Svm::<f64, linfa::dataset::Pr>::params();
+    let theirs = params.nu_weight(options.nu).gaussian_kernel(2.0).shrinking(false).eps(1e-6);
+    let theirs = linfa::traits::Fit::fit(&theirs, &dataset).unwrap();
+    for (row, decision) in records.outer_iter().zip(ours.decisions(values)) {
+        let other = theirs.weighted_sum(&row) - theirs.rho;
+        // Sums of 40 kernel values, each to a tolerance of 1e-3.
+        assert!((decision - other).abs() < 1e-2, "{row}: {decision} {other}");
+    }
+}
+
+#[test]
+fn a_model_that_calls_everything_an_anomaly_is_degenerate() {
+    // Every reading is full weight, so rho is what the most similar reaches.
+    let values: Vec<f64> = (0..20).map(f64::from).collect();
+    let options = TrainOptions { nu: 1.0, margin: 0.0, ..TrainOptions::default() };
+    let fitted = train(&values, 1, &options).unwrap();
+    assert!(fitted.model.decisions(&values).into_iter().all(|decision| decision <= 1e-6));
+    assert!(fitted.degenerate.unwrap().contains("calls all 20 readings"));
+}
+
+#[test]
+fn a_model_of_one_support_vector_is_degenerate() {
+    let values: Vec<f64> = [0.0, 1.0].repeat(10);
+    let options = TrainOptions { nu: 0.04, gamma: Gamma::Value(1e-6), ..TrainOptions::default() };
+    let fitted = train(&values, 1, &options).unwrap();
+    assert!(fitted.degenerate.unwrap().contains("one support vector"));
+}
+
+#[test]
+fn a_model_that_does_its_work_is_not_degenerate() {
+    for (values, _) in sensors(&plant(1, 0.01)).into_values() {
+        assert_eq!(train(&values, 1, &TrainOptions::default()).unwrap().degenerate, None);
+    }
+}
+
+#[test]
+fn the_size_of_the_cache_does_not_change_the_model() {
+    let (values, _) = sensors(&plant(1, 0.01)).remove(&1).unwrap();
+    let options = TrainOptions::default();
+    let small = train(&values, 1, &TrainOptions { cache_bytes: 0, ..options }).unwrap();
+    assert_eq!(small, train(&values, 1, &options).unwrap());
 }
