@@ -6,13 +6,13 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
+use crate::cluster::metrics::PoolMetrics;
 use crate::{Category, Error};
 
 /// The operator's metrics. Cheap to clone: every part is shared.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// Where all of them are registered; other controllers add theirs.
-    pub registry: Registry,
+    registry: Registry,
     reconciles: HistogramVec,
     errors: IntCounterVec,
     /// Ticks that came, by what became of them: `Run`, `Missed`.
@@ -25,6 +25,8 @@ pub struct Metrics {
     pub folded: IntCounter,
     /// 1 while this process acts.
     pub leading: IntGauge,
+    /// What is counted of each pool.
+    pub pools: PoolMetrics,
 }
 
 impl Metrics {
@@ -53,6 +55,7 @@ impl Metrics {
             lateness: Histogram::with_opts(lateness)?,
             folded: IntCounter::new("pod_ends_total", "Ended scorer pods that were folded")?,
             leading: IntGauge::new("leading", "1 while this process holds the lease and acts")?,
+            pools: PoolMetrics::register(&registry)?,
             registry,
         };
         metrics.registry.register(Box::new(metrics.reconciles.clone()))?;

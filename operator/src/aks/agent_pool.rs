@@ -106,7 +106,7 @@ impl AgentPool {
             .is_some_and(|all| all.iter().any(|t| t.as_str() == Some(taint)))
     }
 
-    /// The same pool with another count, and with the taint: what a PUT writes.
+    /// The same pool with another count, and with the taint instead of any other of its key: what a PUT writes.
     #[must_use]
     pub fn with(&self, count: u32, taint: &str) -> Self {
         let mut next = self.clone();
@@ -116,8 +116,14 @@ impl AgentPool {
             properties.insert("count".into(), json!(count));
             if !has_taint {
                 let taints = properties.entry("nodeTaints").or_insert_with(|| json!([]));
+                let key = taint.split('=').next().unwrap_or(taint);
+                let same_key = |other: &Value| other.as_str().is_some_and(|other| other.split('=').next() == Some(key));
                 match taints.as_array_mut() {
-                    Some(taints) => taints.push(json!(taint)),
+                    Some(taints) => {
+                        // A pool that belonged to another ScoringCluster before still carries that one's.
+                        taints.retain(|other| !same_key(other));
+                        taints.push(json!(taint));
+                    }
                     None => *taints = json!([taint]),
                 }
             }
@@ -154,6 +160,13 @@ mod tests {
             pool(&json!({ "nodeTaints": null })).with(1, "p=q:NoSchedule"),
             pool(&json!({ "count": 1, "nodeTaints": ["p=q:NoSchedule"] }))
         );
+    }
+
+    #[test]
+    fn a_pool_of_a_former_owner_gets_the_new_ones_taint_instead() {
+        let before = pool(&json!({ "count": 0, "nodeTaints": ["p=old:NoSchedule", "pq=r:NoSchedule"] }));
+        let after = pool(&json!({ "count": 0, "nodeTaints": ["pq=r:NoSchedule", "p=new:NoSchedule"] }));
+        assert_eq!(before.with(0, "p=new:NoSchedule"), after);
     }
 
     #[test]

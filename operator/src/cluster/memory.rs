@@ -150,10 +150,10 @@ impl Memory {
         times == 1 && !matches!(kind, Kind::Busy | Kind::Changed | Kind::Unavailable)
     }
 
-    /// Whether the pool has machines, or is to have some.
+    /// Whether the pool is to have machines. (Those that are deallocated or about to go may still be listed.)
     #[must_use]
     pub(super) fn has_machines(&self) -> bool {
-        self.pool.as_ref().is_some_and(|(pool, _)| pool.count() > 0) || !self.machines.listed.is_empty()
+        self.pool.as_ref().is_some_and(|(pool, _)| pool.count() > 0)
     }
 
     /// A read worked.

@@ -5,6 +5,7 @@ mod claim;
 mod hold;
 mod machines;
 mod memory;
+pub mod metrics;
 mod pods;
 mod provider;
 mod reconcile;
@@ -20,7 +21,7 @@ use futures::{FutureExt, StreamExt};
 use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::context::{label, uid_of};
+use crate::context::{label, name_of, uid_of};
 use crate::guard::Guard;
 use crate::{Ctx, Error, controller, finalizer, invalid};
 
@@ -44,8 +45,14 @@ impl Shared {
 
     /// Forgets clusters that are gone.
     fn retain(&self, ctx: &Ctx) {
-        let known: Vec<String> = ctx.caches.clusters.all().iter().map(|c| uid_of(&**c).to_owned()).collect();
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| known.contains(uid));
+        let clusters = ctx.caches.clusters.all();
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = memories.len();
+        memories.retain(|uid, _| clusters.iter().any(|c| uid_of(&**c) == uid));
+        if memories.len() < before {
+            let names: Vec<&str> = clusters.iter().map(|c| name_of(&**c)).collect();
+            ctx.metrics.pools.retain(&names);
+        }
     }
 }
 

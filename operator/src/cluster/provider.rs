@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use crds::ScoringCluster;
 use crds::cluster::AksPool;
 use jiff::{SignedDuration, Timestamp};
 use planner::bucket::{Bucket, Rate};
@@ -12,6 +13,7 @@ use tokio::sync::OnceCell;
 use super::memory::Memory;
 use crate::Ctx;
 use crate::aks::{self, AgentPools, AksError, Kind};
+use crate::context::name_of;
 
 /// How old a list of machines may get while the pool is at rest and something is waited for.
 const LIST: SignedDuration = SignedDuration::from_secs(4);
@@ -59,11 +61,12 @@ impl Provider {
     pub(super) async fn observe(
         &self,
         ctx: &Ctx,
-        pool: &AksPool,
+        cluster: &ScoringCluster,
         memory: &mut Memory,
         fresh: bool,
     ) -> Result<bool, AksError> {
         let now = ctx.now();
+        let pool = &cluster.spec.node_pool.aks;
         if memory.no_read_before.is_some_and(|at| now < at) {
             return Ok(false);
         }
@@ -104,6 +107,7 @@ impl Provider {
             let (code, message) = failure.unwrap_or_default();
             let kind = Kind::of(None, &code, &message);
             let message = format!("the last operation on agent pool {} failed: {code} {message}", pool.agent_pool);
+            ctx.metrics.pools.failed(name_of(cluster), kind);
             memory.troubled(kind, message.trim_end().to_owned(), None, now);
         }
         Ok(whole)

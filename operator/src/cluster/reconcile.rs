@@ -59,8 +59,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     if let Some(refusal) = claim::refusal(cluster, all.iter().filter_map(|guard| guard.0.as_ref().ok())) {
         return refused(cluster, ctx, &mut memory, refusal).await;
     }
-    let aks = &cluster.spec.node_pool.aks;
-    if let Err(error) = shared.provider.observe(ctx, aks, &mut memory, false).await {
+    if let Err(error) = shared.provider.observe(ctx, cluster, &mut memory, false).await {
         step::failed(cluster, ctx, shared, &mut memory, &error).await;
     }
     if let Some(why) = deleted.and_then(|at| hold::give_up(at, memory.trouble.as_ref(), ctx.now())) {
@@ -104,6 +103,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
         now: ctx.now(),
     };
     let wanted = report::status(&report);
+    ctx.metrics.pools.seen(name_of(cluster), &wanted);
     let gathered = write(cluster, ctx, &mut memory, &wanted).await?;
     let next = decided.map_or(SOON, |(_, decision)| decision.requeue).min(LATER);
     let next = if gathered { next } else { next.min(GATHER) };
@@ -118,7 +118,7 @@ async fn nothing_came(
     memory: &mut Memory,
     scene: &Scene,
 ) -> bool {
-    match shared.provider.observe(ctx, &cluster.spec.node_pool.aks, memory, true).await {
+    match shared.provider.observe(ctx, cluster, memory, true).await {
         Ok(whole) => whole && view(cluster, ctx, memory, scene).is_some_and(|view| hold::is_empty(&view)),
         Err(error) => {
             step::failed(cluster, ctx, shared, memory, &error).await;

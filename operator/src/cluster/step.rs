@@ -4,10 +4,12 @@ use crds::ScoringCluster;
 use planner::pool::{self, PoolDecision, PoolView, decide};
 
 use super::memory::Memory;
+use super::metrics::Operation;
 use super::reconcile::{Scene, about, taint, view, write};
 use super::report::{self, Report};
 use super::{Shared, act, hold};
 use crate::aks::{AksError, Kind};
+use crate::context::name_of;
 use crate::{Ctx, Error};
 
 /// Decides, and takes at most one step. `None`: the pool has not been seen yet.
@@ -18,13 +20,12 @@ pub(super) async fn take(
     memory: &mut Memory,
     scene: &Scene,
 ) -> Result<Option<(PoolView, PoolDecision)>, Error> {
-    let aks = &cluster.spec.node_pool.aks;
     let Some(mut seen) = view(cluster, ctx, memory, scene) else { return Ok(None) };
     let mut decision = decide(&seen);
     let is_operation = |action: &pool::Action| matches!(action, pool::Action::Put { .. } | pool::Action::Delete { .. });
     if decision.action.as_ref().is_some_and(is_operation) {
         // What is done to the pool is decided upon what it is at this moment.
-        match shared.provider.observe(ctx, aks, memory, true).await {
+        match shared.provider.observe(ctx, cluster, memory, true).await {
             Ok(true) => {}
             Ok(false) => return Ok(Some((seen, PoolDecision { action: None, ..decision }))),
             Err(error) => {
@@ -121,6 +122,7 @@ async fn put(
         Ok(client) => client.put(aks, &pool.with(count, &taint(cluster))).await,
         Err(error) => Err(error),
     };
+    ctx.metrics.pools.asked(name_of(cluster), Operation::Put, result.as_ref().err().map(|error| error.kind));
     match result {
         Ok(after) => {
             memory.accepted();
@@ -175,6 +177,8 @@ async fn delete(
         Ok(client) => client.delete_machines(aks, &names).await,
         Err(error) => Err(error),
     };
+    let refused = result.as_ref().err().map(|error| error.kind);
+    ctx.metrics.pools.asked(name_of(cluster), Operation::DeleteMachines, refused);
     match result {
         Ok(()) => {
             memory.accepted();
@@ -205,6 +209,7 @@ pub(super) async fn failed(
 ) {
     let now = ctx.now();
     tracing::warn!(reason = error.kind.reason(), "{error}");
+    ctx.metrics.pools.failed(name_of(cluster), error.kind);
     let news = memory.failed(error, now);
     match error.kind {
         Kind::Busy | Kind::Changed => {

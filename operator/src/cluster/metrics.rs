@@ -1,0 +1,146 @@
+//! What is counted of each pool.
+
+use std::collections::HashMap;
+
+use crds::ScoringClusterStatus;
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+
+use crate::aks::Kind;
+
+/// The label of all of them: the ScoringCluster's name.
+const CLUSTER: &str = "cluster";
+
+/// An operation on an agent pool.
+#[derive(Clone, Copy, Debug)]
+pub enum Operation {
+    /// A PUT of the pool.
+    Put,
+    /// A deleteMachines.
+    DeleteMachines,
+}
+
+/// The metrics of pools. Cheap to clone: every part is shared.
+#[derive(Clone, Debug)]
+pub struct PoolMetrics {
+    nodes: IntGaugeVec,
+    slots: IntGaugeVec,
+    operations: IntCounterVec,
+    errors: IntCounterVec,
+}
+
+impl PoolMetrics {
+    /// Registers all of them.
+    ///
+    /// # Errors
+    /// When one of these names is taken.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let gauges = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &[CLUSTER, "state"]);
+        let metrics = Self {
+            nodes: gauges("pool_nodes", "Nodes of a pool, by state")?,
+            slots: gauges("pool_slots", "Slots of a pool: given to runs, and waited for")?,
+            operations: IntCounterVec::new(
+                Opts::new("pool_operations_total", "Operations asked of an agent pool, by what was answered"),
+                &[CLUSTER, "operation", "result"],
+            )?,
+            errors: IntCounterVec::new(
+                Opts::new("pool_errors_total", "Requests that Azure did not do, and operations that failed, by reason"),
+                &[CLUSTER, "reason"],
+            )?,
+        };
+        registry.register(Box::new(metrics.nodes.clone()))?;
+        registry.register(Box::new(metrics.slots.clone()))?;
+        registry.register(Box::new(metrics.operations.clone()))?;
+        registry.register(Box::new(metrics.errors.clone()))?;
+        Ok(metrics)
+    }
+
+    /// Takes over what a look has found.
+    pub fn seen(&self, cluster: &str, status: &ScoringClusterStatus) {
+        let nodes = &status.nodes;
+        for (state, count) in [
+            ("desired", nodes.desired),
+            ("provisioning", nodes.provisioning),
+            ("ready", nodes.ready),
+            ("busy", nodes.busy),
+            ("idle", nodes.idle),
+            ("draining", nodes.draining),
+        ] {
+            self.nodes.with_label_values(&[cluster, state]).set(count.into());
+        }
+        for (state, count) in [("given", status.slots.given), ("waiting", status.slots.waiting)] {
+            self.slots.with_label_values(&[cluster, state]).set(count.into());
+        }
+    }
+
+    /// An operation was asked for: accepted, or refused as this kind.
+    pub fn asked(&self, cluster: &str, operation: Operation, refused: Option<Kind>) {
+        let operation = match operation {
+            Operation::Put => "Put",
+            Operation::DeleteMachines => "DeleteMachines",
+        };
+        let result = refused.map_or("Accepted", Kind::reason);
+        self.operations.with_label_values(&[cluster, operation, result]).inc();
+    }
+
+    /// Something did not work.
+    pub fn failed(&self, cluster: &str, kind: Kind) {
+        self.errors.with_label_values(&[cluster, kind.reason()]).inc();
+    }
+
+    /// Forgets clusters that are gone, so that their last numbers are not told for ever.
+    pub fn retain(&self, clusters: &[&str]) {
+        retain(&self.nodes, clusters);
+        retain(&self.slots, clusters);
+        retain(&self.operations, clusters);
+        retain(&self.errors, clusters);
+    }
+}
+
+fn retain<T: MetricVecBuilder>(metrics: &MetricVec<T>, clusters: &[&str]) {
+    for family in metrics.collect() {
+        for metric in family.get_metric() {
+            let labels: HashMap<&str, &str> = metric.get_label().iter().map(|l| (l.name(), l.value())).collect();
+            if labels.get(CLUSTER).is_some_and(|cluster| !clusters.contains(cluster)) {
+                // It was there a moment ago; if somebody else removed it, all the better.
+                let _ = metrics.remove(&labels);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crds::cluster::{NodeCounts, SlotCounts};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_pool_tells_its_nodes_slots_operations_and_errors_until_it_is_gone() {
+        let metrics = Metrics::new().unwrap();
+        let status = ScoringClusterStatus {
+            nodes: NodeCounts { desired: 3, ready: 2, ..NodeCounts::default() },
+            slots: SlotCounts { given: 8, waiting: 4 },
+            ..ScoringClusterStatus::default()
+        };
+        metrics.pools.seen("cpu", &status);
+        metrics.pools.asked("cpu", Operation::Put, None);
+        metrics.pools.asked("cpu", Operation::DeleteMachines, Some(Kind::Busy));
+        metrics.pools.failed("gpu", Kind::Quota);
+        let text = metrics.text().unwrap();
+        for line in [
+            r#"batchscoring_pool_nodes{cluster="cpu",state="desired"} 3"#,
+            r#"batchscoring_pool_nodes{cluster="cpu",state="idle"} 0"#,
+            r#"batchscoring_pool_slots{cluster="cpu",state="waiting"} 4"#,
+            r#"batchscoring_pool_operations_total{cluster="cpu",operation="Put",result="Accepted"} 1"#,
+            r#"batchscoring_pool_operations_total{cluster="cpu",operation="DeleteMachines",result="OperationInProgress"} 1"#,
+            r#"batchscoring_pool_errors_total{cluster="gpu",reason="QuotaExceeded"} 1"#,
+        ] {
+            assert!(text.lines().any(|there| there == line), "no {line} in\n{text}");
+        }
+        metrics.pools.retain(&["gpu"]);
+        let text = metrics.text().unwrap();
+        assert!(!text.contains(r#"cluster="cpu""#) && text.contains(r#"cluster="gpu""#), "{text}");
+    }
+}
