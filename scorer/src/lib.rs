@@ -5,7 +5,7 @@ pub mod commands;
 pub mod context;
 pub mod engine;
 pub mod item;
-mod kernel;
+pub mod kernel;
 pub mod manifest;
 pub mod model;
 pub mod plan;

@@ -1,34 +1,74 @@
-//! The kernel that runs everywhere, and the reference for the others.
+//! The instruction set that every processor has, and the reference for the others. Without fused multiply-add in
+//! hardware it is slow, but the same.
 
-use super::Rbf;
+use super::lanes::{Instructions, Lanes, Number, Task};
 
-/// Sums in the order of the support vectors, as libsvm does: margins of 4e-11 have been seen in real models, and
-/// predictions must have the same bytes on every machine. For the same reason `exp` is `libm`'s, in Rust: the C
-/// library's differs between processors in the last bit.
-pub(super) fn decisions(machine: &Rbf, rows: &[f64], out: &mut [f64]) {
-    let vectors = || machine.support.chunks_exact(machine.n_features).zip(&machine.coefficients);
-    for (row, out) in rows.chunks_exact(machine.n_features).zip(out) {
-        let sum: f64 = vectors()
-            .map(|(vector, coefficient)| {
-                let distance: f64 = row.iter().zip(vector).map(|(x, v)| (x - v) * (x - v)).sum();
-                coefficient * libm::exp(-machine.gamma * distance)
-            })
-            .sum();
-        *out = sum + machine.intercept;
+#[derive(Clone, Copy)]
+pub(super) struct Portable;
+
+impl Instructions for Portable {
+    fn run(self, task: impl Task) {
+        task.run(self);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+const WIDTH: usize = 4;
 
-    #[test]
-    fn a_decision_is_the_weighted_sum_of_kernel_values() {
-        let machine = Rbf::new(2, 0.5, &[0.0, 0.0, 1.0, 2.0], &[0.25, 0.75], -0.5);
-        let expected = 0.25 + 0.75 * (-2.5_f64).exp() - 0.5;
-        let mut got = [0.0; 2];
-        decisions(&machine, &[0.0, 0.0, 1e200, 0.0], &mut got);
-        assert!((got[0] - expected).abs() < 1e-15, "{got:?}");
-        assert!((got[1] + 0.5).abs() < 1e-15, "far away only the intercept is left: {got:?}");
-    }
+macro_rules! lanes {
+    ($number:ty, $mantissa_bits:literal) => {
+        impl Lanes<$number> for Portable {
+            type Vector = [$number; WIDTH];
+            const WIDTH: usize = WIDTH;
+
+            #[inline(always)]
+            fn splat(self, x: $number) -> Self::Vector {
+                [x; WIDTH]
+            }
+
+            #[inline(always)]
+            fn load(self, from: &[$number]) -> Self::Vector {
+                let mut vector = [<$number>::ZERO; WIDTH];
+                vector.copy_from_slice(&from[..WIDTH]);
+                vector
+            }
+
+            #[inline(always)]
+            fn store(self, vector: Self::Vector, to: &mut [$number]) {
+                to[..WIDTH].copy_from_slice(&vector);
+            }
+
+            #[inline(always)]
+            fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                std::array::from_fn(|i| a[i] + b[i])
+            }
+
+            #[inline(always)]
+            fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                std::array::from_fn(|i| a[i] - b[i])
+            }
+
+            #[inline(always)]
+            fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                std::array::from_fn(|i| a[i] * b[i])
+            }
+
+            #[inline(always)]
+            fn fma(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+                std::array::from_fn(|i| a[i].mul_add(b[i], c[i]))
+            }
+
+            #[inline(always)]
+            fn at_least(self, x: Self::Vector, lowest: Self::Vector) -> Self::Vector {
+                std::array::from_fn(|i| if lowest[i] > x[i] { lowest[i] } else { x[i] })
+            }
+
+            #[inline(always)]
+            fn power(self, rounded: Self::Vector) -> Self::Vector {
+                rounded.map(|x| <$number>::from_bits(x.to_bits() << $mantissa_bits))
+            }
+        }
+    };
 }
+
+lanes!(f64, 52);
+lanes!(f32, 23);
