@@ -55,6 +55,7 @@ pub(super) async fn release(
     memory: &mut Memory,
     left: Option<&str>,
 ) -> Result<(), Error> {
+    set(cluster, ctx, memory, false).await?;
     let pool = &cluster.spec.node_pool.aks.agent_pool;
     match left {
         None => {
@@ -66,7 +67,7 @@ pub(super) async fn release(
             ctx.events.warning(&about(cluster), "PoolLeft", "Release", &note).await;
         }
     }
-    set(cluster, ctx, memory, false).await
+    Ok(())
 }
 
 /// Why a deleted cluster is not held any longer although its pool may have nodes.

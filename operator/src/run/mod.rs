@@ -6,13 +6,13 @@ use std::time::Duration;
 use crds::{ScoringRun, names};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use planner::run::{Finish, decide, wake};
 
 use crate::apply::Manager;
 use crate::context::{Ctx, label, namespace_of, uid_of};
 use crate::guard::Guard;
-use crate::{Category, Error, controller, invalid};
+use crate::{Category, Error, controller, finalizer, invalid};
 
 mod act;
 pub(crate) mod ends;
@@ -76,6 +76,14 @@ fn of_label<K: Resource>(child: &K) -> Option<ObjectRef<Guarded>> {
 async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> Result<Action, Error> {
     let run = match &object.0 {
         Ok(run) => run,
+        Err(broken) if broken.metadata.deletion_timestamp.is_some() => {
+            // What it scored where cannot be read, so nothing can be archived.
+            let api: Api<Guarded> = Api::namespaced(ctx.client.clone(), namespace_of(&*object));
+            if finalizer::is_held(&*object, names::FINALIZER) {
+                finalizer::set(&api, MANAGER, &*object, names::FINALIZER, false).await?;
+            }
+            return Ok(Action::await_change());
+        }
         Err(broken) => {
             let condition = ("Failed", "True", "InvalidSpec");
             invalid::report::<ScoringRun>(&ctx, MANAGER, &broken.metadata, &broken.wrong, condition).await?;
