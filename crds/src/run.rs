@@ -100,7 +100,7 @@ pub struct ScoringRunStatus {
     /// Where things are in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uris: Option<Uris>,
-    /// `Planned`, `Admitted`, `Complete`, `Failed`, `Archived`.
+    /// `Planned`, `Admitted`, `Complete`, `Failed`, `Archived`, `Warned`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

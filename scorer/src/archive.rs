@@ -59,6 +59,11 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
         *failures.entry(outcome.reason.clone().unwrap_or_default()).or_default() += 1;
     }
     let first = failed.take(MAX_FAILURES).map(Outcome::to_failure).collect();
+    let warnings: Vec<String> = outcomes
+        .iter()
+        .flat_map(|o| o.warnings.iter().map(move |warning| format!("sensor {}: {warning}", o.sensor)))
+        .take(MAX_FAILURES)
+        .collect();
     let request = &context.request;
     let record = Record {
         version: VERSION,
@@ -74,6 +79,7 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
         timings: timings(&outcomes, &attempts, &ends.ends),
         totals,
         failures,
+        warnings,
         store_requests: requests(manifest.store_requests, &attempts, store.requests() - before),
         outcomes,
         attempts,
@@ -84,6 +90,9 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
         sensors: record.totals.sensors,
         succeeded: record.totals.succeeded,
         failed: record.totals.failed,
+        warned: record.totals.warned,
+        // A sensor's name may be long, and the termination message is not.
+        warning: record.warnings.first().map(|warning| warning.chars().take(256).collect()),
         rows: record.totals.scored,
         anomalies: record.totals.anomalies,
         pod_seconds: record.totals.pod_seconds,
@@ -177,6 +186,7 @@ fn totals(
         } else {
             totals.failed += 1;
         }
+        totals.warned += u32::from(!outcome.warnings.is_empty());
         totals.rows += outcome.rows;
         totals.scored += outcome.scored;
         totals.anomalies += outcome.anomalies;

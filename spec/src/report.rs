@@ -68,6 +68,12 @@ pub struct ArchiveReport {
     pub succeeded: u32,
     /// Sensors that failed, those without any outcome included.
     pub failed: u32,
+    /// Sensors that were scored with warnings, such as that their model is degenerate.
+    #[serde(default)]
+    pub warned: u32,
+    /// The first warning, with its sensor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// Rows scored.
     pub rows: u64,
     /// Anomalies among them.

@@ -44,6 +44,9 @@ pub struct Record {
     /// Failed sensors by reason.
     #[serde(default)]
     pub failures: BTreeMap<String, u32>,
+    /// The first warnings, each with its sensor; all of them are in the outcomes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Requests to the store, by who made them.
     pub store_requests: StoreRequests,
     /// What became of each sensor, in the manifest's order.
@@ -66,6 +69,9 @@ pub struct Totals {
     pub succeeded: u32,
     /// Sensors that failed, those without any outcome included.
     pub failed: u32,
+    /// Sensors that were scored with warnings, such as that their model is degenerate.
+    #[serde(default)]
+    pub warned: u32,
     /// Rows read.
     pub rows: u64,
     /// Rows scored.

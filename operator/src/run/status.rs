@@ -109,6 +109,7 @@ fn end(
             let Verdict { complete, reason, message } = archived(status, observed);
             let record = status.uris.as_ref().and_then(|uris| uris.record.clone()).unwrap_or_default();
             conditions.set("Archived", true, "Archived", record);
+            warned(conditions, observed);
             (complete, reason.to_owned(), message)
         }
         Finish::NotArchived => {
@@ -134,6 +135,14 @@ fn end(
         conditions.set("Failed", true, &reason, message);
     }
     if complete { "Complete" } else { "Failed" }
+}
+
+/// Says so if sensors were scored with models or readings that are not to be trusted.
+fn warned(conditions: &mut Conditions, observed: &Observed) {
+    let Some(report) = observed.archive.as_ref().filter(|report| report.warned > 0) else { return };
+    let first = report.warning.as_deref().unwrap_or_default();
+    let message = format!("{} of {} sensors were scored with warnings: {first}", report.warned, report.sensors);
+    conditions.set("Warned", true, "SensorsWarned", message);
 }
 
 /// Takes over what the archive counted, and judges the run by it.
