@@ -1,10 +1,11 @@
-//! The arithmetic of scoring: support vector machines with an RBF kernel.
+//! The arithmetic of scoring and training: support vector machines with an RBF kernel.
 //!
 //! The fastest kernel that the processor can run is chosen at run time; all give the same bits, because a row has one
 //! lane of a vector for itself and sums go in the same order whatever the vectors' width.
 #![allow(unsafe_code, reason = "vector instructions; each block says why it is sound, and every path is tested")]
 #![allow(clippy::needless_range_loop, reason = "indexes over fixed arrays are unrolled into registers")]
 
+mod column;
 mod exact;
 mod exp2;
 mod expanded;
@@ -16,6 +17,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub(crate) use column::Similarity;
 use exact::Exact;
 use expanded::Expanded;
 use lanes::{Instructions, MOST_ROWS, Task};

@@ -1,5 +1,3 @@
-use proptest::prelude::*;
-
 use super::*;
 
 #[test]
@@ -47,12 +45,4 @@ fn the_column_that_was_used_last_stays() {
     columns.get(2);
     let held: Vec<usize> = columns.held.iter().map(|h| h.row).collect();
     assert_eq!(held, [0, 2]);
-}
-
-proptest! {
-    #[test]
-    fn powers_of_two_are_right_to_eleven_digits(x in -1_000.0..0.0_f64) {
-        let expected = libm::exp2(x);
-        prop_assert!((exp2(x) - expected).abs() <= 1e-11 * expected, "{} {expected}", exp2(x));
-    }
 }
