@@ -1,13 +1,22 @@
-//! Models that scikit-learn itself has saved: decisions must be its own, whatever version, protocol and parameters.
+//! Models that scikit-learn itself has saved: decisions must be its own, whatever version, estimator, file format and
+//! parameters.
+//!
+//! `models/*.json` and `models/estimators/*.json` are what scikit-learn says; `make.py` and `estimators.py` beside them
+//! made them. The last test asks a living scikit-learn; to give it one:
+//!
+//! ```sh
+//! python3 -m venv target/sklearn && target/sklearn/bin/pip install scikit-learn pandas
+//! ```
+//!
+//! or name others, of any version since 0.19: `SKLEARN_PYTHON=/a/bin/python:/b/bin/python`.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use scorer::engine::{Model, read_csv, score};
+use scorer::model::{Model, Trained};
 use serde::Deserialize;
-use spec::SensorKeys;
-use spec::work::Columns;
 
 #[derive(Deserialize)]
 struct Expected {
@@ -18,63 +27,125 @@ struct Expected {
 #[derive(Deserialize)]
 struct Case {
     files: Vec<String>,
-    rows: Vec<Vec<f64>>,
+    /// A missing value is null.
+    rows: Vec<Vec<Option<f64>>>,
     decisions: Vec<f64>,
     predictions: Vec<i32>,
 }
 
-fn folder() -> PathBuf {
+fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models")
 }
 
-fn expected() -> Vec<Expected> {
-    ["sklearn12.json", "sklearn19.json"]
-        .map(|name| serde_json::from_slice(&std::fs::read(folder().join(name)).unwrap()).unwrap())
-        .into()
+/// What the JSON files in a folder expect.
+fn expected(folder: &Path) -> Vec<Expected> {
+    let files = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path());
+    let mut files: Vec<PathBuf> = files.filter(|f| f.extension().is_some_and(|e| e == "json")).collect();
+    files.sort();
+    files.iter().map(|f| serde_json::from_slice(&std::fs::read(f).unwrap()).unwrap()).collect()
 }
 
-/// Score and prediction of each row.
-fn predict(model: &Model, rows: &[Vec<f64>]) -> Vec<(f64, i32)> {
-    let header: Vec<String> = (0..rows[0].len()).map(|i| format!("x{i}")).collect();
-    let lines = rows.iter().map(|r| r.iter().map(|x| format!("{x:?}")).collect::<Vec<_>>().join(","));
-    let csv = std::iter::once(header.join(",")).chain(lines).collect::<Vec<_>>().join("\n");
-    let none = SensorKeys::default();
-    let readings = read_csv("rows.csv", csv.as_bytes(), &Columns::default(), &[], &none, None, None).unwrap();
-    let scored = score(model, &readings.layout, &none, &readings.sensors[&none]).unwrap();
-    let mut csv = csv::Reader::from_reader(scored.csv.as_slice());
-    let width = header.len();
-    csv.records().map(|r| r.unwrap()).map(|r| (r[width].parse().unwrap(), r[width + 1].parse().unwrap())).collect()
+fn load(folder: &Path, file: &str) -> Model {
+    Model::from_bytes(file, &std::fs::read(folder.join(file)).unwrap()).unwrap()
 }
 
-#[test]
-fn decisions_are_those_of_scikit_learn() {
+/// Compares every file of a folder with what scikit-learn says, and gives how many there were.
+fn compare(folder: &Path, tolerance: f64) -> usize {
     let mut files = 0;
-    for Expected { sklearn, cases } in expected() {
+    for Expected { sklearn, cases } in expected(folder) {
         for (name, case) in cases {
+            let missing = case.rows.iter().flatten().any(Option::is_none);
+            let rows: Vec<f64> = case.rows.iter().flatten().map(|x| x.unwrap_or(f64::NAN)).collect();
             for file in &case.files {
-                let model = Model::from_bytes(file, &std::fs::read(folder().join(file)).unwrap()).unwrap();
-                assert_eq!(model.warnings(), Vec::<String>::new(), "{file}");
-                for (i, (decision, anomaly)) in predict(&model, &case.rows).into_iter().enumerate() {
-                    let wanted = case.decisions[i];
-                    assert!(
-                        (decision - wanted).abs() <= 1e-12 * wanted.abs().max(1.0),
-                        "{sklearn} {name}: {decision} {wanted}"
-                    );
-                    assert_eq!(anomaly == 1, case.predictions[i] == -1, "{sklearn} {name} row {i}");
+                let model = load(folder, file);
+                let of = format!("{name} of scikit-learn {sklearn} in {file}");
+                assert_eq!(model.metadata().sklearn_version.as_deref(), Some(sklearn.as_str()), "{of}");
+                assert!(!missing || model.accepts_missing(), "{of}");
+                let decisions = model.decisions(&rows);
+                assert_eq!(decisions.len(), case.decisions.len(), "{of}");
+                for (row, (decision, wanted)) in decisions.iter().zip(&case.decisions).enumerate() {
+                    let close = (decision - wanted).abs() <= tolerance * wanted.abs().max(1.0);
+                    assert!(close, "{of}, row {row}: {decision:?}, scikit-learn says {wanted:?}");
+                    let anomaly = case.predictions[row] == -1;
+                    assert_eq!(model.is_anomaly(*decision), anomaly, "{of}, row {row} with decision {decision:?}");
                 }
                 files += 1;
             }
         }
     }
-    assert_eq!(files, 2 * (2 * 5 + 6 * 3));
+    files
+}
+
+#[test]
+fn decisions_are_those_of_scikit_learn() {
+    assert_eq!(compare(&models(), 1e-12), 2 * (2 * 5 + 6 * 3));
+    for Expected { cases, .. } in expected(&models()) {
+        for file in cases.values().flat_map(|c| &c.files) {
+            assert_eq!(load(&models(), file).warnings(), Vec::<String>::new(), "{file}");
+        }
+    }
+}
+
+#[test]
+fn decisions_of_every_estimator_transform_and_file_format_are_those_of_scikit_learn() {
+    let files = compare(&models().join("estimators"), 1e-9);
+    assert!(files > 90, "only {files} files");
+}
+
+#[test]
+fn names_of_features_are_kept_in_order() {
+    let names = |file: &str| load(&models(), file).metadata().feature_names.clone();
+    assert_eq!(names("sklearn19_named_p4.pkl"), ["flow", "pressure", "heat"]);
+    assert_eq!(names("sklearn12_named.joblib"), ["flow", "pressure", "heat"]);
+    assert!(names("sklearn19_scale_p4.pkl").is_empty());
 }
 
 #[test]
 fn a_model_reads_back_from_the_projects_own_format_as_it_was() {
-    for file in ["sklearn19_scale_p4.pkl", "sklearn12_unscaled_p5.pkl"] {
-        let model = Model::from_bytes(file, &std::fs::read(folder().join(file)).unwrap()).unwrap();
-        let bytes = model.to_bytes(&scorer::model::Trained::default()).unwrap();
-        assert_eq!(Model::from_bytes("own", &bytes).unwrap(), model);
-        assert_eq!(model.to_bytes(&scorer::model::Trained::default()).unwrap(), bytes);
+    for folder in [models(), models().join("estimators")] {
+        for Expected { cases, .. } in expected(&folder) {
+            for file in cases.values().filter_map(|c| c.files.first()) {
+                let model = load(&folder, file);
+                let bytes = model.to_bytes(&Trained::default()).unwrap();
+                // NaN stands for a missing value, and is not equal to itself: compare what is written.
+                let again = Model::from_bytes("own", &bytes).unwrap();
+                assert_eq!(again.to_bytes(&Trained::default()).unwrap(), bytes, "{file}");
+            }
+        }
     }
+}
+
+#[test]
+fn models_that_a_living_scikit_learn_makes_score_as_it_does() {
+    let Some(pythons) = pythons() else { return };
+    let mut versions = BTreeSet::new();
+    for python in pythons {
+        for seed in 1..=3 {
+            let folder = tempfile::tempdir().unwrap();
+            let made = Command::new(&python)
+                .args(["-W", "ignore"])
+                .arg(models().join("estimators.py"))
+                .args(["live".as_ref(), folder.path().as_os_str(), seed.to_string().as_ref()])
+                .output()
+                .unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            let files = compare(folder.path(), 1e-9);
+            assert!(files > 150, "only {files} files");
+            versions.extend(expected(folder.path()).into_iter().map(|e| e.sklearn));
+        }
+    }
+    eprintln!("compared with scikit-learn {versions:?}");
+}
+
+/// Pythons that have scikit-learn, or a word on stderr that the test did not run.
+fn pythons() -> Option<Vec<PathBuf>> {
+    if let Some(named) = std::env::var_os("SKLEARN_PYTHON") {
+        return Some(std::env::split_paths(&named).collect());
+    }
+    let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/sklearn/bin/python");
+    if usual.exists() {
+        return Some(vec![usual]);
+    }
+    eprintln!("SKIPPED: no scikit-learn at {}; make it with the command in scorer/tests/sklearn.rs", usual.display());
+    None
 }

@@ -5,7 +5,6 @@
 
 pub mod check;
 pub mod duration;
-pub mod ends;
 pub mod keys;
 pub mod report;
 pub mod request;

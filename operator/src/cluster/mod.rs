@@ -2,7 +2,6 @@
 
 mod act;
 mod claim;
-mod folded;
 mod hold;
 mod machines;
 mod memory;

@@ -76,11 +76,6 @@ impl Frozen {
         })
     }
 
-    /// How often an item is tried again.
-    pub(super) fn retries(&self) -> u32 {
-        self.schedule.retries.unwrap_or(RETRIES)
-    }
-
     /// The checkpoint of pod ends.
     pub(super) fn ends_config_map(&self, run: &ScoringRun, ends: &PodEnds) -> Result<ConfigMap, Error> {
         let text = serde_json::to_string(ends)
@@ -171,7 +166,7 @@ impl Frozen {
             "completionMode": "Indexed",
             "completions": items,
             "parallelism": parallelism,
-            "backoffLimitPerIndex": self.retries(),
+            "backoffLimitPerIndex": self.schedule.retries.unwrap_or(RETRIES),
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": [
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},

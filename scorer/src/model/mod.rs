@@ -1,5 +1,6 @@
 //! Models: pickled scikit-learn, read without executing it, and the project's own format.
 
+mod compressed;
 mod estimator;
 mod exact;
 mod native;
@@ -9,12 +10,16 @@ mod transform;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::Rbf;
-
-pub use estimator::{Boundary, Estimator, Kernel, OneClassSvm};
+use estimator::Prepared;
+pub use estimator::{
+    Boundary, EllipticEnvelope, Estimator, IsolationForest, Kernel, LocalOutlierFactor, Metric, OneClassSvm,
+    SgdOneClassSvm, Tree,
+};
 pub use native::Trained;
 use transform::Missing;
-pub use transform::{Clip, MinMaxScaler, Scaler, Transform};
+pub use transform::{
+    Branch, Clip, ColumnTransformer, MinMaxScaler, Pca, PolynomialFeatures, Scaler, SimpleImputer, Transform,
+};
 
 /// Larger models are refused: whatever is in them, reading one takes a small multiple of this in memory.
 pub const MAX_BYTES: u64 = 64 << 20;
@@ -24,8 +29,7 @@ pub const MAX_BYTES: u64 = 64 << 20;
 pub struct Model {
     steps: Vec<Transform>,
     estimator: Estimator,
-    /// The estimator prepared, where it has an RBF kernel.
-    rbf: Option<Rbf>,
+    prepared: Prepared,
     metadata: Metadata,
     n_features: usize,
     /// The most values that a row has on its way.
@@ -85,6 +89,7 @@ impl Model {
     /// # Errors
     /// When the bytes are damaged or hold anything but a supported model. Nothing in them is executed.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
+        use compressed::CompressedError;
         use pickle::PickleError;
         use sklearn::SklearnError;
 
@@ -99,7 +104,13 @@ impl Model {
                 _ => ModelError::Invalid { file, what: e.to_string() },
             });
         }
-        if let Some(what) = foreign(bytes) {
+        let bytes = match compressed::inflate(bytes) {
+            Ok(bytes) => bytes,
+            Err(e @ CompressedError::Damaged { .. }) => return Err(ModelError::Invalid { file, what: e.to_string() }),
+            Err(e) => return Err(ModelError::Unsupported { file, what: e.to_string() }),
+        };
+        if bytes.starts_with(b"PK\x03\x04") {
+            let what = "the file is a zip archive (skops?), which is not supported yet; save it with pickle.dump";
             return Err(ModelError::Unsupported { file, what: what.to_owned() });
         }
         if bytes.first() != Some(&0x80) {
@@ -109,7 +120,7 @@ impl Model {
             );
             return Err(ModelError::Invalid { file, what });
         }
-        sklearn::read(bytes).map_err(|e| match e {
+        sklearn::read(&bytes).map_err(|e| match e {
             SklearnError::Unsupported(_)
             | SklearnError::Pickle(PickleError::UnknownClass { .. } | PickleError::Unsupported { .. }) => {
                 ModelError::Unsupported { file, what: e.to_string() }
@@ -128,21 +139,14 @@ impl Model {
         estimator.check()?;
         let steps: Vec<Transform> = steps.into_iter().filter(|s| !s.is_identity()).collect();
         let n_features = steps.first().map_or(estimator.n_features(), Transform::n_features);
-        let (mut width, mut widest) = (n_features, n_features);
-        for step in &steps {
-            step.check()?;
-            check_width(step.name(), step.n_features(), width)?;
-            width = step.n_outputs();
-            widest = widest.max(width);
-        }
-        check_width(estimator.name(), estimator.n_features(), width)?;
+        let width = transform::check(&steps, n_features)?;
+        transform::check_width(estimator.name(), estimator.n_features(), width)?;
         if !metadata.feature_names.is_empty() {
-            check_width("feature_names_in_", metadata.feature_names.len(), n_features)?;
+            transform::check_width("feature_names_in_", metadata.feature_names.len(), n_features)?;
         }
-        let rbf = match &estimator {
-            Estimator::OneClassSvm(svm) => svm.prepare(),
-        };
-        Ok(Self { steps, estimator, rbf, metadata, n_features, widest })
+        let widest = steps.iter().map(Transform::widest).fold(n_features, usize::max);
+        let prepared = estimator.prepare();
+        Ok(Self { steps, estimator, prepared, metadata, n_features, widest })
     }
 
     /// What happens to a row before the estimator sees it.
@@ -173,7 +177,7 @@ impl Model {
     /// row is a bad row, whatever the estimator would say.
     #[must_use]
     pub fn accepts_missing(&self) -> bool {
-        self.steps.iter().map(Transform::missing).find(|m| *m != Missing::Kept) == Some(Missing::Filled)
+        transform::missing(&self.steps) == Missing::Filled
     }
 
     /// Whether a decision is an anomaly's, as the estimator's own `predict` has it.
@@ -193,46 +197,16 @@ impl Model {
     pub fn decisions(&self, rows: &[f64]) -> Vec<f64> {
         let mut decisions = vec![0.0; rows.len() / self.n_features];
         if self.steps.is_empty() {
-            self.score(rows, &mut decisions);
+            self.estimator.decisions(&self.prepared, rows, &mut decisions);
             return decisions;
         }
         let at_once = (CHUNK_VALUES / self.widest).max(1);
         for (chunk, out) in rows.chunks(at_once * self.n_features).zip(decisions.chunks_mut(at_once)) {
             let transformed = self.steps.iter().fold(chunk.to_vec(), |rows, step| step.apply(rows));
-            self.score(&transformed, out);
+            self.estimator.decisions(&self.prepared, &transformed, out);
         }
         decisions
     }
-
-    fn score(&self, rows: &[f64], out: &mut [f64]) {
-        match &self.rbf {
-            Some(rbf) => rbf.decisions(rows, out),
-            None => self.estimator.decisions(rows, out),
-        }
-    }
-}
-
-fn check_width(name: &str, takes: usize, gets: usize) -> Result<(), String> {
-    if takes == gets {
-        return Ok(());
-    }
-    Err(format!("{name} is for {takes} feature(s), but gets {gets}: the model's parts do not belong together"))
-}
-
-/// Formats that are recognised only to say what to do.
-fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    const COMPRESSED: &str =
-        "the file is compressed (joblib with compress?); save it with joblib.dump(model, path) or pickle.dump";
-    const MAGIC: [(&[u8], &str); 7] = [
-        (b"PK\x03\x04", "the file is a zip archive (skops?), which is not supported yet; save it with pickle.dump"),
-        (b"\x1f\x8b", COMPRESSED),
-        (b"BZh", COMPRESSED),
-        (b"\xfd7zXZ", COMPRESSED),
-        (b"\x04\x22\x4d\x18", COMPRESSED),
-        (b"\x78\x9c", COMPRESSED),
-        (b"\x78\x5e", COMPRESSED),
-    ];
-    MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, what)| *what)
 }
 
 #[cfg(test)]

@@ -147,7 +147,8 @@ fn files_of_other_kinds_are_refused_with_what_to_do() {
     for (bytes, hint) in [
         (&b""[..], "empty"),
         (b"PK\x03\x04...", "pickle.dump"),
-        (b"\x78\x9c....", "joblib.dump"),
+        (b"\x04\x22\x4d\x18....", "compress=3"),
+        (b"\x78\x9c....", "zlib-compressed file cannot be read"),
         (b"TS,Device,Tag,Value\n", "no model"),
     ] {
         assert!(refused(bytes).contains(hint), "{hint}");
@@ -207,7 +208,7 @@ fn a_newer_version_of_the_own_format_is_named() {
 
 #[test]
 fn numbers_that_make_no_model_are_refused() {
-    let Estimator::OneClassSvm(good) = own().0.estimator;
+    let Estimator::OneClassSvm(good) = own().0.estimator else { unreachable!("own() makes one") };
     let new = |scaler: Option<Scaler>, svm: &OneClassSvm| {
         let steps = scaler.into_iter().map(Transform::StandardScaler).collect();
         Model::new(steps, Estimator::OneClassSvm(svm.clone()), Metadata::default())

@@ -1,9 +1,20 @@
 //! Estimators: what gives a row its decision, and where the boundary between normal and anomaly lies.
 
+mod elliptic_envelope;
+mod isolation_forest;
+mod local_outlier_factor;
+mod sgd;
 mod svm;
 
 use serde::{Deserialize, Serialize};
 
+use super::exact;
+use crate::kernel::Rbf;
+pub use elliptic_envelope::EllipticEnvelope;
+use isolation_forest::Paths;
+pub use isolation_forest::{IsolationForest, Tree};
+pub use local_outlier_factor::{LocalOutlierFactor, Metric};
+pub use sgd::SgdOneClassSvm;
 pub use svm::{Kernel, OneClassSvm};
 
 /// What stands at the end of a pipeline.
@@ -12,12 +23,33 @@ pub use svm::{Kernel, OneClassSvm};
 pub enum Estimator {
     /// `sklearn.svm.OneClassSVM`.
     OneClassSvm(OneClassSvm),
+    /// `sklearn.ensemble.IsolationForest`.
+    IsolationForest(IsolationForest),
+    /// `sklearn.covariance.EllipticEnvelope`.
+    EllipticEnvelope(EllipticEnvelope),
+    /// `sklearn.neighbors.LocalOutlierFactor` with `novelty=True`.
+    LocalOutlierFactor(LocalOutlierFactor),
+    /// `sklearn.linear_model.SGDOneClassSVM`.
+    SgdOneClassSvm(SgdOneClassSvm),
+}
+
+/// What is worked out once for all rows.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Prepared {
+    /// An RBF kernel, laid out for the processor.
+    Rbf(Rbf),
+    /// How long the paths to a forest's leaves are.
+    Paths(Paths),
+    /// Nothing.
+    Nothing,
 }
 
 /// Where anomalies begin, as the estimator's own `predict` has it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Boundary {
     /// Decisions above are normal, decisions below are anomalies.
+    #[serde(with = "exact")]
     pub at: f64,
     /// Whether a decision of exactly `at` is an anomaly.
     pub inclusive: bool,
@@ -38,6 +70,10 @@ impl Estimator {
     pub fn name(&self) -> &'static str {
         match self {
             Self::OneClassSvm(_) => "OneClassSVM",
+            Self::IsolationForest(_) => "IsolationForest",
+            Self::EllipticEnvelope(_) => "EllipticEnvelope",
+            Self::LocalOutlierFactor(_) => "LocalOutlierFactor",
+            Self::SgdOneClassSvm(_) => "SGDOneClassSVM",
         }
     }
 
@@ -46,6 +82,10 @@ impl Estimator {
     pub fn n_features(&self) -> usize {
         match self {
             Self::OneClassSvm(svm) => svm.n_features,
+            Self::IsolationForest(forest) => forest.n_features,
+            Self::EllipticEnvelope(envelope) => envelope.location.len(),
+            Self::LocalOutlierFactor(factor) => factor.n_features,
+            Self::SgdOneClassSvm(sgd) => sgd.coefficients.len(),
         }
     }
 
@@ -55,13 +95,33 @@ impl Estimator {
         match self {
             // libsvm: `return (sum > 0) ? 1 : -1`.
             Self::OneClassSvm(_) => Boundary { at: 0.0, inclusive: true },
+            Self::IsolationForest(forest) => forest.boundary,
+            // Their `predict` calls a decision of 0 normal.
+            Self::EllipticEnvelope(_) | Self::LocalOutlierFactor(_) | Self::SgdOneClassSvm(_) => {
+                Boundary { at: 0.0, inclusive: false }
+            }
         }
     }
 
-    /// scikit-learn's `decision_function` of rows that stand one after the other.
-    pub(super) fn decisions(&self, rows: &[f64], out: &mut [f64]) {
+    /// What can be worked out before any row is seen; for checked estimators only.
+    pub(super) fn prepare(&self) -> Prepared {
         match self {
-            Self::OneClassSvm(svm) => svm.decisions(rows, out),
+            Self::OneClassSvm(svm) => svm.prepare().map_or(Prepared::Nothing, Prepared::Rbf),
+            Self::IsolationForest(forest) => Prepared::Paths(forest.prepare()),
+            _ => Prepared::Nothing,
+        }
+    }
+
+    /// scikit-learn's `decision_function` of rows that stand one after the other, with what [`Self::prepare`] gave.
+    pub(super) fn decisions(&self, prepared: &Prepared, rows: &[f64], out: &mut [f64]) {
+        match (self, prepared) {
+            (Self::OneClassSvm(_), Prepared::Rbf(rbf)) => rbf.decisions(rows, out),
+            (Self::OneClassSvm(svm), _) => svm.decisions(rows, out),
+            (Self::IsolationForest(forest), Prepared::Paths(paths)) => forest.decisions(paths, rows, out),
+            (Self::IsolationForest(forest), _) => forest.decisions(&forest.prepare(), rows, out),
+            (Self::EllipticEnvelope(envelope), _) => envelope.decisions(rows, out),
+            (Self::LocalOutlierFactor(factor), _) => factor.decisions(rows, out),
+            (Self::SgdOneClassSvm(sgd), _) => sgd.decisions(rows, out),
         }
     }
 
@@ -69,6 +129,10 @@ impl Estimator {
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
             Self::OneClassSvm(svm) => svm.check(),
+            Self::IsolationForest(forest) => forest.check(),
+            Self::EllipticEnvelope(envelope) => envelope.check(),
+            Self::LocalOutlierFactor(factor) => factor.check(),
+            Self::SgdOneClassSvm(sgd) => sgd.check(),
         }
     }
 
@@ -76,34 +140,44 @@ impl Estimator {
     fn range(&self) -> (f64, f64) {
         match self {
             Self::OneClassSvm(svm) => svm.range(),
+            Self::IsolationForest(forest) => forest.range(),
+            Self::EllipticEnvelope(envelope) => envelope.range(),
+            Self::LocalOutlierFactor(factor) => factor.range(),
+            Self::SgdOneClassSvm(sgd) => sgd.range(),
         }
     }
 
     /// What a user should know before trusting it.
     pub(super) fn warnings(&self) -> Vec<String> {
         let (boundary, (lowest, highest)) = (self.boundary(), self.range());
-        let of = match self {
-            Self::OneClassSvm(svm) => format!(" has {} support vector(s) and", svm.coefficients.len()),
+        let (of, vectors, remedy) = match self {
+            Self::OneClassSvm(svm) => {
+                let vectors = svm.coefficients.len();
+                (
+                    format!("the model has {vectors} support vector(s) and its decision"),
+                    vectors,
+                    "with a larger nu or more readings",
+                )
+            }
+            _ => ("the model's decision".to_owned(), 0, "with more readings or another contamination"),
         };
         if boundary.is_anomaly(highest) {
             return vec![format!(
-                "the model{of} its decision never exceeds {:?}, so every row is an anomaly; train it again with a larger \
-                 nu or more readings",
+                "{of} never exceeds {:?}, so every row is an anomaly; train it again {remedy}",
                 boundary.at
             )];
         }
         if !boundary.is_anomaly(lowest) {
             return vec![format!(
-                "the model{of} its decision is never below {lowest:?}, so no row is ever an anomaly; train it again"
+                "{of} is never below {lowest:?}, so no row is ever an anomaly; train it again \
+                 {remedy}"
             )];
         }
-        match self {
-            Self::OneClassSvm(svm) if svm.coefficients.len() == 1 => vec![
-                "the model has one support vector only, so it knows a single point; train it again with a larger nu or \
-                 more readings"
-                    .to_owned(),
-            ],
-            Self::OneClassSvm(_) => Vec::new(),
+        if vectors == 1 {
+            return vec![format!(
+                "the model has one support vector only, so it knows a single point; train it again {remedy}"
+            )];
         }
+        Vec::new()
     }
 }

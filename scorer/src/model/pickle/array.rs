@@ -1,34 +1,57 @@
 //! numpy arrays, scalars and dtypes, as far as numbers go.
 
+use std::rc::Rc;
+
 use super::value::{Blob, Heap, Node, Value};
 
 /// More dimensions than any array of a model has.
 const MAX_DIMENSIONS: usize = 4;
 
+/// More fields than any record of a model has.
+const MAX_FIELDS: usize = 32;
+
 /// The type of an array's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::model) struct Dtype {
     kind: Kind,
     big_endian: bool,
+    /// The fields of a record.
+    fields: Rc<[Field]>,
+}
+
+/// A field of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Field {
+    name: Box<str>,
+    dtype: Dtype,
+    offset: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     F4,
     F8,
+    I1,
+    I2,
     I4,
     I8,
+    U1,
+    U2,
     U4,
     U8,
     Bool,
-    /// Python objects: allowed to be there (feature names), never looked into.
+    /// Python objects, such as feature names.
     Object,
-    /// Any other type, of so many bytes: allowed to be there, never looked into.
+    /// Records and any other type, of so many bytes.
     Other(usize),
 }
 
 impl Dtype {
-    /// `f8`, `<f8`, `O8`, `U12`, …
+    fn of(kind: Kind) -> Self {
+        Self { kind, big_endian: false, fields: Rc::new([]) }
+    }
+
+    /// `f8`, `<f8`, `O8`, `U12`, `V64`, …
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (big_endian, code) = match text.as_bytes().first()? {
             b'>' => (true, &text[1..]),
@@ -38,8 +61,12 @@ impl Dtype {
         let kind = match code {
             "f4" => Kind::F4,
             "f8" => Kind::F8,
+            "i1" => Kind::I1,
+            "i2" => Kind::I2,
             "i4" => Kind::I4,
             "i8" => Kind::I8,
+            "u1" => Kind::U1,
+            "u2" => Kind::U2,
             "u4" => Kind::U4,
             "u8" => Kind::U8,
             "b1" => Kind::Bool,
@@ -51,26 +78,44 @@ impl Dtype {
                 Kind::Other(if letter == 'U' { count.checked_mul(4)? } else { count })
             }
         };
-        Some(Self { kind, big_endian })
+        Some(Self { big_endian, ..Self::of(kind) })
     }
 
-    /// A dtype's own state: a tuple whose second element is the byte order.
+    /// A dtype's own state: a tuple of version, byte order, shape, names, fields, size, …
     pub(super) fn set_state(&mut self, heap: &Heap<'_>, state: Value) -> Option<()> {
-        match heap.text(*heap.tuple(state)?.get(1)?)? {
+        let state = heap.tuple(state)?;
+        match heap.text(*state.get(1)?)? {
             ">" => self.big_endian = true,
             "<" | "=" | "|" => self.big_endian = false,
             _ => return None,
         }
+        if let (Some(names), Some(fields)) = (state.get(3), state.get(4)) {
+            let Some(names) = heap.tuple(*names) else { return Some(()) };
+            let Kind::Other(size) = self.kind else { return None };
+            if names.len() > MAX_FIELDS || !matches!(heap.node(*fields)?, Node::Dict(d) if d.len() <= MAX_FIELDS) {
+                return None;
+            }
+            let field = |name: &Value| {
+                let name = heap.text(*name)?;
+                let [dtype, offset, ..] = *heap.tuple(heap.entry(*fields, name)?)? else { return None };
+                let (dtype, Value::Int(offset)) = (dtype_of(heap, dtype)?, offset) else { return None };
+                // Records of records are none of a model's, and would nest without end.
+                let offset = usize::try_from(offset).ok().filter(|_| dtype.fields.is_empty())?;
+                (offset.checked_add(dtype.size())? <= size).then(|| Field { name: name.into(), dtype, offset })
+            };
+            self.fields = names.iter().map(field).collect::<Option<_>>()?;
+        }
         Some(())
     }
 
-    pub(super) fn is_object(self) -> bool {
+    pub(super) fn is_object(&self) -> bool {
         self.kind == Kind::Object
     }
 
-    pub(super) fn size(self) -> usize {
+    pub(super) fn size(&self) -> usize {
         match self.kind {
-            Kind::Bool => 1,
+            Kind::Bool | Kind::I1 | Kind::U1 => 1,
+            Kind::I2 | Kind::U2 => 2,
             Kind::F4 | Kind::I4 | Kind::U4 => 4,
             Kind::F8 | Kind::I8 | Kind::U8 | Kind::Object => 8,
             Kind::Other(size) => size,
@@ -79,39 +124,39 @@ impl Dtype {
 
     /// One element as a number; `None` for what is none.
     #[allow(clippy::cast_precision_loss, reason = "counts and indexes of a model are far below 2^53")]
-    fn number(self, bytes: &[u8]) -> Option<f64> {
+    fn number(&self, bytes: &[u8]) -> Option<f64> {
         let mut wide = [0_u8; 8];
         wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
         if self.big_endian {
             wide.get_mut(..bytes.len())?.reverse();
         }
-        let low = [wide[0], wide[1], wide[2], wide[3]];
+        let [a, b, c, d, ..] = wide;
         Some(match self.kind {
             Kind::F8 => f64::from_le_bytes(wide),
-            Kind::F4 => f64::from(f32::from_le_bytes(low)),
+            Kind::F4 => f64::from(f32::from_le_bytes([a, b, c, d])),
             Kind::I8 => i64::from_le_bytes(wide) as f64,
             Kind::U8 => u64::from_le_bytes(wide) as f64,
-            Kind::I4 => f64::from(i32::from_le_bytes(low)),
-            Kind::U4 => f64::from(u32::from_le_bytes(low)),
-            // Eight times as large as numbers, and no part of a model.
+            Kind::I4 => f64::from(i32::from_le_bytes([a, b, c, d])),
+            Kind::U4 => f64::from(u32::from_le_bytes([a, b, c, d])),
+            Kind::I2 => f64::from(i16::from_le_bytes([a, b])),
+            Kind::U2 => f64::from(u16::from_le_bytes([a, b])),
+            Kind::I1 => f64::from(i8::from_le_bytes([a])),
+            Kind::U1 => f64::from(a),
             Kind::Bool | Kind::Object | Kind::Other(_) => return None,
         })
     }
 
     /// A numpy scalar of this type.
-    pub(super) fn scalar(self, bytes: &[u8]) -> Option<Value> {
+    pub(super) fn scalar(&self, bytes: &[u8]) -> Option<Value> {
         if bytes.len() != self.size() {
             return None;
         }
-        if self.kind == Kind::Bool {
-            return Some(Value::Bool(bytes.first() != Some(&0)));
-        }
-        let number = self.number(bytes)?;
-        Some(match self.kind {
+        match self.kind {
+            Kind::Bool => Some(Value::Bool(bytes.first() != Some(&0))),
+            Kind::F4 | Kind::F8 => self.number(bytes).map(Value::Float),
             #[allow(clippy::cast_possible_truncation, reason = "made of a whole number, and saturating")]
-            Kind::I4 | Kind::I8 | Kind::U4 | Kind::U8 => Value::Int(number as i64),
-            _ => Value::Float(number),
-        })
+            _ => self.number(bytes).map(|number| Value::Int(number as i64)),
+        }
     }
 }
 
@@ -135,8 +180,7 @@ enum Data<'a> {
 impl<'a> Array<'a> {
     /// What `_reconstruct` gives, before BUILD fills it.
     pub(super) fn empty() -> Self {
-        let dtype = Dtype { kind: Kind::F8, big_endian: false };
-        Self { shape: vec![0], dtype, fortran: false, data: Data::Bytes(Blob::Borrowed(&[])) }
+        Self { shape: vec![0], dtype: Dtype::of(Kind::F8), fortran: false, data: Data::Bytes(Blob::Borrowed(&[])) }
     }
 
     /// An array of that shape, if its bytes are as many as the shape says.
@@ -166,7 +210,7 @@ impl<'a> Array<'a> {
     }
 
     /// The list of its elements, where they are Python objects.
-    pub(super) fn objects(&self) -> Option<Value> {
+    pub(in crate::model) fn objects(&self) -> Option<Value> {
         match self.data {
             Data::Objects(list) => Some(list),
             Data::Bytes(_) => None,
@@ -184,12 +228,14 @@ impl<'a> Array<'a> {
     /// Its elements in C order.
     pub(in crate::model) fn numbers(&self) -> Option<Vec<f64>> {
         let Data::Bytes(data) = &self.data else { return None };
-        let size = self.dtype.size();
-        if size == 0 {
-            return None;
-        }
-        let flat: Option<Vec<f64>> = data.bytes().chunks_exact(size).map(|c| self.dtype.number(c)).collect();
-        let flat = flat?;
+        let (data, size) = (data.bytes(), self.dtype.size());
+        let flat: Vec<f64> = match self.dtype {
+            Dtype { kind: Kind::F8, big_endian: false, .. } => {
+                data.as_chunks().0.iter().map(|c| f64::from_le_bytes(*c)).collect()
+            }
+            _ if size == 0 => return None,
+            _ => data.chunks_exact(size).map(|c| self.dtype.number(c)).collect::<Option<_>>()?,
+        };
         if flat.is_empty() {
             return Some(flat); // such as (2^60, 0): no walk along the first dimension
         }
@@ -201,11 +247,27 @@ impl<'a> Array<'a> {
             _ => None,
         }
     }
+
+    /// A field of each of its records.
+    pub(in crate::model) fn field(&self, name: &str) -> Option<Vec<f64>> {
+        let Data::Bytes(data) = &self.data else { return None };
+        let Field { dtype, offset, .. } = self.dtype.fields.iter().find(|f| *f.name == *name)?;
+        let own = *offset..offset + dtype.size();
+        data.bytes().chunks_exact(self.dtype.size()).map(|record| dtype.number(record.get(own.clone())?)).collect()
+    }
+
+    /// Its elements as truths.
+    pub(in crate::model) fn flags(&self) -> Option<Vec<bool>> {
+        match &self.data {
+            Data::Bytes(data) if self.dtype.kind == Kind::Bool => Some(data.bytes().iter().map(|b| *b != 0).collect()),
+            _ => None,
+        }
+    }
 }
 
 pub(super) fn dtype_of(heap: &Heap<'_>, value: Value) -> Option<Dtype> {
     match heap.node(value)? {
-        Node::Dtype(dtype) => Some(*dtype),
+        Node::Dtype(dtype) => Some(dtype.clone()),
         _ => None,
     }
 }

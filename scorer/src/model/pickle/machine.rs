@@ -247,7 +247,7 @@ impl<'a> Machine<'a> {
         match (self.heap.node_mut(into), opcode) {
             (Some(Node::List(list)), b'a' | b'e') => list.extend(items),
             (Some(Node::Dict(dict)), b's' | b'u') => dict.extend(pairs),
-            (Some(Node::Opaque), 0x90) => {}
+            (Some(Node::Opaque), _) => {}
             _ => return Err(self.damaged("items are added to what is no container for them")),
         }
         Ok(())

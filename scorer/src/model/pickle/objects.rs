@@ -24,13 +24,17 @@ impl<'a> Machine<'a> {
             return Err(self.damaged(format!("{} is called like a class", self.heap.describe(callee))));
         };
         let class = *class;
+        let state = arguments;
         let Some(arguments) = self.heap.tuple(arguments) else {
             return Err(self.damaged(format!("{} is called without a tuple of arguments", class.name())));
         };
-        let made = if class.is_instance() {
-            arguments.is_empty().then_some(Made::Node(Node::Object { class, state: None }))
-        } else {
-            self.make(class, arguments)
+        let made = match class {
+            // Whatever Python would make of its arguments, no score depends on it.
+            Class::Ignored => Some(Made::Node(Node::Opaque)),
+            Class::Tree => Some(Made::Node(Node::Object { class, state: None })),
+            Class::Slice => Some(Made::Node(Node::Object { class, state: Some(state) })),
+            _ if class.is_instance() => arguments.is_empty().then_some(Made::Node(Node::Object { class, state: None })),
+            _ => self.make(class, arguments),
         };
         let value = match made {
             Some(Made::Node(node)) => {
@@ -87,10 +91,13 @@ impl<'a> Machine<'a> {
         let target = self.top()?;
         let built = match self.heap.node(target) {
             Some(Node::Object { class: Class::JoblibArray, .. }) => Some(Node::Array(self.joblib_array(state)?)),
-            Some(Node::Object { class, .. }) => Some(Node::Object { class: *class, state: Some(state) }),
+            Some(Node::Object { class, .. }) if *class != Class::Slice => {
+                Some(Node::Object { class: *class, state: Some(state) })
+            }
             Some(Node::Array(_)) => Array::from_state(&self.heap, state).map(Node::Array),
+            Some(Node::Opaque) => Some(Node::Opaque),
             Some(Node::Dtype(dtype)) => {
-                let mut dtype = *dtype;
+                let mut dtype = dtype.clone();
                 dtype.set_state(&self.heap, state).map(|()| Node::Dtype(dtype))
             }
             _ => None,

@@ -43,11 +43,13 @@ pub(in crate::model) enum Node<'a> {
     Tuple(Vec<Value>),
     List(Vec<Value>),
     Dict(Vec<(Value, Value)>),
-    /// A set or an integer of more than 64 bits: allowed to be there, never looked into.
+    /// Something that may be there but does not matter to scores (a set, an integer of more than 64 bits, a random
+    /// state, a search tree): never looked into.
     Opaque,
     Class(Class),
     Object {
         class: Class,
+        /// Its attributes; of a slice, its arguments.
         state: Option<Value>,
     },
     Dtype(Dtype),
@@ -137,7 +139,7 @@ impl<'a> Heap<'a> {
                 Node::Tuple(_) => "a tuple".to_owned(),
                 Node::List(_) => "a list".to_owned(),
                 Node::Dict(_) => "a dict".to_owned(),
-                Node::Opaque => "a set or a huge number".to_owned(),
+                Node::Opaque => "something that is not looked into".to_owned(),
                 Node::Class(class) => format!("the class {}", class.name()),
                 Node::Object { class, .. } => class.name().to_owned(),
                 Node::Dtype(_) => "a numpy dtype".to_owned(),

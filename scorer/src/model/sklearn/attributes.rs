@@ -2,19 +2,38 @@
 
 use std::cell::Cell;
 
-use super::SklearnError;
+use super::{MAX_STEPS, SklearnError};
 use crate::model::pickle::{Array, Class, Heap, Node, Value};
 
 /// What a pickle held, and how much of it may still be copied into a model.
 pub(super) struct Fitted<'a> {
     pub(super) heap: Heap<'a>,
     /// Numbers that may still be taken out of arrays: a hostile pickle shares one array among many objects.
-    budget: Cell<usize>,
+    numbers: Cell<usize>,
+    /// Steps that may still be read: a hostile pickle shares one pipeline among many columns.
+    steps: Cell<usize>,
 }
 
 impl<'a> Fitted<'a> {
     pub(super) fn new(heap: Heap<'a>, bytes: usize) -> Self {
-        Self { heap, budget: Cell::new(bytes / 2 + 4096) }
+        Self { heap, numbers: Cell::new(bytes / 2 + 4096), steps: Cell::new(MAX_STEPS) }
+    }
+
+    /// Whether so many numbers may be copied.
+    pub(super) fn spend(&self, numbers: usize) -> Option<()> {
+        self.numbers.set(self.numbers.get().checked_sub(numbers)?);
+        Some(())
+    }
+
+    /// Whether so many steps may be read.
+    pub(super) fn spend_steps(&self, steps: usize) -> Result<(), SklearnError> {
+        let left = self.steps.get().checked_sub(steps);
+        self.steps.set(left.ok_or_else(|| {
+            SklearnError::Unsupported(format!(
+                "the pipeline has more than {MAX_STEPS} steps, counting those of columns"
+            ))
+        })?);
+        Ok(())
     }
 }
 
@@ -78,6 +97,22 @@ impl<'h, 'a> Attributes<'h, 'a> {
         }
     }
 
+    /// A whole number of at least 0; of several names over the years the first found counts.
+    pub(super) fn count(&self, names: &[&str]) -> Result<usize, SklearnError> {
+        let number = self.number(names)?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+        (number >= 0.0 && number.trunc() == number && number < f64::from(u32::MAX))
+            .then_some(number as usize)
+            .ok_or_else(|| {
+                self.wrong(names.first().copied().unwrap_or_default(), "is not a whole number of at least 0")
+            })
+    }
+
+    pub(super) fn list(&self, name: &str) -> Result<&'h [Value], SklearnError> {
+        let value = self.get(name).ok_or_else(|| self.unfitted(name))?;
+        self.heap.items(value).ok_or_else(|| self.wrong(name, "is not a list"))
+    }
+
     /// An array; of several names over the years the first found counts.
     pub(super) fn array(&self, names: &[&str]) -> Result<(&'h Array<'a>, Vec<f64>), SklearnError> {
         let name = names.iter().find(|n| self.get(n).is_some()).or(names.last()).copied().unwrap_or_default();
@@ -85,10 +120,16 @@ impl<'h, 'a> Attributes<'h, 'a> {
         let Some(Node::Array(array)) = self.heap.node(value) else {
             return Err(self.wrong(name, &format!("is {}, not an array of numbers", self.heap.describe(value))));
         };
-        let left = self.fitted.budget.get().checked_sub(array.len());
-        let left = left.ok_or_else(|| self.wrong(name, "is more than the file itself can hold: arrays are shared"))?;
-        self.fitted.budget.set(left);
-        let numbers = array.numbers().ok_or_else(|| self.wrong(name, "is not an array of numbers"))?;
+        let spent = self.fitted.spend(array.len());
+        spent.ok_or_else(|| self.wrong(name, "is more than the file itself can hold: arrays are shared"))?;
+        let numbers = match array.objects().and_then(|list| self.heap.items(list)) {
+            // Python's own numbers, such as what a SimpleImputer fills in by request.
+            Some(items) => {
+                self.fitted.spend(items.len()).and_then(|()| items.iter().map(|item| number(*item)).collect())
+            }
+            None => array.numbers(),
+        };
+        let numbers = numbers.ok_or_else(|| self.wrong(name, "is not an array of numbers"))?;
         Ok((array, numbers))
     }
 

@@ -1,6 +1,10 @@
 //! scikit-learn's pipelines, from what their pickles hold.
 
 mod attributes;
+mod columns;
+mod features;
+mod forest;
+mod outliers;
 mod scalers;
 mod svm;
 
@@ -8,8 +12,8 @@ use self::attributes::{Attributes, Fitted};
 use super::pickle::{Class, Node, PickleError, Value, load};
 use super::{Estimator, Metadata, Model, Transform};
 
-/// More steps than any pipeline has: each costs a copy of its arrays, which a hostile pickle may share.
-const MAX_STEPS: usize = 16;
+/// More steps than any pipeline has, counting those of columns.
+const MAX_STEPS: usize = 256;
 /// Deeper than pipelines in pipelines are.
 const MAX_DEPTH: usize = 8;
 
@@ -37,9 +41,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, SklearnError> {
             let what = fitted.heap.describe(object);
             return Err(SklearnError::Invalid(format!("{what} stands behind the pipeline's estimator")));
         }
-        match fitted.step(object)? {
+        match fitted.step(object, 0)? {
             Step::Transform(transform) => steps.push(transform),
             Step::Estimator(last) => estimator = Some(last),
+            Step::Nothing => {}
         }
     }
     let estimator = estimator.ok_or_else(|| {
@@ -50,17 +55,22 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, SklearnError> {
     Model::new(steps, estimator, metadata).map_err(SklearnError::Invalid)
 }
 
-const ESTIMATORS: &str = "OneClassSVM";
+const ESTIMATORS: &str = "OneClassSVM, IsolationForest, EllipticEnvelope, LocalOutlierFactor and SGDOneClassSVM";
 
 /// One fitted object of a pipeline.
 enum Step {
     Transform(Transform),
     Estimator(Estimator),
+    /// It changes nothing.
+    Nothing,
 }
 
 impl<'a> Fitted<'a> {
     /// The objects of a pipeline that do something, or the one that stands alone.
     fn flatten(&self, root: Value, depth: usize, objects: &mut Vec<Value>) -> Result<(), SklearnError> {
+        if depth > MAX_DEPTH {
+            return Err(SklearnError::Unsupported(format!("the pipeline is nested deeper than {MAX_DEPTH}")));
+        }
         let state = match self.heap.node(root) {
             Some(Node::Object { class: Class::Pipeline, state }) => *state,
             Some(Node::Object { .. }) => {
@@ -77,11 +87,7 @@ impl<'a> Fitted<'a> {
         let broken = || SklearnError::Invalid("the Pipeline's `steps` is not a list of (name, estimator)".to_owned());
         let steps = state.and_then(|s| self.heap.entry(s, "steps")).and_then(|s| self.heap.items(s));
         let steps = steps.ok_or_else(broken)?;
-        if steps.len() + objects.len() > MAX_STEPS || depth > MAX_DEPTH {
-            return Err(SklearnError::Unsupported(format!(
-                "the pipeline has more than {MAX_STEPS} steps, or is nested deeper than {MAX_DEPTH}"
-            )));
-        }
+        self.spend_steps(steps.len())?;
         for step in steps {
             let Some(&[_, step]) = self.heap.tuple(*step) else { return Err(broken()) };
             if step != Value::None && self.heap.text(step) != Some("passthrough") {
@@ -91,7 +97,25 @@ impl<'a> Fitted<'a> {
         Ok(())
     }
 
-    fn step(&self, object: Value) -> Result<Step, SklearnError> {
+    /// The transforms of what a ColumnTransformer does to some columns.
+    fn transforms(&self, what: Value, depth: usize) -> Result<Vec<Transform>, SklearnError> {
+        let mut objects = Vec::new();
+        if self.heap.text(what) != Some("passthrough") {
+            self.flatten(what, depth, &mut objects)?;
+        }
+        let mut transforms = Vec::new();
+        for object in objects {
+            match self.step(object, depth)? {
+                Step::Transform(transform) => transforms.push(transform),
+                Step::Nothing => {}
+                Step::Estimator(_) => return Err(self.no_step(object)),
+            }
+        }
+        transforms.retain(|t| !t.is_identity());
+        Ok(transforms)
+    }
+
+    fn step(&self, object: Value, depth: usize) -> Result<Step, SklearnError> {
         let Some(Node::Object { class, state }) = self.heap.node(object) else {
             return Err(self.no_step(object));
         };
@@ -101,13 +125,25 @@ impl<'a> Fitted<'a> {
             Class::RobustScaler => Step::Transform(attributes(*class)?.robust_scaler()?),
             Class::MaxAbsScaler => Step::Transform(attributes(*class)?.max_abs_scaler()?),
             Class::MinMaxScaler => Step::Transform(attributes(*class)?.min_max_scaler()?),
+            Class::SimpleImputer => Step::Transform(attributes(*class)?.simple_imputer()?),
+            Class::PolynomialFeatures => Step::Transform(attributes(*class)?.polynomial_features()?),
+            Class::Pca => Step::Transform(attributes(*class)?.pca()?),
+            Class::ColumnTransformer => Step::Transform(attributes(*class)?.column_transformer(depth)?),
+            Class::FunctionTransformer if attributes(*class)?.get("func") == Some(Value::None) => Step::Nothing,
             Class::OneClassSvm => Step::Estimator(attributes(*class)?.one_class_svm()?),
+            Class::IsolationForest => Step::Estimator(attributes(*class)?.isolation_forest()?),
+            Class::EllipticEnvelope => Step::Estimator(attributes(*class)?.elliptic_envelope()?),
+            Class::LocalOutlierFactor => Step::Estimator(attributes(*class)?.local_outlier_factor()?),
+            Class::SgdOneClassSvm => Step::Estimator(attributes(*class)?.sgd_one_class_svm()?),
             _ => return Err(self.no_step(object)),
         })
     }
 
     fn no_step(&self, object: Value) -> SklearnError {
-        SklearnError::Unsupported(format!("the pipeline has {} as a step, which is none", self.heap.describe(object)))
+        SklearnError::Unsupported(format!(
+            "the pipeline has {} where a supported transform should be",
+            self.heap.describe(object)
+        ))
     }
 
     /// The version and feature names that the pipeline or the first step that knows them has.

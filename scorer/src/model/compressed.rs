@@ -1,0 +1,53 @@
+//! Compressed model files, as `joblib.dump(model, path, compress=…)` writes them.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+use bzip2::bufread::MultiBzDecoder;
+use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
+use lzma_rust2::{LzmaReader, XzReader};
+
+use super::MAX_BYTES;
+
+/// What an LZMA file's dictionary may take: that of the strongest preset, 64 MiB, and room around it.
+const MAX_DICTIONARY_KIB: u32 = 80 << 10;
+
+/// Why a compressed file was not read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CompressedError {
+    #[error("the {0}-compressed file holds more than {MAX_BYTES} bytes; models of more are refused")]
+    TooLarge(&'static str),
+    #[error(
+        "the file is compressed with {0}, which is not supported; save it with joblib.dump(model, path, compress=3)"
+    )]
+    Unsupported(&'static str),
+    #[error("the {name}-compressed file cannot be read: {source}; it is damaged, upload it again")]
+    Damaged { name: &'static str, source: io::Error },
+}
+
+/// The bytes inside, or the bytes themselves where they are not compressed.
+pub(super) fn inflate(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CompressedError> {
+    let (name, reader): (_, io::Result<Box<dyn Read + '_>>) = match bytes {
+        // joblib's own rule: a pickle begins with 0x80, so any 'x' is zlib.
+        [b'x', ..] => ("zlib", Ok(Box::new(ZlibDecoder::new(bytes)))),
+        [0x1f, 0x8b, ..] => ("gzip", Ok(Box::new(MultiGzDecoder::new(bytes)))),
+        [b'B', b'Z', b'h', ..] => ("bzip2", Ok(Box::new(MultiBzDecoder::new(bytes)))),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+            ("xz", Ok(Box::new(XzReader::new_mem_limit(bytes, true, MAX_DICTIONARY_KIB))))
+        }
+        [0x5d, 0, 0, ..] => {
+            let reader = LzmaReader::new_mem_limit(bytes, MAX_DICTIONARY_KIB, None);
+            ("lzma", reader.map(|r| Box::new(r) as _))
+        }
+        [0x04, 0x22, 0x4d, 0x18, ..] => return Err(CompressedError::Unsupported("lz4")),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => return Err(CompressedError::Unsupported("zstd")),
+        _ => return Ok(Cow::Borrowed(bytes)),
+    };
+    let damaged = |source| CompressedError::Damaged { name, source };
+    let mut inside = Vec::new();
+    reader.map_err(damaged)?.take(MAX_BYTES + 1).read_to_end(&mut inside).map_err(damaged)?;
+    if inside.len() as u64 > MAX_BYTES {
+        return Err(CompressedError::TooLarge(name));
+    }
+    Ok(Cow::Owned(inside))
+}
