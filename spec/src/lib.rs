@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod duration;
+pub mod ends;
 pub mod keys;
 pub mod report;
 pub mod request;

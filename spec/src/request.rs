@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::ends::Packed;
 use crate::{TimeRange, Work};
 
 /// One execution of a schedule, with everything that a pod needs to know of it.
@@ -62,7 +63,7 @@ pub struct PodEnd {
 
 /// The pod ends of a run: what the operator hands to `scorer archive`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(try_from = "Packed", into = "Packed")]
 pub struct PodEnds {
     /// Every ended pod, in the order in which the operator saw them.
     pub ends: Vec<PodEnd>,

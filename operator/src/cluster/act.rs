@@ -7,7 +7,8 @@ use kube::runtime::reflector::ObjectRef;
 use serde::Serialize;
 use serde_json::json;
 
-use super::machines::{DRAINING, is_folded};
+use super::folded::Folded;
+use super::machines::DRAINING;
 use super::memory::Memory;
 use super::pods;
 use super::work::Work;
@@ -103,6 +104,7 @@ pub(super) async fn pods_on(ctx: &Ctx, name: &str) -> Result<Vec<Pod>, Error> {
 /// When the API server refuses or is not reached.
 pub(super) async fn held_by(ctx: &Ctx, name: &str) -> Result<Option<String>, Error> {
     let pods = pods_on(ctx, name).await?;
-    let holds = |pod: &&Pod| !(pods::belongs_to_node(pod) || pods::has_ended(pod) && is_folded(ctx, pod));
+    let mut folded = Folded::of(ctx);
+    let holds = |pod: &&Pod| !(pods::belongs_to_node(pod) || pods::has_ended(pod) && folded.has(pod));
     Ok(pods.iter().find(holds).map(|pod| format!("{}/{}", namespace_of(pod), name_of(pod))))
 }

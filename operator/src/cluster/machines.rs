@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crds::names;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod};
 use planner::capacity::Resources;
 use planner::pool;
-use spec::request::PodEnds;
 
+use super::folded::Folded;
 use super::pods;
-use crate::conditions::is_true;
-use crate::context::{Ctx, label, name_of, namespace_of, uid_of};
+use crate::context::{Ctx, name_of};
 
 /// Annotation of a node that this operator has cordoned in order to delete it: since when.
 pub(super) const DRAINING: &str = "batchscoring.dev/draining-since";
@@ -58,6 +56,7 @@ pub(super) fn of_pool(
     remembered.leaving.retain(|name, _| names.contains(name));
     remembered.held.retain(|name, _| names.contains(name));
 
+    let mut folded = Folded::of(ctx);
     let mut loads: BTreeMap<&str, Load> = BTreeMap::new();
     for pod in pods {
         let Some(node) = pods::node_of(pod).filter(|node| by_name.contains_key(node)) else { continue };
@@ -67,7 +66,7 @@ pub(super) fn of_pool(
             let request = pod.spec.as_ref().map(pods::request).unwrap_or_default();
             load.used = std::mem::take(&mut load.used).plus(&request.plus(&one_pod()));
         } else if !load.unfolded {
-            load.unfolded = !is_folded(ctx, pod);
+            load.unfolded = !folded.has(pod);
         }
     }
     names
@@ -127,28 +126,6 @@ fn readiness(node: &Node, now: Timestamp) -> (bool, Timestamp) {
     (ready.is_some_and(|c| c.status == "True"), since)
 }
 
-/// Whether the end of a pod is written down: its node may go.
-#[must_use]
-pub(super) fn is_folded(ctx: &Ctx, pod: &Pod) -> bool {
-    let Some(run) = label(pod, names::RUN).filter(|_| pods::is_item(pod)) else { return true };
-    let namespace = namespace_of(pod);
-    let Some(object) = ctx.caches.runs.get(namespace, run) else { return true };
-    // A run that cannot be read may be waiting for anything.
-    let Ok(object) = object.0.as_ref() else { return false };
-    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    if is_true(conditions, "Complete") || is_true(conditions, "Failed") || is_true(conditions, "Archived") {
-        return true;
-    }
-    let ends = ctx.caches.config_maps.get(namespace, &format!("{run}-ends"));
-    ends.is_some_and(|map| names_pod(&map, uid_of(pod)))
-}
-
-fn names_pod(map: &ConfigMap, uid: &str) -> bool {
-    let text = map.data.as_ref().and_then(|data| data.get("ends.json"));
-    let ends = text.and_then(|text| serde_json::from_str::<PodEnds>(text).ok());
-    ends.is_some_and(|ends| ends.ends.iter().any(|end| end.uid == uid))
-}
-
 fn one_pod() -> Resources {
     Resources::parse([("pods", "1")]).unwrap_or_default()
 }
@@ -200,14 +177,5 @@ mod tests {
     fn a_node_that_is_not_ready_tells_since_when() {
         let seen = see(&node(&json!({}), &json!({}), "Unknown"), false, &mut Remembered::default());
         assert_eq!((seen.ready, seen.since, seen.idle_since), (false, at("2026-01-01T00:00:30Z"), None));
-    }
-
-    #[test]
-    fn a_pod_end_is_folded_once_its_uid_is_written_down() {
-        let end = json!({ "pod": "p", "uid": "u1", "index": 0, "node": "n", "reason": "Completed" });
-        let data = json!({ "ends.json": json!({ "ends": [end] }).to_string() });
-        let map: ConfigMap = serde_json::from_value(json!({ "data": data })).unwrap();
-        assert!(names_pod(&map, "u1") && !names_pod(&map, "u2"));
-        assert!(!names_pod(&ConfigMap::default(), "u1"));
     }
 }

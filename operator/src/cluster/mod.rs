@@ -2,6 +2,7 @@
 
 mod act;
 mod claim;
+mod folded;
 mod hold;
 mod machines;
 mod memory;

@@ -15,18 +15,20 @@ use crate::context::{Caches, label, name_of, namespace_of, uid_of};
 
 /// The key of the ends in their ConfigMap.
 pub(super) const KEY: &str = "ends.json";
-/// The least time between two checkpoints while pods go on.
+/// The least time between two checkpoints while pods go on, and that much again for so many ends: each checkpoint writes
+/// all of them.
 const EVERY: SignedDuration = SignedDuration::from_secs(1);
+const ENDS_A_SECOND: usize = 1_000;
 /// The least time between two requests to delete the same objects.
 const SWEEP_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// The ConfigMap's name.
-pub(super) fn config_map_name(run: &str) -> String {
+pub(crate) fn config_map_name(run: &str) -> String {
     format!("{run}-ends")
 }
 
 /// The ends in a checkpoint. One that does not parse was not written by us, and is written anew.
-pub(super) fn read(config_map: &ConfigMap) -> PodEnds {
+pub(crate) fn read(config_map: &ConfigMap) -> PodEnds {
     let text = config_map.data.as_ref().and_then(|data| data.get(KEY));
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
@@ -64,10 +66,11 @@ impl Memory {
     }
 
     /// Whether the last checkpoint of a run is old enough for another.
-    pub(super) fn checkpoint_due(&self, run: &str, now: Timestamp) -> bool {
+    pub(super) fn checkpoint_due(&self, run: &str, written: &PodEnds, now: Timestamp) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let last = all.get(run).and_then(|remembered| remembered.checkpoint);
-        last.is_none_or(|last| now.duration_since(last) >= EVERY)
+        let times = i32::try_from(1 + written.ends.len() / ENDS_A_SECOND).unwrap_or(i32::MAX);
+        last.is_none_or(|last| now.duration_since(last) >= EVERY * times)
     }
 
     /// A checkpoint was written.
@@ -187,6 +190,17 @@ mod tests {
         assert_eq!(count(&ends, 30_000).failures.len(), MAX_FAILURES);
         let bytes = serde_json::to_string(&ends).unwrap().len();
         assert!(bytes < 1_000_000, "{bytes} bytes");
+    }
+
+    #[test]
+    fn the_more_is_written_the_rarer_it_is_written_again() {
+        let (memory, at) = (Memory::default(), |secs| Timestamp::from_second(secs).unwrap());
+        let few = PodEnds { ends: vec![end("a", 0, 1, 0)] };
+        let many = PodEnds { ends: vec![end("a", 0, 1, 0); 2_500] };
+        assert!(memory.checkpoint_due("run", &many, at(100)));
+        memory.checkpointed("run", at(100));
+        assert!(memory.checkpoint_due("run", &few, at(101)));
+        assert!(!memory.checkpoint_due("run", &many, at(102)) && memory.checkpoint_due("run", &many, at(103)));
     }
 
     #[test]

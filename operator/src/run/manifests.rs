@@ -76,6 +76,11 @@ impl Frozen {
         })
     }
 
+    /// How often an item is tried again.
+    pub(super) fn retries(&self) -> u32 {
+        self.schedule.retries.unwrap_or(RETRIES)
+    }
+
     /// The checkpoint of pod ends.
     pub(super) fn ends_config_map(&self, run: &ScoringRun, ends: &PodEnds) -> Result<ConfigMap, Error> {
         let text = serde_json::to_string(ends)
@@ -166,7 +171,7 @@ impl Frozen {
             "completionMode": "Indexed",
             "completions": items,
             "parallelism": parallelism,
-            "backoffLimitPerIndex": self.schedule.retries.unwrap_or(RETRIES),
+            "backoffLimitPerIndex": self.retries(),
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": [
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},

@@ -15,7 +15,7 @@ use crate::guard::Guard;
 use crate::{Category, Error, controller, finalizer, invalid};
 
 mod act;
-mod ends;
+pub(crate) mod ends;
 mod helper;
 mod manifests;
 mod observe;

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource};
 use planner::run::{self as plan, Helper, RunView};
+use spec::ends::MAX_ENDS;
 use spec::report::{ArchiveReport, PlanReport};
 use spec::request::{PodEnd, PodEnds, RunRequest};
 
@@ -26,8 +27,8 @@ use crate::schedule::{check_cached, is_owned};
 const DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 /// How long a run waits for a schedule or cluster that was created together with it.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
-/// The most items of a run: the ends of their pods, with retries, must fit into a ConfigMap of 1 MiB.
-const MAX_ITEMS: u32 = 3_000;
+/// How many retries of each item are reckoned with: the ends of all pods must fit into one ConfigMap.
+const RETRIES_OF_ALL: u32 = 2;
 
 /// A run and all that belongs to it.
 pub(super) struct Observed {
@@ -89,9 +90,11 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         Some(_) => Standing { helper: Helper::Absent, answer: None, trouble: None },
         None => standing(ctx, of_name(&plan_name(name)).as_deref(), now),
     };
-    if let Some(report) = plan.answer.as_ref().filter(|report| report.items > MAX_ITEMS) {
+    let retries = frozen.as_ref().map_or(RETRIES_OF_ALL, Frozen::retries);
+    let most = MAX_ENDS / (1 + retries.min(RETRIES_OF_ALL));
+    if let Some(report) = plan.answer.as_ref().filter(|report| report.items > most) {
         let message = format!(
-            "{} items are more than the {MAX_ITEMS} that one run may have; raise packing.sensorsPerPod",
+            "{} items are more than the {most} that a run with retries: {retries} may have; raise packing.sensorsPerPod",
             report.items
         );
         plan = Standing {
@@ -111,6 +114,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     let span = frozen.as_ref().and_then(|f| f.schedule.deadline).map_or(DEADLINE, |deadline| deadline.to_signed());
     let deadline = from.checked_add(span).unwrap_or(Timestamp::MAX);
 
+    let ends = checkpoint.as_deref().map(ends::read).unwrap_or_default();
     let mut view = RunView {
         now,
         deleted,
@@ -127,7 +131,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         living: 0,
         unfolded: 0,
         folded: None,
-        checkpoint_due: memory.checkpoint_due(uid, now),
+        checkpoint_due: memory.checkpoint_due(uid, &ends, now),
         archive: archive.helper,
         ended,
         jobs: count(caches.jobs.all().iter().filter(|job| is_owned(&***job, uid) && is_there(&***job))),
@@ -142,7 +146,6 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         job = live.filter(|job| is_owned(job, uid)).map(Arc::new);
     }
     let job = job.filter(|job| is_there(&**job));
-    let ends = checkpoint.as_deref().map(ends::read).unwrap_or_default();
     let item_pods = job.as_deref().map(|job| ends::item_pods(caches, run, uid_of(job))).unwrap_or_default();
     let unfolded = match ended {
         true => Vec::new(),

@@ -90,8 +90,8 @@ impl Args {
             });
         }
         let scored = score(&model, &readings.layout, sensor, rows)?;
-        if scored.bad_rows > 0 {
-            tracing::warn!("{}: {} of {} row(s) have no usable value", file(), scored.bad_rows, scored.rows);
+        for warning in readings.warnings(sensor) {
+            tracing::warn!("{}: {warning}", file());
         }
         write_whole(&self.output, &scored.csv)
             .map_err(|source| Error::Output { path: self.output.display().to_string(), source })?;

@@ -205,12 +205,15 @@ impl SensorJob {
         if scored.scored == 0 {
             return Err(Problem::failed(
                 "DataInvalid",
-                format!("{}: none of its {} rows has a usable time and value", store.uri(&path), scored.rows),
+                format!(
+                    "{}: none of its {} rows is good; {}",
+                    store.uri(&path),
+                    scored.rows,
+                    first_bad(&loaded, sensor)
+                ),
             ));
         }
-        if scored.bad_rows > 0 {
-            warnings.push(format!("{} of {} rows are bad and were left out", scored.bad_rows, scored.rows));
-        }
+        warnings.extend(loaded.readings.warnings(sensor));
         for warning in &warnings {
             log.warn(warning);
         }
@@ -257,6 +260,11 @@ impl SensorJob {
         };
         Err(Problem::failed("NoReadings", why))
     }
+}
+
+fn first_bad(loaded: &Loaded, sensor: &SensorKeys) -> String {
+    let bad = loaded.readings.sensors.get(sensor).and_then(|r| r.first_bad.as_ref());
+    bad.map(|b| format!("the first is {b}")).unwrap_or_default()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -33,29 +33,35 @@ pub enum ReadingsError {
         /// How many there are.
         count: usize,
     },
-    /// A row has more or fewer fields than the header.
+    /// A row is too long to be one.
     #[error(
-        "{file}: line {line}: the row has {found} field(s), the header {expected}; the file may be cut short or lack quotes"
+        "{file}: line {line}: the row is longer than {limit} bytes; is it text with line ends, and every quote closed?"
     )]
-    RowLength {
+    RowTooLong {
         /// The file.
         file: String,
         /// The line, from 1.
         line: u64,
-        /// Fields of the header.
-        expected: u64,
-        /// Fields of the row.
-        found: u64,
+        /// The most bytes of a row.
+        limit: usize,
     },
-    /// A field is not UTF-8.
-    #[error("{file}: line {line}: {column} is not UTF-8; save the file as UTF-8")]
+    /// The file ends within quotes.
+    #[error("{file}: line {line}: a quote is never closed; double the quotes inside of quoted fields")]
+    QuoteOpen {
+        /// The file.
+        file: String,
+        /// The line on which the row starts, from 1.
+        line: u64,
+    },
+    /// A name in the header is not UTF-8.
+    #[error("{file}: line {line}: field {} is not UTF-8; save the file as UTF-8", .index + 1)]
     NotUtf8 {
         /// The file.
         file: String,
         /// The line, from 1.
         line: u64,
-        /// The column.
-        column: String,
+        /// The field, from 0.
+        index: usize,
     },
     /// No row has a time that can be read, although there is a window.
     #[error(
@@ -87,28 +93,14 @@ impl ReadingsError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Empty { .. } | Self::RowLength { .. } | Self::NotUtf8 { .. } | Self::Time { .. } => "DataInvalid",
+            Self::Empty { .. }
+            | Self::RowTooLong { .. }
+            | Self::QuoteOpen { .. }
+            | Self::NotUtf8 { .. }
+            | Self::Time { .. } => "DataInvalid",
             Self::ColumnMissing { .. } => "ColumnMissing",
             Self::ColumnAmbiguous { .. } => "ColumnAmbiguous",
             Self::Unreadable { .. } => "DataUnreadable",
-        }
-    }
-
-    /// As this crate says what the CSV reader met.
-    pub(super) fn from_csv(file: &str, header: &[String], error: csv::Error) -> Self {
-        let file = file.to_owned();
-        let line = error.position().map_or(1, csv::Position::line);
-        match error.into_kind() {
-            csv::ErrorKind::Io(source) => Self::Unreadable { file, source },
-            csv::ErrorKind::UnequalLengths { expected_len: expected, len: found, .. } => {
-                Self::RowLength { file, line, expected, found }
-            }
-            csv::ErrorKind::Utf8 { err, .. } => {
-                let column = header.get(err.field());
-                let column = column.map_or_else(|| format!("field {}", err.field() + 1), |c| format!("column {c}"));
-                Self::NotUtf8 { file, line, column }
-            }
-            other => Self::Unreadable { file, source: std::io::Error::other(format!("{other:?}")) },
         }
     }
 }

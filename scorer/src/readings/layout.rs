@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use spec::SensorKeys;
 use spec::work::Columns;
 
-use super::{Column, Layout, ReadingsError};
+use super::record::OwnedRecord;
+use super::{Column, Layout, ReadingsError, number};
 
 /// Names that a time column may have, without regard to case.
 const TIME_NAMES: [&str; 5] = ["ts", "time", "timestamp", "datetime", "date"];
@@ -22,7 +23,7 @@ pub(super) struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// The layout; `sample` are the first data rows, from which it is told which columns are numbers.
-    pub(super) fn resolve(&self, sample: &[csv::StringRecord]) -> Result<Layout, ReadingsError> {
+    pub(super) fn resolve(&self, sample: &[OwnedRecord]) -> Result<Layout, ReadingsError> {
         let keys = self.keys()?;
         let time = self.time(&keys)?;
         let values = if self.columns.value.is_empty() {
@@ -77,16 +78,16 @@ impl Resolver<'_> {
     /// Every other column of which most fields in the sample are numbers; without rows, every other column.
     fn infer_values(
         &self,
-        sample: &[csv::StringRecord],
+        sample: &[OwnedRecord],
         keys: &BTreeMap<String, Column>,
         time: Option<&Column>,
     ) -> Result<Vec<Column>, ReadingsError> {
         let taken: BTreeSet<usize> = keys.values().chain(time).map(|c| c.index).collect();
         let others: Vec<usize> = (0..self.header.len()).filter(|i| !taken.contains(i)).collect();
         let is_numeric = |index: &usize| {
-            let fields: Vec<&str> =
-                sample.iter().filter_map(|r| r.get(*index)).map(str::trim).filter(|f| !f.is_empty()).collect();
-            let numbers = fields.iter().filter(|f| f.parse::<f64>().is_ok()).count();
+            let fields: Vec<&[u8]> =
+                sample.iter().filter_map(|r| r.as_record().trimmed(*index)).filter(|f| !f.is_empty()).collect();
+            let numbers = fields.iter().filter(|f| number::is_number(f)).count();
             // A lone column without any text is taken: its rows are bad ones, which is better said than guessed around.
             numbers * 2 > fields.len() || (fields.is_empty() && (others.len() == 1 || sample.is_empty()))
         };

@@ -1,17 +1,23 @@
 //! Readings: CSV files, read once and split by sensor.
 
+mod csv;
 mod error;
 mod layout;
+mod number;
 mod read;
+mod record;
+mod rows;
 mod time;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use spec::SensorKeys;
 use spec::work::Columns;
 
 pub use error::ReadingsError;
 pub use read::read_csv;
+pub use rows::Rows;
 
 /// A column of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +58,30 @@ pub struct Readings {
     pub layout: Layout,
     /// The sensors found; with a given set of sensors exactly those, so that one without any row is there, empty.
     pub sensors: BTreeMap<SensorKeys, SensorReadings>,
+    /// Rows of which it cannot be told whose they are.
+    pub unplaced: u64,
+    /// The first of them.
+    pub first_unplaced: Option<BadRow>,
 }
 
-/// One sensor's readings, in the file's order.
+impl Readings {
+    /// What the user of one sensor's predictions should know of the rows that were left out.
+    #[must_use]
+    pub fn warnings(&self, sensor: &SensorKeys) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some((readings, first)) = self.sensors.get(sensor).and_then(|r| Some((r, r.first_bad.as_ref()?))) {
+            let SensorReadings { rows, bad_rows, .. } = readings;
+            warnings.push(format!("{bad_rows} of {rows} rows are bad and were left out; the first is {first}"));
+        }
+        if let Some(first) = &self.first_unplaced {
+            let rows = self.unplaced;
+            warnings.push(format!("{rows} rows of the file have no keys that can be told; the first is {first}"));
+        }
+        warnings
+    }
+}
+
+/// One sensor's readings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SensorReadings {
     /// Data rows of this sensor in the window, bad ones included.
@@ -63,47 +90,43 @@ pub struct SensorReadings {
     pub bad_rows: u64,
     /// Rows of this sensor outside the window. With `rows` 0 and this 0, the file does not know the sensor.
     pub outside: u64,
-    times: Texts,
-    texts: Texts,
-    values: Vec<f64>,
+    /// The first bad row.
+    pub first_bad: Option<BadRow>,
+    /// The good rows.
+    pub good: Rows,
 }
 
 impl SensorReadings {
     /// The values of the good rows, one row after the other.
     #[must_use]
     pub fn values(&self) -> &[f64] {
-        &self.values
+        self.good.values()
     }
 
     /// The time of a good row as it stands in the file; empty without a column for it.
     #[must_use]
     pub fn time(&self, row: usize) -> &str {
-        self.times.get(row)
+        self.good.time(row)
     }
 
     /// The values of a good row as they stand in the file.
     pub(crate) fn value_texts(&self, row: usize, width: usize) -> impl Iterator<Item = &str> {
-        (row * width..(row + 1) * width).map(|at| self.texts.get(at))
+        self.good.value_texts(row, width)
     }
 }
 
-/// Many short texts in one allocation.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Texts {
-    text: String,
-    ends: Vec<usize>,
+/// A row that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRow {
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub why: String,
 }
 
-impl Texts {
-    fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-        self.ends.push(self.text.len());
-    }
-
-    fn get(&self, at: usize) -> &str {
-        let start = if at == 0 { 0 } else { self.ends.get(at - 1).copied().unwrap_or_default() };
-        let end = self.ends.get(at).copied().unwrap_or(start);
-        self.text.get(start..end).unwrap_or_default()
+impl fmt::Display for BadRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.why)
     }
 }
 

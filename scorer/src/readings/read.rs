@@ -1,14 +1,16 @@
-//! One pass over a CSV: each row goes to its sensor.
+//! One pass over a file: each row goes to its sensor.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 
-use csv::StringRecord;
+use jiff::Timestamp;
 use spec::work::Columns;
 use spec::{SensorKeys, TimeRange};
 
+use super::csv::CsvRecords;
 use super::layout::Resolver;
-use super::{Layout, Readings, ReadingsError, SensorReadings, time};
+use super::record::{OwnedRecord, Record, Records};
+use super::{BadRow, Layout, Readings, ReadingsError, SensorReadings, number, time};
 
 /// Rows from which it is told which columns are numbers.
 const SAMPLE: usize = 100;
@@ -30,50 +32,71 @@ pub fn read_csv(
     sensors: Option<&BTreeSet<SensorKeys>>,
     window: Option<TimeRange>,
 ) -> Result<Readings, ReadingsError> {
-    let mut csv = csv::ReaderBuilder::new().has_headers(false).buffer_capacity(1 << 16).from_reader(input);
-    let mut record = StringRecord::new();
-    let broken = |header: &[String], e| ReadingsError::from_csv(name, header, e);
-    if !csv.read_record(&mut record).map_err(|e| broken(&[], e))? {
-        return Err(ReadingsError::Empty { file: name.to_owned() });
-    }
-    let header: Vec<String> = record.iter().map(|f| f.trim_start_matches('\u{feff}').trim().to_owned()).collect();
-
-    let mut sample = Vec::new();
-    while sample.len() < SAMPLE && csv.read_record(&mut record).map_err(|e| broken(&header, e))? {
-        sample.push(record.clone());
+    let mut records = CsvRecords::new(name, input, b',');
+    let Some(record) = records.next()? else { return Err(ReadingsError::Empty { file: name.to_owned() }) };
+    let header = header(name, record)?;
+    let mut sample: Vec<OwnedRecord> = Vec::new();
+    while sample.len() < SAMPLE
+        && let Some(record) = records.next()?
+    {
+        sample.push(record.to_owned());
     }
     let needs_time = window.is_some();
     let resolver = Resolver { file: name, header: &header, columns, keys, fixed, needs_time };
-    let mut splitter = Splitter::new(resolver.resolve(&sample)?, keys, fixed, sensors, window);
+    let mut splitter = Splitter::new(resolver.resolve(&sample)?, header.len(), keys, fixed, sensors, window);
     for record in &sample {
+        splitter.take(record.as_record());
+    }
+    while let Some(record) = records.next()? {
         splitter.take(record);
     }
-    while csv.read_record(&mut record).map_err(|e| broken(&header, e))? {
-        splitter.take(&record);
-    }
     splitter.finish(name)
+}
+
+fn header(file: &str, record: Record<'_>) -> Result<Vec<String>, ReadingsError> {
+    let names = (0..record.len()).map(|index| {
+        let name = std::str::from_utf8(record.trimmed(index).unwrap_or_default());
+        name.map(str::to_owned).map_err(|_| ReadingsError::NotUtf8 { file: file.to_owned(), line: record.line, index })
+    });
+    names.collect()
 }
 
 /// Gives each row to its sensor.
 struct Splitter<'a> {
     layout: Layout,
+    /// Fields of a whole row.
+    width: usize,
     window: Option<TimeRange>,
     /// Every key: its name, its column, and the value that it has in the whole file.
     keys: Vec<(&'a str, Option<usize>, Option<&'a str>)>,
     /// Where the texts of a sensor's keys lead, in `found`.
-    places: HashMap<String, usize>,
+    places: HashMap<Vec<u8>, usize>,
     found: Vec<(SensorKeys, SensorReadings)>,
     /// Whether sensors that nobody named are kept.
     open: bool,
     /// The texts of a row's keys, reused.
-    lookup: String,
+    lookup: Vec<u8>,
+    unplaced: u64,
+    first_unplaced: Option<BadRow>,
+    /// The time of the row before: neighbours often have the same.
+    last_time: (Vec<u8>, Option<Timestamp>),
     times_read: bool,
     first_bad_time: Option<(u64, String)>,
+}
+
+/// Whose a row is.
+enum Place {
+    At(usize),
+    /// Nobody's who was asked for.
+    Unwanted,
+    /// It cannot be told.
+    Unknown,
 }
 
 impl<'a> Splitter<'a> {
     fn new(
         layout: Layout,
+        width: usize,
         keys: &'a [String],
         fixed: &'a SensorKeys,
         sensors: Option<&BTreeSet<SensorKeys>>,
@@ -83,19 +106,23 @@ impl<'a> Splitter<'a> {
             keys.iter().map(|k| (k.as_str(), layout.keys.get(k).map(|c| c.index), fixed.get(k))).collect();
         let mut splitter = Self {
             layout,
+            width,
             window,
             keys,
             places: HashMap::new(),
             found: Vec::new(),
             open: sensors.is_none(),
-            lookup: String::new(),
+            lookup: Vec::new(),
+            unplaced: 0,
+            first_unplaced: None,
+            last_time: (Vec::new(), None),
             times_read: false,
             first_bad_time: None,
         };
         for sensor in sensors.into_iter().flatten() {
-            let mut lookup = String::new();
+            let mut lookup = Vec::new();
             for (name, ..) in &splitter.keys {
-                extend(&mut lookup, sensor.get(name).unwrap_or_default());
+                extend(&mut lookup, sensor.get(name).unwrap_or_default().as_bytes());
             }
             splitter.places.insert(lookup, splitter.found.len());
             splitter.found.push((sensor.clone(), SensorReadings::default()));
@@ -103,12 +130,27 @@ impl<'a> Splitter<'a> {
         splitter
     }
 
-    fn take(&mut self, record: &StringRecord) {
-        let Some(place) = self.place(record) else { return };
-        let mut good = true;
-        let text = self.layout.time.as_ref().and_then(|c| record.get(c.index)).unwrap_or_default();
+    fn take(&mut self, record: Record<'_>) {
+        let place = match self.place(record) {
+            Place::At(place) => place,
+            Place::Unwanted => return,
+            Place::Unknown => {
+                self.unplaced += 1;
+                if self.first_unplaced.is_none() {
+                    let why = if record.len() == self.width {
+                        "a key is not UTF-8".to_owned()
+                    } else {
+                        self.wrong_width(record)
+                    };
+                    self.first_unplaced = Some(BadRow { line: record.line, why });
+                }
+                return;
+            }
+        };
+        let time = self.layout.time.as_ref().and_then(|c| record.get(c.index)).unwrap_or_default();
+        let mut bad_time = false;
         if let Some(window) = self.window {
-            match time::parse(text) {
+            match self.time_of(time) {
                 Some(at) => {
                     self.times_read = true;
                     if !window.contains(at) {
@@ -117,71 +159,131 @@ impl<'a> Splitter<'a> {
                     }
                 }
                 None => {
-                    good = false;
+                    bad_time = true;
                     if self.first_bad_time.is_none() {
-                        let line = record.position().map_or(0, csv::Position::line);
-                        self.first_bad_time = Some((line, text.to_owned()));
+                        self.first_bad_time = Some((record.line, shown(time)));
                     }
                 }
             }
         }
-        let readings = &mut self.found[place].1;
-        let before = readings.values.len();
-        readings.rows += 1;
-        for column in &self.layout.values {
-            match record.get(column.index).and_then(|f| f.trim().parse::<f64>().ok()) {
-                Some(value) if value.is_finite() => readings.values.push(value),
-                _ => good = false,
-            }
-        }
-        if good {
-            readings.times.push(text);
-            for column in &self.layout.values {
-                readings.texts.push(record.get(column.index).unwrap_or_default().trim());
-            }
-        } else {
-            readings.values.truncate(before);
+        self.found[place].1.rows += 1;
+        if let Err(why) = self.keep(place, record, time, bad_time) {
+            let readings = &mut self.found[place].1;
             readings.bad_rows += 1;
+            readings.good.drop_partial(self.layout.values.len());
+            if readings.first_bad.is_none() {
+                let why = self.explain(record, why);
+                self.found[place].1.first_bad = Some(BadRow { line: record.line, why });
+            }
         }
     }
 
-    /// Where the row's sensor is; none if it is not wanted.
-    fn place(&mut self, record: &StringRecord) -> Option<usize> {
+    /// Keeps a row, or says what is wrong with it.
+    fn keep(&mut self, place: usize, record: Record<'_>, time: &[u8], bad_time: bool) -> Result<(), Wrong> {
+        if record.len() != self.width {
+            return Err(Wrong::Width);
+        }
+        let time = if bad_time { Err(Wrong::Time) } else { std::str::from_utf8(time).map_err(|_| Wrong::Time) }?;
+        let rows = &mut self.found[place].1.good;
+        for (at, column) in self.layout.values.iter().enumerate() {
+            let text = record.trimmed(column.index).unwrap_or_default();
+            let value = number::parse(text).ok_or(Wrong::Value(at))?;
+            rows.push_value(value, text);
+        }
+        rows.push_time(time);
+        Ok(())
+    }
+
+    fn explain(&self, record: Record<'_>, wrong: Wrong) -> String {
+        let column = match wrong {
+            Wrong::Width => return self.wrong_width(record),
+            Wrong::Time => self.layout.time.as_ref(),
+            Wrong::Value(at) => self.layout.values.get(at),
+        };
+        let Some(column) = column else { return "it cannot be read".to_owned() };
+        let text = record.get(column.index).unwrap_or_default();
+        let what = match wrong {
+            Wrong::Time => "no time",
+            _ if number::is_number(text.trim_ascii()) => "no finite number",
+            _ => "no number",
+        };
+        format!("column {}: {:?} is {what}", column.name, shown(text))
+    }
+
+    fn wrong_width(&self, record: Record<'_>) -> String {
+        format!("it has {} field(s), the header {}; is it cut short, or are quotes missing?", record.len(), self.width)
+    }
+
+    fn time_of(&mut self, text: &[u8]) -> Option<Timestamp> {
+        if self.last_time.0 != text || text.is_empty() {
+            self.last_time.0.clear();
+            self.last_time.0.extend_from_slice(text);
+            self.last_time.1 = time::parse(text);
+        }
+        self.last_time.1
+    }
+
+    fn place(&mut self, record: Record<'_>) -> Place {
+        let whole = record.len() == self.width;
         self.lookup.clear();
         for (_, column, fixed) in &self.keys {
-            let value = column.and_then(|c| record.get(c)).map(str::trim).or(*fixed).unwrap_or_default();
-            if fixed.is_some_and(|f| f != value) {
-                return None;
+            let value = match column {
+                // The last field of a row that is too short may be a part of what it was.
+                Some(index) if !whole && index + 1 >= record.len() => return Place::Unknown,
+                Some(index) => record.trimmed(*index).unwrap_or_default(),
+                None => fixed.unwrap_or_default().as_bytes(),
+            };
+            if fixed.is_some_and(|f| f.as_bytes() != value) {
+                return Place::Unwanted;
             }
             extend(&mut self.lookup, value);
         }
         if let Some(place) = self.places.get(&self.lookup) {
-            return Some(*place);
+            return Place::At(*place);
+        }
+        let mut sensor = SensorKeys::default();
+        for (name, column, fixed) in &self.keys {
+            let value = column.and_then(|c| record.trimmed(c)).or(fixed.map(str::as_bytes)).unwrap_or_default();
+            let Ok(value) = std::str::from_utf8(value) else { return Place::Unknown };
+            if self.open {
+                sensor.0.insert((*name).to_owned(), value.to_owned());
+            }
         }
         if !self.open {
-            return None;
+            return Place::Unwanted;
         }
-        let value = |column: &Option<usize>, fixed: &Option<&str>| {
-            column.and_then(|c| record.get(c)).map(str::trim).or(*fixed).unwrap_or_default().to_owned()
-        };
-        let sensor = self.keys.iter().map(|(name, column, fixed)| (*name, value(column, fixed))).collect();
         let place = self.found.len();
         self.found.push((sensor, SensorReadings::default()));
         self.places.insert(self.lookup.clone(), place);
-        Some(place)
+        Place::At(place)
     }
 
     fn finish(self, file: &str) -> Result<Readings, ReadingsError> {
         if let (Some((line, text)), false, Some(column)) = (self.first_bad_time, self.times_read, &self.layout.time) {
             return Err(ReadingsError::Time { file: file.to_owned(), line, column: column.name.clone(), text });
         }
-        Ok(Readings { layout: self.layout, sensors: self.found.into_iter().collect() })
+        let sensors = self.found.into_iter().collect();
+        Ok(Readings { layout: self.layout, sensors, unplaced: self.unplaced, first_unplaced: self.first_unplaced })
     }
 }
 
+/// What is wrong with a row.
+#[derive(Clone, Copy)]
+enum Wrong {
+    Width,
+    Time,
+    Value(usize),
+}
+
+/// A field as messages show it.
+fn shown(text: &[u8]) -> String {
+    const MOST: usize = 40;
+    let text = String::from_utf8_lossy(text);
+    if text.chars().count() <= MOST { text.into_owned() } else { text.chars().take(MOST).chain(['…']).collect() }
+}
+
 /// Adds a key's text in such a way that no two lists of texts look the same.
-fn extend(lookup: &mut String, text: &str) {
-    use std::fmt::Write as _;
-    // Writing to a String cannot fail.
-    let _ = write!(lookup, "{}:{text}", text.len());
+fn extend(lookup: &mut Vec<u8>, text: &[u8]) {
+    lookup.extend_from_slice(&text.len().to_le_bytes());
+    lookup.extend_from_slice(text);
 }

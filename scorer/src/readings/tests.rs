@@ -38,8 +38,8 @@ fn rows_go_to_their_sensors_and_bad_values_are_counted() {
     let readings = read(FILE).unwrap();
     assert_eq!(readings.sensors.keys().cloned().collect::<Vec<_>>(), [sensor("1", "1"), sensor("1", "2")]);
     let one = &readings.sensors[&sensor("1", "1")];
-    assert_eq!((one.rows, one.bad_rows, one.values()), (6, 4, &[10.5, 11.5][..]));
-    assert_eq!(one.time(1), "2018-08-28 23:00:10.000");
+    assert_eq!((one.rows, one.bad_rows, one.good.values()), (6, 4, &[10.5, 11.5][..]));
+    assert_eq!(one.good.time(1), "2018-08-28 23:00:10.000");
     let columns = readings.layout.to_columns();
     assert_eq!((columns.time.as_deref(), columns.value.as_slice()), (Some("TS"), &["Value".to_owned()][..]));
 }
@@ -68,7 +68,7 @@ fn a_row_without_a_time_is_bad_and_a_file_without_any_time_is_an_error() {
 fn columns_have_any_order_case_quotes_and_line_ends() {
     let file = "\u{feff}value,\"time\",DEVICE,tag,note\r\n\"1.5\",2018-08-28T23:00:05Z,1,1,\"a, b\"\r\n";
     let readings = read(file).unwrap();
-    assert_eq!(readings.sensors[&sensor("1", "1")].values(), [1.5]);
+    assert_eq!(readings.sensors[&sensor("1", "1")].good.values(), [1.5]);
     assert_eq!(readings.layout.values.len(), 1, "a column of texts is no value");
 }
 
@@ -79,7 +79,7 @@ fn several_values_are_a_readings_features_in_the_order_asked_for() {
     let columns = Columns { value: vec!["flow".into(), "heat".into()], ..Columns::default() };
     let readings = read_csv("f", file.as_bytes(), &columns, &[], &none, None, None).unwrap();
     let all = &readings.sensors[&none];
-    assert_eq!((all.values(), all.rows, all.bad_rows), (&[3.0, 2.0][..], 2, 1));
+    assert_eq!((all.good.values(), all.rows, all.bad_rows), (&[3.0, 2.0][..], 2, 1));
 }
 
 #[test]
@@ -94,27 +94,72 @@ fn a_key_may_have_a_column_of_another_name_or_one_value_in_the_whole_file() {
 #[test]
 fn what_is_wrong_is_said_with_file_line_and_column() {
     for (file, reason, says) in [
-        ("", "DataInvalid", "f.csv: the file is empty"),
+        (&b""[..], "DataInvalid", "f.csv: the file is empty"),
         (
-            "TS,Device,Value\n",
+            b"TS,Device,Value\n",
             "ColumnMissing",
             "no column \"tag\" for the key \"tag\"; the header has TS, Device, Value",
         ),
-        ("TS,Device,Tag,Value\nx,1,1,2\nx,1,1\n", "DataInvalid", "f.csv: line 3: the row has 3 field(s), the header 4"),
-        ("TS,Device,Tag,Tag,Value\n", "ColumnAmbiguous", "2 columns are named \"tag\""),
-        ("TS,Device,Tag\nx,1,1\n", "ColumnMissing", "no column of numbers"),
+        (b"TS,Device,T\xff\n", "DataInvalid", "f.csv: line 1: field 3 is not UTF-8"),
+        (b"TS,Device,Tag,Tag,Value\n", "ColumnAmbiguous", "2 columns are named \"tag\""),
+        (b"TS,Device,Tag\nx,1,1\n", "ColumnMissing", "no column of numbers"),
+        (
+            b"TS,Device,Tag,Value\n\nx,1,1,2\nx,1,1,\"2\nx,1,1,3\n",
+            "DataInvalid",
+            "f.csv: line 4: a quote is never closed",
+        ),
     ] {
-        let error = read(file).unwrap_err();
+        let error =
+            read_csv("f.csv", file, &Columns::default(), &keys(), &SensorKeys::default(), None, None).unwrap_err();
         assert_eq!(error.reason(), reason, "{error}");
         assert!(error.to_string().contains(says), "{error}");
     }
-    let bytes = b"TS,Device,Tag,Value\nx,1,1,2\nx,1,\xff,2\n";
-    let error =
-        read_csv("f.csv", &bytes[..], &Columns::default(), &keys(), &SensorKeys::default(), None, None).unwrap_err();
-    assert!(error.to_string().contains("line 3: column Tag is not UTF-8"), "{error}");
     let named = Columns { value: vec!["Val".into()], ..Columns::default() };
     let error = read_csv("f.csv", FILE.as_bytes(), &named, &keys(), &SensorKeys::default(), None, None).unwrap_err();
     assert!(error.to_string().contains("no column \"Val\""), "{error}");
+}
+
+#[test]
+fn the_first_bad_row_is_told_with_line_column_and_what_stands_there() {
+    let start = "TS,Device,Tag,Value\n2018-08-28 23:00:05,1,1,1.5\n";
+    for (row, says) in [
+        ("x,1,1,oops", "line 3: column Value: \"oops\" is no number"),
+        ("x,1,1,", "line 3: column Value: \"\" is no number"),
+        ("x,1,1,-inf", "line 3: column Value: \"-inf\" is no finite number"),
+        ("x,1,1,\"1\n2\"", "line 3: column Value: \"1\\n2\" is no number"),
+        ("x,1,1,2,3", "line 3: it has 5 field(s), the header 4"),
+    ] {
+        let one = read(&format!("{start}{row}\nx,1,1,2\n")).unwrap().sensors.remove(&sensor("1", "1")).unwrap();
+        assert_eq!((one.rows, one.bad_rows, one.good.len()), (3, 1, 2), "{row}");
+        assert!(one.first_bad.as_ref().unwrap().to_string().starts_with(says), "{one:?}");
+    }
+}
+
+#[test]
+fn a_row_whose_keys_cannot_be_told_is_nobodys_and_counted() {
+    let start = "TS,Device,Tag,Value\nx,1,1,1.5\n";
+    for (row, says) in [
+        (&b"x,1,1"[..], "line 3: it has 3 field(s), the header 4; is it cut short"),
+        (b"x", "line 3: it has 1 field(s)"),
+        (b"x,1,\xff,2", "line 3: a key is not UTF-8"),
+    ] {
+        let file = [start.as_bytes(), row].concat();
+        for sensors in [None, Some(BTreeSet::from([sensor("1", "1")]))] {
+            let none = SensorKeys::default();
+            let readings =
+                read_csv("f", &file[..], &Columns::default(), &keys(), &none, sensors.as_ref(), None).unwrap();
+            assert_eq!((readings.unplaced, readings.sensors[&sensor("1", "1")].rows), (1, 1));
+            assert!(readings.first_unplaced.unwrap().to_string().starts_with(says));
+        }
+    }
+}
+
+#[test]
+fn columns_that_nobody_asked_for_may_hold_anything() {
+    let file = b"TS,Device,Tag,Value,Note\nx,1,1,1.5,\xe9\xff\n";
+    let columns = Columns { value: vec!["Value".into()], ..Columns::default() };
+    let readings = read_csv("f", &file[..], &columns, &keys(), &SensorKeys::default(), None, None).unwrap();
+    assert_eq!(readings.sensors[&sensor("1", "1")].good.values(), [1.5]);
 }
 
 #[test]

@@ -1,0 +1,108 @@
+//! Which pods' ends are written down, so that their nodes may go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crds::{ScoringRun, names};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+
+use super::pods;
+use crate::conditions::is_true;
+use crate::context::{Ctx, label, namespace_of, uid_of};
+use crate::guard::Guard;
+use crate::run::ends;
+
+/// What is written down of the pods of a run.
+enum Written {
+    /// All that will ever be.
+    All,
+    /// The ends of these.
+    These(BTreeSet<String>),
+}
+
+/// What is written down of runs, read once for each of them: a look asks for thousands of pods.
+pub(super) struct Folded<'a> {
+    ctx: &'a Ctx,
+    runs: BTreeMap<(String, String), Written>,
+}
+
+impl<'a> Folded<'a> {
+    /// As the caches have it.
+    #[must_use]
+    pub(super) fn of(ctx: &'a Ctx) -> Self {
+        Self { ctx, runs: BTreeMap::new() }
+    }
+
+    /// Whether the end of this pod is written down, or need not be.
+    #[must_use]
+    pub(super) fn has(&mut self, pod: &Pod) -> bool {
+        let Some(run) = label(pod, names::RUN).filter(|_| pods::is_item(pod)) else { return true };
+        let (caches, namespace) = (&self.ctx.caches, namespace_of(pod));
+        let written = self.runs.entry((namespace.to_owned(), run.to_owned())).or_insert_with(|| {
+            let map = caches.config_maps.get(namespace, &ends::config_map_name(run));
+            Written::of(caches.runs.get(namespace, run).as_deref(), map.as_deref())
+        });
+        match written {
+            Written::All => true,
+            Written::These(uids) => uids.contains(uid_of(pod)),
+        }
+    }
+}
+
+impl Written {
+    fn of(run: Option<&Guard<ScoringRun>>, map: Option<&ConfigMap>) -> Self {
+        let Some(run) = run else { return Self::All };
+        // A run that cannot be read may be waiting for anything.
+        let Ok(run) = run.0.as_ref() else { return Self::These(BTreeSet::new()) };
+        let conditions = run.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        if ["Complete", "Failed", "Archived"].iter().any(|over| is_true(conditions, over)) {
+            return Self::All;
+        }
+        let ends = map.map(|map| ends::read(map).ends).unwrap_or_default();
+        Self::These(ends.into_iter().map(|end| end.uid).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use spec::request::{PodEnd, PodEnds};
+
+    use super::*;
+
+    /// What is written down of a run's pods `u1` and `u2`, of which the first has its end in the ConfigMap.
+    fn written(run: Option<&Value>) -> Vec<bool> {
+        let end = json!({"pod": "p", "uid": "u1", "index": 0, "node": "n", "reason": "Completed"});
+        let ends = PodEnds { ends: vec![serde_json::from_value::<PodEnd>(end).unwrap()] };
+        let data = json!({"ends.json": serde_json::to_string(&ends).unwrap()});
+        let map: ConfigMap = serde_json::from_value(json!({ "data": data })).unwrap();
+        let run: Option<Guard<ScoringRun>> = run.map(|run| serde_json::from_value(run.clone()).unwrap());
+        match Written::of(run.as_ref(), Some(&map)) {
+            Written::All => vec![true, true],
+            Written::These(uids) => ["u1", "u2"].map(|uid| uids.contains(uid)).to_vec(),
+        }
+    }
+
+    fn run(spec: &Value, conditions: &Value) -> Value {
+        json!({"apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun", "metadata": {"name": "r"},
+            "spec": spec, "status": {"conditions": conditions}})
+    }
+
+    #[test]
+    fn a_pod_is_folded_once_its_uid_is_in_the_checkpoint() {
+        let goes_on = run(&json!({"scheduleName": "hourly"}), &json!([]));
+        assert_eq!(written(Some(&goes_on)), [true, false]);
+    }
+
+    #[test]
+    fn of_a_run_that_is_over_or_gone_nothing_is_waited_for() {
+        let archived = json!([{"type": "Archived", "status": "True", "reason": "Archived", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+        assert_eq!(written(Some(&run(&json!({"scheduleName": "hourly"}), &archived))), [true, true]);
+        assert_eq!(written(None), [true, true]);
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_read_may_be_waiting_for_anything() {
+        assert_eq!(written(Some(&run(&json!({}), &json!([])))), [false, false]);
+    }
+}
