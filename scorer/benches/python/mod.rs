@@ -1,0 +1,75 @@
+//! Python for comparison: an environment made for the purpose under `target`, and programs that run in it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+/// The folder of these programs.
+fn programs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/python")
+}
+
+/// The folder for what benchmarks make.
+pub(crate) fn scratch() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("benches")
+}
+
+/// The interpreter of the environment, which is made when it is missing or its requirements have changed.
+pub(crate) fn interpreter() -> Result<PathBuf, String> {
+    let folder = scratch().join("python");
+    let (python, made) = (folder.join("bin/python"), folder.join("requirements.txt"));
+    let requirements = programs().join("requirements.txt");
+    let read = |path: &Path| std::fs::read(path).unwrap_or_default();
+    if read(&made) != read(&requirements) {
+        eprintln!("making a Python environment in {}", folder.display());
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))?;
+        std::fs::copy(&requirements, &made).map_err(|e| format!("{}: {e}", made.display()))?;
+    }
+    Ok(python)
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?} ended with {status}")),
+        Err(error) => Err(format!("{command:?} did not start: {error}")),
+    }
+}
+
+/// A program that answers requests, one line of JSON each.
+pub(crate) struct Worker {
+    child: Child,
+    requests: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    /// Starts a program of this folder.
+    pub(crate) fn start(name: &str) -> Result<Self, String> {
+        let mut command = Command::new(interpreter()?);
+        command.arg(programs().join(name)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|e| format!("{command:?}: {e}"))?;
+        let requests = child.stdin.take();
+        let answers = child.stdout.take().ok_or("no standard output")?;
+        Ok(Self { child, requests, answers: BufReader::new(answers) })
+    }
+
+    /// Sends a request and waits for the answer.
+    pub(crate) fn ask(&mut self, request: &Value) -> Result<Value, String> {
+        let requests = self.requests.as_mut().ok_or("no standard input")?;
+        writeln!(requests, "{request}").map_err(|e| e.to_string())?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line).map_err(|e| e.to_string())?;
+        serde_json::from_str(&line).map_err(|e| format!("Python answered {line:?} to {request}: {e}"))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.requests = None;
+        let _ = self.child.wait();
+    }
+}
