@@ -57,7 +57,7 @@ pub struct ScoringRunStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The conditions in one word: `Planning`, `Waiting`, `Running`, `Archiving`, `Complete` or `Failed`.
+    /// The conditions in one word: `Planning`, `Waiting`, `Running`, `Stopping`, `Archiving`, `Complete` or `Failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// The ScoringCluster whose nodes score.
@@ -100,7 +100,8 @@ pub struct ScoringRunStatus {
     /// Where things are in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uris: Option<Uris>,
-    /// `Planned`, `Admitted`, `Complete`, `Failed`, `Archived`, `Warned`.
+    /// `Planned`, `Admitted`, `Complete`, `Failed`, `Archived`, `Warned`, and `Stalled` where something that the run needs
+    /// is refused or fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -81,6 +81,12 @@ impl Caches {
         }
     }
 
+    /// Whether a namespace is being deleted: nothing can be created in it any more.
+    #[must_use]
+    pub fn is_closing(&self, namespace: &str) -> bool {
+        self.namespaces.get_global(namespace).is_some_and(|ns| ns.metadata.deletion_timestamp.is_some())
+    }
+
     /// Waits until every store is complete: nothing acts upon a part of the picture.
     pub async fn ready(&self) {
         self.clusters.ready().await;

@@ -5,11 +5,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+#[cfg(test)]
+mod faults;
 mod verdict;
+mod view;
 #[cfg(test)]
 mod world;
 
 pub use verdict::{MaxFailed, MaxFailedError, Tally, Verdict, verdict};
+pub use view::{Helper, Job, RunView, Stalled};
 
 /// How long after its deletion a run is held for archiving, such as when its Secret or ServiceAccount are gone.
 pub const HOLD_DELETED: SignedDuration = SignedDuration::from_mins(10);
@@ -22,91 +26,24 @@ pub const CATCH_UP: SignedDuration = SignedDuration::from_secs(15);
 /// How long to wait before archiving is tried again.
 pub const ARCHIVE_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
-/// A Job of one pod that answers in its termination message: `plan` or `archive`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Helper {
-    /// There is none.
-    Absent,
-    /// It has not ended.
-    Going,
-    /// It has ended, and its answer is here.
-    Answered,
-    /// It has failed for good.
-    Failed {
-        /// When.
-        at: Timestamp,
-    },
-    /// It has ended, and its answer went with its pod.
-    Lost,
-}
-
-/// The Job of a run's items.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Job {
-    /// Its parallelism.
-    pub parallelism: u32,
-    /// When it was Complete or Failed.
-    pub finished: Option<Timestamp>,
-    /// Since when it is suspended.
-    pub suspended: Option<Timestamp>,
-    /// Ended pods, as the Job itself counts them.
-    pub counted: u32,
-}
-
-/// A run as it is observed. What is said to be recorded comes from its status, the rest from its children.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunView {
-    /// Now.
-    pub now: Timestamp,
-    /// When somebody deleted it.
-    pub deleted: Option<Timestamp>,
-    /// Whether somebody cancelled it.
-    pub cancelled: bool,
-    /// Whether our finalizer is on it.
-    pub finalizer: bool,
-    /// When it must have ended.
-    pub deadline: Timestamp,
-    /// Whether no request can be made of it: its schedule is gone or not valid.
-    pub refused: bool,
-    /// Whether its request is frozen.
-    pub request: bool,
-    /// The plan.
-    pub plan: Helper,
-    /// Items of the plan, once recorded.
-    pub planned: Option<u32>,
-    /// Whether it is recorded that the Job of items was made.
-    pub admitted: bool,
-    /// Slots that the cluster gives.
-    pub slots: u32,
-    /// The Job of items.
-    pub job: Option<Job>,
-    /// Item pods that have not ended.
-    pub living: u32,
-    /// Ended item pods that are not in the checkpoint.
-    pub unfolded: u32,
-    /// Ended item pods in the checkpoint; nothing where there is no checkpoint.
-    pub folded: Option<u32>,
-    /// Whether the last checkpoint is old enough for another while pods go on.
-    pub checkpoint_due: bool,
-    /// The archive.
-    pub archive: Helper,
-    /// Whether it is recorded that the run is Complete or Failed.
-    pub ended: bool,
-    /// Jobs of the run, all roles.
-    pub jobs: u32,
-    /// ConfigMaps of the run.
-    pub config_maps: u32,
-}
+/// How long writing the checkpoint, or suspending the Job, may fail before the run ends without it.
+pub const HOLD_STALLED: SignedDuration = SignedDuration::from_mins(10);
+/// How long the API server may refuse the Job of items before the run ends: it holds slots meanwhile.
+pub const HOLD_REFUSED: SignedDuration = SignedDuration::from_mins(1);
 
 /// Why a run is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
+    /// Its namespace is being deleted.
+    NamespaceTerminating,
     /// Somebody deleted it.
     Deleted,
     /// Somebody cancelled it.
     Cancelled,
     /// Its deadline passed.
     DeadlineExceeded,
+    /// What was frozen for it is gone, and so no pod of it can start.
+    RequestGone,
 }
 
 impl Stop {
@@ -114,9 +51,23 @@ impl Stop {
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
+            Self::NamespaceTerminating => "NamespaceTerminating",
             Self::Deleted => "Deleted",
             Self::Cancelled => "Cancelled",
             Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::RequestGone => "RequestGone",
+        }
+    }
+
+    /// As a sentence ends: "… before it was cancelled".
+    #[must_use]
+    pub fn clause(self) -> &'static str {
+        match self {
+            Self::NamespaceTerminating => "its namespace was deleted",
+            Self::Deleted => "it was deleted",
+            Self::Cancelled => "it was cancelled",
+            Self::DeadlineExceeded => "its deadline passed",
+            Self::RequestGone => "its frozen request was deleted",
         }
     }
 }
@@ -173,7 +124,9 @@ pub enum Finish {
     PlanFailed,
     /// There is nothing to archive: it was stopped before it was planned.
     StoppedBeforePlan(Stop),
-    /// Archiving was tried for as long as it is held.
+    /// There is nothing to archive: the API server refuses the Job of items.
+    JobRefused,
+    /// There is no record: archiving was tried for as long as the run is held, or cannot be tried.
     NotArchived,
 }
 
@@ -181,9 +134,11 @@ pub enum Finish {
 #[must_use]
 pub fn stop(view: &RunView) -> Option<Stop> {
     match () {
+        () if view.closing => Some(Stop::NamespaceTerminating),
         () if view.deleted.is_some() => Some(Stop::Deleted),
         () if view.cancelled => Some(Stop::Cancelled),
         () if view.now >= view.deadline => Some(Stop::DeadlineExceeded),
+        () if view.refused && view.planned.is_some() => Some(Stop::RequestGone),
         () => None,
     }
 }
@@ -195,15 +150,26 @@ pub fn stopped(view: &RunView) -> Option<Stop> {
     stop(view).filter(|_| !by_itself)
 }
 
-/// What the run needs next, in order.
+/// What the run needs next, in order. All of it is decided upon what is observed, so that none relies on the ones before
+/// it: where one fails, the others are done all the same.
 #[must_use]
 pub fn decide(view: &RunView) -> Vec<Action> {
     if view.ended {
         return clean_up(view);
     }
-    if !view.finalizer {
+    if view.closing {
+        return vec![Action::Finish(match view.planned {
+            Some(_) if view.archive == Helper::Answered => Finish::Archived,
+            Some(_) => Finish::NotArchived,
+            None => Finish::StoppedBeforePlan(Stop::NamespaceTerminating),
+        })];
+    }
+    if !view.finalizer && view.deleted.is_some() {
         // Without it a deleted run is gone before we can do anything for it, and its children with it.
-        return if view.deleted.is_some() { Vec::new() } else { vec![Action::AddFinalizer] };
+        return Vec::new();
+    }
+    if !view.finalizer && stop(view).is_none() {
+        return vec![Action::AddFinalizer];
     }
     match view.planned {
         None => plan(view),
@@ -215,8 +181,11 @@ fn plan(view: &RunView) -> Vec<Action> {
     if let Some(stop) = stop(view) {
         return vec![Action::Finish(Finish::StoppedBeforePlan(stop))];
     }
+    if view.refused {
+        return vec![Action::Finish(Finish::Refused)];
+    }
     if !view.request {
-        return vec![if view.refused { Action::Finish(Finish::Refused) } else { Action::CreateRequest }];
+        return vec![Action::CreateRequest];
     }
     match view.plan {
         Helper::Absent => vec![Action::CreatePlan],
@@ -231,25 +200,53 @@ fn score(view: &RunView, items: u32) -> Vec<Action> {
     let mut actions = Vec::new();
     let stop = stop(view);
     let settled = settled(view, items, stop.is_some());
-    // Before anything relies on the pods' ends they are in the checkpoint, and the archive mounts it even when empty.
-    if (view.unfolded > 0 && (view.checkpoint_due || view.living == 0 || settled)) || (settled && view.folded.is_none())
-    {
-        actions.push(Action::Checkpoint);
-    }
-    match view.job {
-        None if settled || view.slots == 0 => {}
-        None => actions.push(Action::CreateJob { parallelism: view.slots.min(items) }),
-        Some(job) if job.finished.is_some() || job.suspended.is_some() => {}
-        Some(_) if stop.is_some() => actions.push(Action::StopJob),
-        Some(job) if view.slots.min(items) > job.parallelism => {
+    let going = view.job.filter(|job| job.finished.is_none() && job.suspended.is_none());
+    match (view.job, going) {
+        (None, _) if settled || view.slots == 0 => {}
+        (None, _) if view.stalled.is_some_and(|stalled| stalled.refused && stalled_for(view, HOLD_REFUSED)) => {
+            return vec![Action::Finish(Finish::JobRefused)];
+        }
+        (None, _) => actions.push(Action::CreateJob { parallelism: view.slots.min(items) }),
+        // What stops a run comes first: it frees nodes and slots.
+        (_, Some(_)) if stop.is_some() => actions.push(Action::StopJob),
+        (_, Some(job)) if view.slots.min(items) > job.parallelism => {
             actions.push(Action::Raise { parallelism: view.slots.min(items) });
         }
-        Some(_) => {}
+        _ => {}
     }
-    if settled && view.folded.is_some() && view.unfolded == 0 {
-        actions.extend(archive(view));
+    // Before anything relies on the pods' ends they are in the checkpoint, and the archive mounts it even when empty.
+    let due = view.unfolded > 0 && (view.checkpoint_due || view.living == 0 || settled);
+    if !view.refused && (due || (settled && view.folded.is_none())) {
+        actions.push(Action::Checkpoint);
     }
+    actions.extend(end(view, settled, going.is_some() && stop.is_some()));
     actions
+}
+
+/// The step towards the end of a run whose pods have ended. It waits for the checkpoint, but not for ever.
+fn end(view: &RunView, settled: bool, stopping: bool) -> Option<Action> {
+    let give_up = view.now >= archive_until(view);
+    if !settled {
+        // A Job that cannot even be suspended is deleted with all the rest once the run has ended.
+        let stuck = stopping && give_up && stalled_for(view, HOLD_STALLED);
+        return stuck.then_some(Action::Finish(Finish::NotArchived));
+    }
+    let whole = view.folded.is_some() && view.unfolded == 0;
+    let without = stalled_for(view, HOLD_STALLED);
+    match view.archive {
+        Helper::Answered if whole || without || give_up => Some(Action::Finish(Finish::Archived)),
+        _ if give_up || view.refused => Some(Action::Finish(Finish::NotArchived)),
+        _ if without && view.folded.is_none() => Some(Action::Finish(Finish::NotArchived)),
+        _ if !whole && !without => None,
+        Helper::Absent => Some(Action::CreateArchive),
+        Helper::Answered | Helper::Going => None,
+        Helper::Lost => Some(Action::DeleteArchive),
+        Helper::Failed { at } => (view.now >= later(at, ARCHIVE_AGAIN)).then_some(Action::DeleteArchive),
+    }
+}
+
+fn stalled_for(view: &RunView, time: SignedDuration) -> bool {
+    view.stalled.is_some_and(|stalled| view.now.duration_since(stalled.since) >= time)
 }
 
 /// Whether no pod of an item will end any more that the archive should know of.
@@ -279,18 +276,6 @@ pub fn archive_until(view: &RunView) -> Timestamp {
     }
 }
 
-fn archive(view: &RunView) -> Option<Action> {
-    let give_up = view.now >= archive_until(view);
-    match view.archive {
-        Helper::Answered => Some(Action::Finish(Finish::Archived)),
-        _ if give_up => Some(Action::Finish(Finish::NotArchived)),
-        Helper::Absent => Some(Action::CreateArchive),
-        Helper::Going => None,
-        Helper::Lost => Some(Action::DeleteArchive),
-        Helper::Failed { at } => (view.now >= later(at, ARCHIVE_AGAIN)).then_some(Action::DeleteArchive),
-    }
-}
-
 fn clean_up(view: &RunView) -> Vec<Action> {
     let mut actions = Vec::new();
     if view.jobs > 0 {
@@ -299,7 +284,9 @@ fn clean_up(view: &RunView) -> Vec<Action> {
     if view.config_maps > 0 {
         actions.push(Action::DeleteConfigMaps);
     }
-    if actions.is_empty() && view.finalizer {
+    // What cannot be deleted by us goes with the run, which owns it.
+    let held_long = view.deleted.is_some_and(|at| view.now >= later(at, HOLD_DELETED));
+    if (actions.is_empty() || held_long) && view.finalizer {
         actions.push(Action::RemoveFinalizer);
     }
     actions
@@ -312,6 +299,9 @@ pub fn wake(view: &RunView) -> Option<Timestamp> {
         return None;
     }
     let mut times = vec![view.deadline, archive_until(view)];
+    if let Some(Stalled { since, .. }) = view.stalled {
+        times.extend([later(since, HOLD_REFUSED), later(since, HOLD_STALLED)]);
+    }
     if let Helper::Failed { at } = view.archive {
         times.push(later(at, ARCHIVE_AGAIN));
     }

@@ -49,7 +49,7 @@ pub(super) fn of_cluster(ctx: &Ctx, cluster: &ScoringCluster, pods: &[Arc<Pod>])
         let resources = schedule.and_then(|schedule| schedule.spec.scorer.resources.as_ref());
         let request = job.as_deref().and_then(request_of_job).unwrap_or_else(|| pods::request_of_schedule(resources));
         let priority = schedule.map_or(0, |schedule| schedule.spec.priority);
-        let admitted = may_use(ctx, cluster, namespace_of(run));
+        let admitted = may_use(ctx, cluster, namespace_of(run)) && !ctx.caches.is_closing(namespace_of(run));
         let demand = demand(key, run, job.as_deref(), pods, request, priority, admitted)?;
         Some(Work { run: Arc::new(run.clone()), demand })
     })
@@ -74,7 +74,8 @@ fn demand(
     let on_node = |pod: &&Arc<Pod>| pods::node_of(pod).is_some() && !pods::has_ended(pod);
     let started = u32::try_from(pods.iter().filter(on_node).count()).unwrap_or(u32::MAX);
     let over = job.is_some_and(job_is_over) || job.is_none() && status.state.as_deref() == Some("Archiving");
-    let stops = run.spec.cancel || run.metadata.deletion_timestamp.is_some() || !admitted;
+    let stopping = job.is_some_and(is_suspended) || status.state.as_deref() == Some("Stopping");
+    let stops = stopping || run.spec.cancel || run.metadata.deletion_timestamp.is_some() || !admitted;
     let items = status.items.unwrap_or_default();
     let remaining = if over || stops { started } else { items.saturating_sub(job.map_or(0, ended_items)).max(started) };
     let created = run.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
@@ -90,6 +91,10 @@ fn job_is_over(job: &Job) -> bool {
     let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let ends = ["Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"];
     conditions.into_iter().any(|c| c.status == "True" && ends.contains(&c.type_.as_str()))
+}
+
+fn is_suspended(job: &Job) -> bool {
+    job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or(false)
 }
 
 /// Items that need no further pod.
@@ -173,6 +178,9 @@ mod tests {
         let mut cancelled = planned();
         cancelled.spec.cancel = true;
         assert_eq!(asks(&cancelled, None, &pods), Some((2, 2)));
+        let mut past_its_deadline = planned();
+        past_its_deadline.status.as_mut().unwrap().state = Some("Stopping".to_owned());
+        assert_eq!(asks(&past_its_deadline, None, &pods), Some((2, 2)));
         let over = job(&json!({ "conditions": [{ "type": "Failed", "status": "True" }] }));
         assert_eq!(asks(&planned(), Some(&over), &[]), Some((0, 0)));
         let archiving = run(&json!({ "items": 10, "state": "Archiving", "conditions": [condition("Planned")] }));

@@ -81,22 +81,36 @@ fn patch_params() -> PatchParams {
     PatchParams { field_manager: Some(MANAGER.0.to_owned()), ..PatchParams::default() }
 }
 
+/// What became of an object that was to be created.
+enum Created {
+    Now,
+    /// The run has it already; that is what the API server said to another.
+    Before(kube::Error),
+}
+
 /// Creates an object of the run. One that a process made before it died is taken as it is.
 async fn create<K>(client: &Client, run: &ScoringRun, object: &K) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
+{
+    create_new(client, run, object).await.map(drop)
+}
+
+async fn create_new<K>(client: &Client, run: &ScoringRun, object: &K) -> Result<Created, Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
 {
     let api: Api<K> = Api::namespaced(client.clone(), namespace_of(run));
     let key = ObjectRef::from_obj(object);
     let error = match api.create(&params(), object).await {
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(Created::Now),
         Err(error) => error,
     };
     if !is_code(&error, 409) {
         return Err(Error::api("create", &key)(error));
     }
     match api.get_metadata_opt(name_of(object)).await.map_err(Error::api("read", &key))? {
-        Some(there) if is_owned(&there, uid_of(run)) => Ok(()),
+        Some(there) if is_owned(&there, uid_of(run)) => Ok(Created::Before(error)),
         Some(_) => Err(Error::NameTaken { object: key.to_string() }),
         None => Err(Error::api("create", &key)(error)),
     }
@@ -125,7 +139,11 @@ async fn checkpoint(ctx: &Ctx, memory: &Memory, run: &ScoringRun, observed: &Obs
     let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace_of(run));
     let key = ObjectRef::from_obj(&map);
     match &observed.checkpoint {
-        None => drop(api.create(&params(), &map).await.map_err(Error::api("create", &key))?),
+        None => match create_new(&ctx.client, run, &map).await? {
+            Created::Now => {}
+            // The cache is behind: what it holds has to be read first.
+            Created::Before(error) => return Err(Error::api("create", &key)(error)),
+        },
         Some(old) => {
             map.metadata.resource_version.clone_from(&old.metadata.resource_version);
             api.replace(name_of(&map), &params(), &map).await.map_err(Error::api("replace", &key))?;

@@ -50,12 +50,22 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
             })
         })
     };
+    let of_namespaces = {
+        let runs = caches.runs.clone();
+        caches.namespaces.concerning(move |namespace| {
+            let name = namespace.metadata.deletion_timestamp.is_some().then(|| namespace.name_any());
+            let all = name.map(|name| (name, runs.all())).into_iter();
+            all.flat_map(|(name, runs)| runs.into_iter().filter(move |run| namespace_of(&**run) == name))
+                .map(|run| ObjectRef::from_obj(&*run))
+        })
+    };
     let queue = futures::stream::select_all([
         Box::pin(caches.runs.own()) as futures::stream::BoxStream<'static, _>,
         Box::pin(caches.jobs.concerning(of_label)),
         Box::pin(caches.pods.concerning(of_label)),
         Box::pin(caches.config_maps.concerning(of_label)),
         Box::pin(of_schedules),
+        Box::pin(of_namespaces),
     ]);
     let memory = Arc::new(Memory::default());
     let reconcile = move |object, ctx| reconcile(object, ctx, memory.clone());
@@ -99,10 +109,11 @@ async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> 
     for action in decide(&observed.view) {
         match act::act(&ctx, &memory, run, &observed, action).await {
             Ok(()) => done.push(action),
-            Err(error) => {
+            // The others do not rely on it. A conflict is told only where nothing else is wrong.
+            Err(error) if failure.as_ref().is_none_or(|first: &Error| first.category() == Category::Conflict) => {
                 failure = Some(error);
-                break;
             }
+            Err(error) => tracing::warn!(run = run.name_any(), ?action, "{error}"),
         }
     }
     if let Some(error) = &failure
@@ -119,7 +130,7 @@ async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> 
             planner::run::Action::Finish(finish) => Some(*finish),
             _ => None,
         });
-        finish_or_go_on(&ctx, run, &observed, &done, finish).await?;
+        finish_or_go_on(&ctx, run, &observed, &done, finish, failure.as_ref()).await?;
     }
     if let Some(error) = failure {
         return Err(error);
@@ -138,8 +149,9 @@ async fn finish_or_go_on(
     observed: &Observed,
     done: &[planner::run::Action],
     finish: Option<Finish>,
+    failure: Option<&Error>,
 ) -> Result<(), Error> {
-    let wanted = status::wanted(run, observed, done, finish);
+    let wanted = status::wanted(run, observed, done, finish, failure);
     let wrote = status::write(ctx, run, &wanted).await?;
     if finish.is_some() && wrote {
         let state = wanted.state.as_deref().unwrap_or_default();

@@ -8,7 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource};
-use planner::run::{self as plan, Helper, RunView};
+use planner::run::{self as plan, Helper, RunView, Stalled};
 use spec::ends::MAX_ENDS;
 use spec::report::{ArchiveReport, PlanReport};
 use spec::request::{PodEnd, PodEnds, RunRequest};
@@ -17,11 +17,12 @@ use super::ends::{self, Memory};
 use super::helper::{Standing, condition, standing};
 use super::manifests::{Frozen, archive_name, plan_name, request_name};
 use super::pods::{self, Trouble};
-use crate::Error;
-use crate::conditions::is_true;
+use super::status::STALLED;
+use crate::conditions::{find, is_true};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::finalizer::is_held;
 use crate::schedule::{check_cached, is_owned};
+use crate::{Category, Error};
 
 /// How long a run must have ended after its tick, where the schedule does not say.
 const DEADLINE: SignedDuration = SignedDuration::from_hours(1);
@@ -61,6 +62,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     let created = run.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     let tick = run.spec.tick.unwrap_or_else(|| crate::conditions::whole_seconds(created));
     let caches = &ctx.caches;
+    let closing = caches.is_closing(namespace);
 
     let config_map = |name: &str| caches.config_maps.get(namespace, name).filter(|map| is_owned(&**map, uid));
     let of_name = |name: &str| caches.jobs.get(namespace, name).filter(|job| is_owned(&**job, uid));
@@ -71,15 +73,19 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     let mut trouble = None;
     let frozen = match &request {
         _ if ended => None,
-        Some(map) => Some(Frozen::read(map).ok_or_else(|| Error::Incomplete {
-            kind: "ConfigMap",
-            name: request_name(name),
-            field: "request.json and schedule.json of this version",
-        })?),
+        Some(map) => {
+            let frozen = Frozen::read(map);
+            if frozen.is_none() {
+                let message = format!("ConfigMap {} holds no request that this version reads", request_name(name));
+                trouble = Some(Trouble::new("RequestUnreadable", message));
+            }
+            frozen
+        }
         None => match freeze(ctx, run, tick, now) {
             Ok(frozen) => Some(frozen),
             Err(why) => {
-                not_yet = run.metadata.deletion_timestamp.is_none() && now.duration_since(created) < PATIENCE;
+                let young = now.duration_since(created) < PATIENCE;
+                not_yet = young && run.metadata.deletion_timestamp.is_none() && !closing;
                 trouble = Some(why);
                 None
             }
@@ -114,14 +120,17 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     let span = frozen.as_ref().and_then(|f| f.schedule.deadline).map_or(DEADLINE, |deadline| deadline.to_signed());
     let deadline = from.checked_add(span).unwrap_or(Timestamp::MAX);
 
+    let stalled = find(&status.conditions, STALLED).filter(|stalled| stalled.status == "True");
     let ends = checkpoint.as_deref().map(ends::read).unwrap_or_default();
     let mut view = RunView {
         now,
         deleted,
         cancelled: run.spec.cancel,
         finalizer: is_held(run, names::FINALIZER),
+        closing,
+        stalled: stalled.map(|why| Stalled { since: why.last_transition_time, refused: is_refusal(&why.reason) }),
         deadline,
-        refused: request.is_none() && frozen.is_none(),
+        refused: !ended && frozen.is_none(),
         request: request.is_some(),
         plan: plan.helper,
         planned,
@@ -156,7 +165,8 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     view.unfolded = count(unfolded.iter());
     view.folded = checkpoint.as_ref().map(|_| count(ends.ends.iter()));
     let waiting = || item_pods.iter().filter_map(|pod| pods::trouble(pod)).find(|t| t.reason != "Unschedulable");
-    let trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting);
+    let stalled = || stalled.map(|why| Trouble::new(why.reason.clone(), why.message.clone()));
+    let trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting).or_else(stalled);
     Ok(Observed {
         view,
         tick,
@@ -170,6 +180,11 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         trouble,
         not_yet,
     })
+}
+
+/// Whether a `Stalled` condition of this reason tells that the API server refuses something for good.
+fn is_refusal(reason: &str) -> bool {
+    [Category::Rejected, Category::Forbidden].iter().any(|category| category.as_str() == reason)
 }
 
 fn is_there<K: Resource>(object: &K) -> bool {

@@ -1,7 +1,7 @@
 //! The status of a run.
 
 use crds::run::{SensorCounts, Uris};
-use crds::{ScoringRun, ScoringRunStatus};
+use crds::{Condition, ScoringRun, ScoringRunStatus};
 use kube::Api;
 use planner::run::{Action, Finish, Tally, Verdict, state, stop, stopped, verdict};
 
@@ -9,10 +9,13 @@ use super::MANAGER;
 use super::ends::{self, Told};
 use super::observe::Observed;
 use super::pods::Trouble;
-use crate::Error;
-use crate::conditions::{Conditions, whole_seconds};
+use crate::conditions::{Conditions, is_true, whole_seconds};
 use crate::context::{Ctx, namespace_of};
 use crate::schedule::validate::max_failed;
+use crate::{Category, Error};
+
+/// The condition of a run that cannot have something that it needs.
+pub(super) const STALLED: &str = "Stalled";
 
 /// Writes the status, if it changed. The slots are the cluster controller's.
 pub(super) async fn write(ctx: &Ctx, run: &ScoringRun, wanted: &ScoringRunStatus) -> Result<bool, Error> {
@@ -27,11 +30,13 @@ pub(super) fn wanted(
     observed: &Observed,
     done: &[Action],
     finish: Option<Finish>,
+    failure: Option<&Error>,
 ) -> ScoringRunStatus {
     let current = run.status.clone().unwrap_or_default();
     let view = &observed.view;
     let generation = run.metadata.generation;
     let mut conditions = Conditions::of(&current.conditions, generation, view.now);
+    stalled(&mut conditions, &current.conditions, failure);
     let mut status = ScoringRunStatus { slots: None, observed_generation: generation, ..current };
     status.tick = Some(observed.tick);
     status.started.get_or_insert_with(|| whole_seconds(view.now));
@@ -78,6 +83,17 @@ pub(super) fn wanted(
     status
 }
 
+/// Since when something fails is found again in the condition, by whichever process looks next. Nothing is written of a
+/// run that goes well, nor of what is over by the next look: somebody else was faster, or an object went away.
+fn stalled(conditions: &mut Conditions, current: &[Condition], failure: Option<&Error>) {
+    match failure.map(|error| (error.category(), error)) {
+        Some((Category::Conflict | Category::Gone, _)) => {}
+        Some((category, error)) => drop(conditions.set(STALLED, true, category.as_str(), error.to_string())),
+        None if is_true(current, STALLED) => drop(conditions.set(STALLED, false, "GoesOn", "")),
+        None => {}
+    }
+}
+
 fn told<'a>(trouble: Option<&'a Trouble>, reason: &'a str, message: &'a str) -> (&'a str, &'a str) {
     trouble.map_or((reason, message), |t| (t.reason.as_str(), t.message.as_str()))
 }
@@ -108,21 +124,38 @@ fn end(
         Finish::Archived => {
             let Verdict { complete, reason, message } = archived(status, observed);
             let record = status.uris.as_ref().and_then(|uris| uris.record.clone()).unwrap_or_default();
-            conditions.set("Archived", true, "Archived", record);
+            match view.unfolded {
+                0 => conditions.set("Archived", true, "Archived", record),
+                pods => {
+                    let (_, why) = told(trouble, "", "they could not be written down");
+                    let message = format!("{record}; how {pods} pods ended is missing in it: {why}");
+                    conditions.set("Archived", true, "EndsMissing", message)
+                }
+            };
             warned(conditions, observed);
             (complete, reason.to_owned(), message)
+        }
+        Finish::NotArchived if view.closing => {
+            let message = "the run has no record: nothing can be created in a namespace that is being deleted";
+            conditions.set("Archived", false, "NamespaceTerminating", message);
+            failed("NamespaceTerminating", message)
         }
         Finish::NotArchived => {
             let (reason, message) = told(trouble, "ArchiveTimedOut", "the archive pod did not end in time");
             conditions.set("Archived", false, reason, message);
-            let message = format!("the run has no record, since archiving failed for too long: {message}");
+            let message = format!("the run has no record, since it could not be archived: {message}");
             let stop = stop(view).map_or("NotArchived", |stop| stop.reason());
             failed(stop, &message)
+        }
+        Finish::JobRefused => {
+            conditions.set("Archived", false, "NothingToArchive", "there is nothing to archive: no pod was started");
+            let (reason, message) = told(trouble, "Rejected", "it says no more");
+            failed(reason, &format!("the API server refuses the run's Job: {message}"))
         }
         Finish::StoppedBeforePlan(stop) => {
             conditions.set("Archived", false, "NothingToArchive", nothing);
             let (_, message) = told(trouble, "", "no plan was made by then");
-            failed(stop.reason(), &format!("stopped before it was planned: {message}"))
+            failed(stop.reason(), &format!("{} before it was planned: {message}", stop.clause()))
         }
         Finish::Refused | Finish::PlanFailed => {
             conditions.set("Archived", false, "NothingToArchive", nothing);
@@ -160,4 +193,40 @@ fn archived(status: &mut ScoringRunStatus, observed: &Observed) -> Verdict {
     status.uris = Some(Uris { manifest, record: Some(report.record), logs: Some(report.logs) });
     let allowed = observed.frozen.as_ref().and_then(|frozen| max_failed(&frozen.schedule).ok()).unwrap_or_default();
     verdict(tally, allowed, stopped(&observed.view))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn refused(code: u16) -> Error {
+        let answer = kube::core::Status { code, message: "exceeded quota: few".into(), ..Default::default() };
+        let key = kube::runtime::reflector::ObjectRef::<ScoringRun>::new("hourly-1");
+        Error::api("create", &key)(kube::Error::Api(Box::new(answer)))
+    }
+
+    fn told_at(before: &[Condition], second: i64, failure: Option<&Error>) -> Vec<Condition> {
+        let mut conditions = Conditions::of(before, None, Timestamp::from_second(second).unwrap());
+        stalled(&mut conditions, before, failure);
+        conditions.into_vec()
+    }
+
+    #[test]
+    fn a_run_tells_since_when_it_is_refused_what_it_needs() {
+        let first = told_at(&[], 100, Some(&refused(403)));
+        assert_eq!((first[0].reason.as_str(), first[0].status.as_str()), ("Forbidden", "True"));
+        assert!(first[0].message.contains("exceeded quota: few"), "{}", first[0].message);
+        let later = told_at(&first, 160, Some(&refused(422)));
+        assert_eq!((later[0].reason.as_str(), later[0].last_transition_time.as_second()), ("Rejected", 100));
+        assert_eq!(told_at(&later, 170, None)[0].status, "False");
+    }
+
+    #[test]
+    fn of_a_run_that_goes_well_or_was_only_outrun_nothing_is_written() {
+        assert_eq!(told_at(&[], 100, None), []);
+        assert_eq!(told_at(&[], 100, Some(&refused(409))), []);
+        assert_eq!(told_at(&[], 100, Some(&refused(404))), []);
+    }
 }

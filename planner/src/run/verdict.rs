@@ -69,12 +69,7 @@ pub fn verdict(tally: Tally, allowed: MaxFailed, stopped: Option<Stop>) -> Verdi
     let Tally { total, failed } = tally;
     let succeeded = total.saturating_sub(failed);
     if let Some(stop) = stopped.filter(|_| failed > 0) {
-        let why = match stop {
-            Stop::Deleted => "it was deleted",
-            Stop::Cancelled => "it was cancelled",
-            Stop::DeadlineExceeded => "its deadline passed",
-        };
-        let message = format!("{succeeded} of {total} sensors were scored before {why}");
+        let message = format!("{succeeded} of {total} sensors were scored before {}", stop.clause());
         return Verdict { complete: false, reason: stop.reason(), message };
     }
     if allowed.exceeded(failed, total) {

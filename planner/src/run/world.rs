@@ -1,5 +1,7 @@
 //! A world in which runs are decided and actions may be the last: what must hold whatever happens.
 
+use std::mem::{Discriminant, discriminant};
+
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -9,26 +11,35 @@ const ITEMS: u32 = 4;
 
 /// What Kubernetes holds of one run, and what it does with it.
 #[derive(Clone, Debug)]
-struct World {
-    view: RunView,
-    pods: Vec<Pod>,
+pub(super) struct World {
+    pub(super) view: RunView,
+    pub(super) pods: Vec<Pod>,
     jobs_made: u32,
-    finishes: u32,
-    released: bool,
+    pub(super) finishes: u32,
+    pub(super) released: bool,
+    /// Actions that the API server refuses, or is not well enough to do: always.
+    pub(super) faults: Faults,
     archive_broken: bool,
     folded_vanished: u32,
 }
 
+/// Which actions fail.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Faults {
+    pub(super) actions: Vec<Discriminant<Action>>,
+    pub(super) refused: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Pod {
+pub(super) struct Pod {
     index: u32,
-    ended: bool,
+    pub(super) ended: bool,
     folded: bool,
     succeeded: bool,
 }
 
 #[derive(Clone, Debug)]
-enum Event {
+pub(super) enum Event {
     /// The operator looks, decides, and dies after this many actions.
     Reconcile(usize),
     Time(i64),
@@ -43,15 +54,19 @@ enum Event {
     Cancel,
     Delete,
     JobDeleted,
+    NamespaceDeleted,
+    RequestDeleted,
 }
 
 impl World {
-    fn new(archive_broken: bool) -> Self {
+    pub(super) fn new(archive_broken: bool) -> Self {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let view = RunView {
             now,
             deleted: None,
             cancelled: false,
+            closing: false,
+            stalled: None,
             finalizer: true,
             deadline: now + SignedDuration::from_hours(1),
             refused: false,
@@ -70,7 +85,16 @@ impl World {
             jobs: 0,
             config_maps: 0,
         };
-        Self { view, pods: Vec::new(), jobs_made: 0, finishes: 0, released: false, archive_broken, folded_vanished: 0 }
+        Self {
+            view,
+            pods: Vec::new(),
+            jobs_made: 0,
+            finishes: 0,
+            released: false,
+            faults: Faults::default(),
+            archive_broken,
+            folded_vanished: 0,
+        }
     }
 
     /// What the Job controller does, and what the operator sees of it.
@@ -101,7 +125,7 @@ impl World {
         view.admitted |= view.job.is_some();
     }
 
-    fn happen(&mut self, event: &Event) {
+    pub(super) fn happen(&mut self, event: &Event) {
         match *event {
             Event::Reconcile(survives) => self.reconcile(survives),
             Event::Time(seconds) => self.view.now += SignedDuration::from_secs(seconds),
@@ -128,7 +152,14 @@ impl World {
                 self.view.archive = Helper::Failed { at: self.view.now };
             }
             Event::Cancel => self.view.cancelled = true,
-            Event::Delete => self.view.deleted = self.view.deleted.or(Some(self.view.now)),
+            Event::Delete => {
+                self.view.deleted = self.view.deleted.or(Some(self.view.now));
+                self.released |= !self.view.finalizer;
+            }
+            Event::NamespaceDeleted => self.view.closing = true,
+            Event::RequestDeleted if self.view.planned.is_some() => {
+                (self.view.request, self.view.refused) = (false, true);
+            }
             Event::JobDeleted if self.view.admitted => {
                 self.view.job = None;
                 self.pods.iter_mut().for_each(|p| p.ended = true);
@@ -142,10 +173,28 @@ impl World {
         if self.released {
             return;
         }
-        let observed = self.view.clone();
-        for action in decide(&observed).into_iter().take(survives) {
-            self.apply(action);
+        let actions = decide(&self.view);
+        let (survived, mut failed) = (survives >= actions.len(), false);
+        for action in actions.into_iter().take(survives) {
+            match self.fails(action) {
+                true => failed = true,
+                false => self.apply(action),
+            }
         }
+        // What stands in the way is recorded with the status, after all actions.
+        if survived {
+            let now = Stalled { since: self.view.now, refused: self.faults.refused };
+            self.view.stalled = failed.then(|| self.view.stalled.unwrap_or(now));
+        }
+    }
+
+    fn fails(&self, action: Action) -> bool {
+        let creates = matches!(
+            action,
+            Action::CreateRequest | Action::CreatePlan | Action::CreateJob { .. } | Action::CreateArchive
+        );
+        let first = action == Action::Checkpoint && self.view.folded.is_none();
+        self.faults.actions.contains(&discriminant(&action)) || (self.view.closing && (creates || first))
     }
 
     fn apply(&mut self, action: Action) {
@@ -188,8 +237,9 @@ impl World {
                     .job
                     .and_then(|j| j.finished.or(j.suspended))
                     .is_some_and(|at| now.duration_since(at) >= SETTLE);
+                let stalled = self.view.stalled.is_some_and(|s| now.duration_since(s.since) >= HOLD_STALLED);
                 assert!(
-                    self.pods.iter().all(|p| p.folded) || waited,
+                    self.pods.iter().all(|p| p.folded) || waited || stalled,
                     "all ends are in the checkpoint before the archive"
                 );
                 assert!(self.view.folded.is_some(), "the archive mounts the checkpoint");
@@ -210,7 +260,9 @@ impl World {
             Action::DeleteConfigMaps => (self.view.request, self.view.folded) = (false, None),
             Action::RemoveFinalizer => {
                 assert!(self.view.ended, "only an ended run is let go");
-                assert_eq!((self.view.jobs, self.view.config_maps), (0, 0), "nothing is left behind");
+                let long = self.view.deleted.is_some_and(|at| now.duration_since(at) >= HOLD_DELETED);
+                let left = (self.view.jobs, self.view.config_maps);
+                assert!(left == (0, 0) || long, "nothing is left behind");
                 (self.view.finalizer, self.released) = (false, true);
             }
         }
@@ -238,7 +290,7 @@ impl World {
     }
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         12 => (0usize..4).prop_map(Event::Reconcile),
         2 => (1i64..30).prop_map(Event::Time),

@@ -40,16 +40,21 @@ fn gone() -> (u16, Value) {
     (404, status)
 }
 
-async fn create_request(answers: Vec<(u16, Value)>) -> (Result<(), Error>, usize) {
-    let run: ScoringRun = serde_json::from_value(json!({
+fn run() -> ScoringRun {
+    serde_json::from_value(json!({
         "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun",
         "metadata": {"name": "hourly-1", "namespace": "plant", "uid": "mine"}, "spec": {"scheduleName": "hourly"},
     }))
-    .unwrap();
-    let map: ConfigMap =
-        serde_json::from_value(json!({"metadata": {"name": "hourly-1-request", "namespace": "plant"}})).unwrap();
+    .unwrap()
+}
+
+fn map() -> ConfigMap {
+    serde_json::from_value(json!({"metadata": {"name": "hourly-1-request", "namespace": "plant"}})).unwrap()
+}
+
+async fn create_request(answers: Vec<(u16, Value)>) -> (Result<(), Error>, usize) {
     let (client, asked) = server(answers);
-    let result = create(&client, &run, &map).await;
+    let result = create(&client, &run(), &map()).await;
     let asked = asked.lock().unwrap().len();
     (result, asked)
 }
@@ -73,4 +78,13 @@ async fn what_belongs_to_another_run_of_the_same_name_is_left_alone_and_told() {
 async fn what_went_away_in_between_is_tried_again_soon() {
     let (result, _) = create_request(vec![exists(), gone()]).await;
     assert_eq!(result.unwrap_err().category(), crate::Category::Conflict);
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_the_run_has_already_is_not_taken_for_the_one_to_write() {
+    let (client, _) = server(vec![exists(), owned_by("mine")]);
+    assert!(matches!(create_new(&client, &run(), &map()).await, Ok(Created::Before(_))));
+    let (client, _) = server(vec![exists(), owned_by("another")]);
+    let error = create_new(&client, &run(), &map()).await.err().unwrap();
+    assert_eq!(error.category(), crate::Category::Rejected, "{error}");
 }
