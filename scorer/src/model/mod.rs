@@ -210,4 +210,6 @@ impl Model {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

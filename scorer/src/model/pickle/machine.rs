@@ -1,7 +1,5 @@
 //! The stack machine: the opcodes of protocols 0 to 5 that data needs, and none that calls out.
 
-use std::collections::HashMap;
-
 use super::PickleError;
 use super::class::Class;
 use super::cursor::Cursor;
@@ -26,7 +24,10 @@ pub(super) struct Machine<'a> {
     pub(super) stack: Vec<Value>,
     /// Heights of the stack at each open MARK.
     pub(super) marks: Vec<usize>,
-    pub(super) memo: HashMap<u32, Value>,
+    /// What GET finds again, by slot; picklers number the slots in a row.
+    pub(super) memo: Vec<Option<Value>>,
+    /// Slots that are taken.
+    pub(super) memoized: usize,
     opcodes: usize,
     /// Bytes made by `_codecs.encode`, which must not outgrow the input.
     pub(super) made: usize,
@@ -41,7 +42,8 @@ impl<'a> Machine<'a> {
             heap: Heap::default(),
             stack: Vec::new(),
             marks: Vec::new(),
-            memo: HashMap::new(),
+            memo: Vec::new(),
+            memoized: 0,
             opcodes: 0,
             made: 0,
             nested: false,
@@ -189,18 +191,27 @@ impl<'a> Machine<'a> {
 
     fn memo(&mut self, opcode: u8) -> Result<(), PickleError> {
         let slot = match opcode {
-            b'q' | b'h' => u32::from(self.input.u8()?),
-            b'r' | b'j' => u32::from_le_bytes(self.input.array()?),
-            0x94 => u32::try_from(self.memo.len()).unwrap_or(u32::MAX),
+            b'q' | b'h' => usize::from(self.input.u8()?),
+            b'r' | b'j' => u32::from_le_bytes(self.input.array()?) as usize,
+            0x94 => self.memoized,
             _ => self.input.line()?.parse().map_err(|_| self.damaged("a memo slot cannot be read"))?,
         };
         if matches!(opcode, b'h' | b'j' | b'g') {
-            let value = self.memo.get(&slot).copied();
+            let value = self.memo.get(slot).copied().flatten();
             self.stack.push(value.ok_or_else(|| self.damaged(format!("memo slot {slot} is empty")))?);
-        } else {
-            let top = self.top()?;
-            self.memo.insert(slot, top);
+            return Ok(());
         }
+        let top = self.top()?;
+        if slot >= self.memo.len() {
+            // What is memoized takes a byte at least. Skipped slots cost time too, in every nested pickle again.
+            if slot > self.input.at().min(MAX_OPCODES) {
+                return Err(self.damaged(format!("memo slot {slot} is far from those before it")));
+            }
+            self.opcodes += (slot - self.memo.len()) / 16;
+            self.memo.resize(slot + 1, None);
+        }
+        self.memoized += usize::from(self.memo[slot].is_none());
+        self.memo[slot] = Some(top);
         Ok(())
     }
 

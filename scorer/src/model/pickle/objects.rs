@@ -149,9 +149,14 @@ impl<'a> Machine<'a> {
             return Err(self.unsupported("joblib files nest object arrays one deep only"));
         }
         self.nested = true;
-        let outer = (std::mem::take(&mut self.stack), std::mem::take(&mut self.marks), std::mem::take(&mut self.memo));
+        let outer = (
+            std::mem::take(&mut self.stack),
+            std::mem::take(&mut self.marks),
+            std::mem::take(&mut self.memo),
+            std::mem::take(&mut self.memoized),
+        );
         let pickled = self.run()?;
-        (self.stack, self.marks, self.memo) = outer;
+        (self.stack, self.marks, self.memo, self.memoized) = outer;
         self.nested = false;
         Ok(pickled)
     }

@@ -44,7 +44,7 @@ impl PolynomialFeatures {
         let mut products = 1_usize;
         for degree in 1..=self.max_degree as usize {
             let choices = if self.interaction_only {
-                (self.n_features + 1).saturating_sub(degree)
+                self.n_features.saturating_add(1).saturating_sub(degree)
             } else {
                 self.n_features.checked_add(degree - 1)?
             };
