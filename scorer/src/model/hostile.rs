@@ -87,10 +87,8 @@ fn a_command_is_refused_by_its_name_wherever_it_hides() {
 fn a_decompression_bomb_is_refused_when_it_has_grown_too_large() {
     let zeros = vec![0; 1 << 20];
     let too_many = MAX_BYTES / (1 << 20) + 1;
-    let (mut zlib, mut gzip) = (
-        ZlibEncoder::new(Vec::new(), Compression::fast()),
-        GzEncoder::new(Vec::new(), Compression::fast()),
-    );
+    let (mut zlib, mut gzip) =
+        (ZlibEncoder::new(Vec::new(), Compression::fast()), GzEncoder::new(Vec::new(), Compression::fast()));
     for _ in 0..too_many {
         zlib.write_all(&zeros).unwrap();
         gzip.write_all(&zeros).unwrap();
@@ -114,7 +112,8 @@ fn arrays_that_declare_more_than_there_is_are_refused() {
         [b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R".as_slice(), &state].concat()
     };
     assert!(refused(&pickle(&[&array(b"K\x01\x85")])).contains("a numpy array"), "well made, but no model");
-    for shape in [&b"K\x02\x85"[..], b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86", b"J\xff\xff\xff\xff\x85", b"K\x00\x85"] {
+    for shape in [&b"K\x02\x85"[..], b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86", b"J\xff\xff\xff\xff\x85", b"K\x00\x85"]
+    {
         assert!(refused(&pickle(&[&array(shape)])).contains("state"), "{shape:?}");
     }
 }
@@ -135,7 +134,8 @@ fn pipelines_in_columns_in_pipelines_do_not_multiply() {
     };
     let mut code = Vec::new();
     for level in 0..12_u8 {
-        let inner = if level == 0 { String::from_utf8(text("passthrough")).unwrap() } else { format!("g{}\n", level - 1) };
+        let inner =
+            if level == 0 { String::from_utf8(text("passthrough")).unwrap() } else { format!("g{}\n", level - 1) };
         let state = [text("n_features_in_"), b"K\x01".to_vec(), text("transformers_"), transformers(&inner)];
         let state: Vec<&[u8]> = state.iter().map(Vec::as_slice).collect();
         code.extend(object("sklearn.compose._column_transformer", "ColumnTransformer", &state));

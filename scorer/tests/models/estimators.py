@@ -139,8 +139,9 @@ if version >= (1, 0):
         [],
     )
 
-pickles = [2, 3, 4] + ([5] if sys.version_info >= (3, 8) else [])
-compressions = [("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)]
+pickles = [protocol for protocol in (2, 3, 4, 5) if protocol <= pickle.HIGHEST_PROTOCOL]
+# joblib has the others in Python 3 only.
+compressions = [("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)][: 5 if sys.version_info > (3,) else 3]
 
 
 def write(model, case, which):

@@ -200,12 +200,11 @@ impl<'a> Array<'a> {
         let dtype = dtype_of(heap, dtype)?;
         let (shape, fortran) = (shape_of(heap, shape)?, truthy(fortran)?);
         match heap.node(data)? {
-            Node::Bytes(blob) => Self::new(shape, dtype, fortran, blob.clone()),
             Node::List(items) if dtype.is_object() => {
                 let count = shape.iter().try_fold(1_usize, |size, n| size.checked_mul(*n))?;
                 (count == items.len()).then_some(Self { shape, dtype, fortran, data: Data::Objects(data) })
             }
-            _ => None,
+            _ => Self::new(shape, dtype, fortran, heap.bytes(data)?),
         }
     }
 

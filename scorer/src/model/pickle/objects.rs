@@ -58,17 +58,15 @@ impl<'a> Machine<'a> {
             }
             (Class::Dtype, [code, ..]) => Node::Dtype(Dtype::parse(heap.text(*code)?)?),
             (Class::Scalar, [dtype, data]) => {
-                let Node::Bytes(blob) = heap.node(*data)? else { return None };
-                return dtype_of(heap, *dtype)?.scalar(blob.bytes()).map(Made::Value);
+                return dtype_of(heap, *dtype)?.scalar(heap.bytes(*data)?.bytes()).map(Made::Value);
             }
             (Class::FromBuffer, [data, dtype, shape, order] | [data, dtype, shape, order, Value::None]) => {
-                let Node::Bytes(blob) = heap.node(*data)? else { return None };
                 let fortran = match heap.text(*order)? {
                     "C" => false,
                     "F" => true,
                     _ => return None,
                 };
-                Node::Array(Array::new(shape_of(heap, *shape)?, dtype_of(heap, *dtype)?, fortran, blob.clone())?)
+                Node::Array(Array::new(shape_of(heap, *shape)?, dtype_of(heap, *dtype)?, fortran, heap.bytes(*data)?)?)
             }
             (Class::Bytes, []) => Node::Bytes(Blob::Borrowed(&[])),
             (Class::Encode, [text, encoding]) if matches!(heap.text(*encoding)?, "latin1" | "latin-1") => {

@@ -98,6 +98,15 @@ impl<'a> Heap<'a> {
         }
     }
 
+    /// Bytes; Python 2 wrote them as texts.
+    pub(super) fn bytes(&self, value: Value) -> Option<Blob<'a>> {
+        match self.node(value)? {
+            Node::Bytes(blob) => Some(blob.clone()),
+            Node::Text(text) => Some(Blob::Borrowed(text.as_bytes())),
+            _ => None,
+        }
+    }
+
     /// The items of a list or tuple.
     pub(in crate::model) fn items(&self, value: Value) -> Option<&[Value]> {
         match self.node(value) {
