@@ -5,11 +5,18 @@ use std::collections::HashMap;
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
+/// The least share of the injected anomalies that must be found.
+pub(crate) const MIN_RECALL: f64 = 0.9;
+/// The least share of what is found that must be injected.
+pub(crate) const MIN_PRECISION: f64 = 0.8;
+
 /// Counts over all sensors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Verdict {
+    /// Readings with a prediction.
     pub(crate) rows: u64,
+    /// Anomalies among all readings, those that nobody scored included: a sensor that failed is a miss.
     pub(crate) injected: u64,
     pub(crate) found: u64,
     /// Found and injected.
@@ -28,8 +35,9 @@ impl Verdict {
     }
 }
 
+/// Nothing of nothing is no success.
 fn ratio(part: u64, of: u64) -> f64 {
-    if of == 0 { 1.0 } else { part as f64 / of as f64 }
+    if of == 0 { 0.0 } else { part as f64 / of as f64 }
 }
 
 /// Which readings are anomalies by design: `TS,Device,Tag,Value,Anomaly`.
@@ -43,13 +51,17 @@ impl Labels {
         Ok(Self(labels))
     }
 
+    /// The counts before any predictions file was looked at.
+    pub(crate) fn verdict(&self) -> Verdict {
+        Verdict { injected: self.0.values().filter(|anomaly| **anomaly).count() as u64, ..Verdict::default() }
+    }
+
     /// Compares one predictions file with the labels and adds to the counts.
     pub(crate) fn judge(&self, predictions: &str, verdict: &mut Verdict) -> anyhow::Result<()> {
         for row in rows(predictions, "prediction") {
             let (key, found) = row?;
             let injected = *self.0.get(&key).with_context(|| format!("no label for the reading {}", key.join(", ")))?;
             verdict.rows += 1;
-            verdict.injected += u64::from(injected);
             verdict.found += u64::from(found);
             verdict.right += u64::from(injected && found);
         }
@@ -84,16 +96,26 @@ mod tests {
     fn found_and_injected_are_compared_row_by_row() {
         let labels = "TS,Device,Tag,Value,Anomaly\na,1,1,5.0,1\nb,1,1,5.0,0\nc,1,1,5.0,1\n";
         let predictions = "TS,Device,Tag,Value,score,prediction\na,1,1,5.0,-1,1\nb,1,1,5.0,-1,1\nc,1,1,5.0,1,0\n";
-        let mut verdict = Verdict::default();
-        Labels::parse(labels).unwrap().judge(predictions, &mut verdict).unwrap();
+        let labels = Labels::parse(labels).unwrap();
+        let mut verdict = labels.verdict();
+        labels.judge(predictions, &mut verdict).unwrap();
         assert_eq!(verdict, Verdict { rows: 3, injected: 2, found: 2, right: 1 });
         assert_eq!((verdict.precision(), verdict.recall()), (0.5, 0.5));
     }
 
     #[test]
+    fn an_anomaly_of_a_sensor_that_nobody_scored_is_a_miss() {
+        let labels = Labels::parse("TS,Device,Tag,Value,Anomaly\na,1,1,5.0,1\na,1,2,5.0,1\n").unwrap();
+        let mut verdict = labels.verdict();
+        assert_eq!((verdict.precision(), verdict.recall()), (0.0, 0.0), "nothing was scored");
+        labels.judge("TS,Device,Tag,score,prediction\na,1,1,-1,1\n", &mut verdict).unwrap();
+        assert_eq!((verdict.precision(), verdict.recall()), (1.0, 0.5));
+    }
+
+    #[test]
     fn a_reading_without_label_is_an_error_and_not_a_miss() {
         let labels = Labels::parse("TS,Device,Tag,Value,Anomaly\n").unwrap();
-        let mut verdict = Verdict::default();
+        let mut verdict = labels.verdict();
         let error = labels.judge("TS,Device,Tag,score,prediction\na,1,1,0,1\n", &mut verdict).unwrap_err();
         assert!(error.to_string().contains("a, 1, 1"), "{error}");
     }

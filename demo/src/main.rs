@@ -21,7 +21,7 @@ use local_aks::images::{self, Binaries};
 use local_aks::{Facts, Options, Progress};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::results::Results;
+use crate::results::{Results, RunSummary};
 use crate::summary::Summary;
 use crate::ui::Ui;
 
@@ -110,6 +110,10 @@ async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         println!("  export KUBECONFIG={} PATH={}:$PATH", facts.kubeconfig.display(), facts.bin_dir.display());
         println!("  kubectl get nodes,scoringclusters,scoringschedules,scoringruns -A");
         println!("To take it down:\n  cargo local-aks down");
+    }
+    let faults: Vec<_> = summary.runs.iter().flat_map(RunSummary::faults).collect();
+    if !faults.is_empty() {
+        bail!("{}", faults.join("; "));
     }
     Ok(())
 }

@@ -8,8 +8,9 @@ use serde::Serialize;
 use store::record::Record;
 use store::{Credentials, Store};
 
-use crate::judge::{Labels, Verdict};
+use crate::judge::{Labels, MIN_PRECISION, MIN_RECALL, Verdict};
 use crate::story::{RunView, Story};
+use crate::workload::SENSORS;
 
 /// Far more than any file of the demo.
 const LIMIT: u64 = 64 * 1024 * 1024;
@@ -28,6 +29,27 @@ pub(crate) struct RunSummary {
     pub(crate) precision: f64,
     pub(crate) recall: f64,
     pub(crate) pod_seconds: u64,
+}
+
+impl RunSummary {
+    /// What is wrong with the run; nothing when every sensor was scored and the anomalies were found.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let run = &self.run;
+        let mut faults = Vec::new();
+        if run.state != "Complete" {
+            faults.push(format!("run {} is {}", run.name, run.state));
+        }
+        if run.sensors != SENSORS || run.succeeded != SENSORS {
+            faults.push(format!("run {} scored {} of {SENSORS} sensors", run.name, run.succeeded));
+        }
+        if self.recall < MIN_RECALL {
+            faults.push(format!("run {} has recall {:.3}, below {MIN_RECALL}", run.name, self.recall));
+        }
+        if self.precision < MIN_PRECISION {
+            faults.push(format!("run {} has precision {:.3}, below {MIN_PRECISION}", run.name, self.precision));
+        }
+        faults
+    }
 }
 
 /// One sensor's files, to show how results are read.
@@ -64,7 +86,7 @@ impl Results {
             let uri = run.record.as_deref().with_context(|| format!("run {} has no record", run.name))?;
             let place = self.place(uri)?;
             let record: Record = serde_json::from_str(&self.text(&place.path).await?)?;
-            let mut verdict = Verdict::default();
+            let mut verdict = labels.verdict();
             for uri in record.outcomes.iter().filter_map(|outcome| outcome.predictions.as_deref()) {
                 labels.judge(&self.text(&self.place(uri)?.path).await?, &mut verdict)?;
             }
@@ -112,5 +134,36 @@ impl Results {
     async fn text(&self, path: &str) -> anyhow::Result<String> {
         let bytes = self.0.get(path, LIMIT).await.with_context(|| format!("reading {path} back"))?;
         String::from_utf8(bytes.to_vec()).with_context(|| format!("{path} is no text"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(state: &str, succeeded: u32, recall: f64, precision: f64) -> RunSummary {
+        let run =
+            RunView { name: "r-1".into(), state: state.into(), sensors: SENSORS, succeeded, ..RunView::default() };
+        RunSummary {
+            run,
+            started_after_tick_seconds: None,
+            verdict: Verdict::default(),
+            precision,
+            recall,
+            pod_seconds: 1,
+        }
+    }
+
+    #[test]
+    fn a_run_that_scored_all_and_found_the_anomalies_has_no_faults() {
+        assert!(summary("Complete", SENSORS, 0.9, 0.8).faults().is_empty());
+    }
+
+    #[test]
+    fn a_failed_run_a_failed_sensor_and_missed_anomalies_are_faults() {
+        assert_eq!(summary("Failed", SENSORS, 1.0, 1.0).faults(), ["run r-1 is Failed"]);
+        assert_eq!(summary("Complete", SENSORS - 1, 1.0, 1.0).faults(), ["run r-1 scored 23 of 24 sensors"]);
+        assert_eq!(summary("Complete", SENSORS, 0.5, 1.0).faults(), ["run r-1 has recall 0.500, below 0.9"]);
+        assert_eq!(summary("Complete", SENSORS, 1.0, 0.5).faults(), ["run r-1 has precision 0.500, below 0.8"]);
     }
 }

@@ -38,10 +38,18 @@ async fn check_host(before: &Host) -> anyhow::Result<()> {
     clean.await.with_context(|| format!("left on the host: {:#?}", before.difference(&Host::look())))
 }
 
+/// Whatever a crash has left is not these tests' to find; a cluster that somebody works with is not theirs to take down.
+async fn clear(options: &Options) -> anyhow::Result<()> {
+    ensure!(
+        local_aks::status(&options.root).await?.is_none(),
+        "a local cluster is up (cargo demo --keep, or cargo local-aks up): take it down with `cargo local-aks down` first"
+    );
+    local_aks::down(&options.root, &Progress::silent()).await
+}
+
 pub(crate) async fn real() -> anyhow::Result<()> {
     let options = Options { provisioning: Duration::from_secs(1), ..Options::default() };
-    // Whatever a crash has left is not this test's to find.
-    local_aks::down(&options.root, &Progress::silent()).await?;
+    clear(&options).await?;
     let before = Host::look();
     let facts = local_aks::up(&options, &Progress::lines()).await?;
     let lived = live(&options, &facts).await;
@@ -99,7 +107,7 @@ pub(crate) async fn crash() -> anyhow::Result<()> {
         kwok_pod_duration: Duration::from_secs(1),
         ..Options::default()
     };
-    local_aks::down(&options.root, &Progress::silent()).await?;
+    clear(&options).await?;
     let before = Host::look();
     local_aks::up(&options, &Progress::lines()).await?;
     kill_daemon()?;

@@ -1,0 +1,46 @@
+//! Whoever deletes something while it is at work gets rid of all of it: the run, its pods, the nodes.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+
+use crate::cluster::{Shared, until};
+use crate::first_run::CLUSTER;
+use crate::manifests;
+
+const NAMESPACE: &str = "e2e-deletion";
+
+/// A namespace that is deleted lets nothing be made in it any more, so that its run cannot be archived.
+pub(crate) async fn namespace(cluster: Shared) -> Result<()> {
+    cluster.inputs().await?;
+    cluster.namespace(NAMESPACE).await?;
+    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&manifests::schedule(&cluster.facts, NAMESPACE, "deleted", CLUSTER, "0 0 1 1 *")).await?;
+    cluster.kubectl_with(&["create", "-f", "-"], &manifests::run_now(NAMESPACE, "cut-short", "deleted")).await?;
+    until("an item to run", 120, async || {
+        let pods = cluster.observer.seen().pods_of(NAMESPACE, "cut-short");
+        Ok(pods.iter().any(|pod| pod.role == "item" && pod.phase == "Running").then_some(()))
+    })
+    .await?;
+    cluster.delete_namespace(NAMESPACE).await?;
+    cluster.pool_is_empty().await
+}
+
+/// A ScoringCluster is held until its nodes are gone.
+pub(crate) async fn scoring_cluster(cluster: Shared) -> Result<()> {
+    cluster.pool_is_empty().await?;
+    let since = cluster.pool_changes(0).await?.last;
+    let nodes_before = cluster.observer.seen().nodes;
+    let mut pool = manifests::cluster(&cluster.facts, CLUSTER, "3s");
+    pool["spec"]["minNodes"] = 1.into();
+    cluster.apply(&pool).await?;
+    until("a node", 60, async || Ok((cluster.pool_nodes().await? == 1).then_some(()))).await?;
+    cluster.kubectl(&["delete", "scoringcluster", CLUSTER, "--wait=true", "--timeout=60s"]).await?;
+    ensure!(cluster.pool_nodes().await? == 0, "the ScoringCluster is gone, its node is not");
+    let changes = cluster.pool_changes(since).await?;
+    ensure!(changes.lowered.is_empty(), "the count was lowered, so Azure chose the victims: {:?}", changes.lowered);
+    let made: BTreeSet<_> = cluster.observer.seen().nodes.difference(&nodes_before).cloned().collect();
+    let deleted: BTreeSet<_> = changes.deleted.into_iter().collect();
+    ensure!(made == deleted, "made {made:?}, deleted by name {deleted:?}");
+    cluster.pool_is_empty().await
+}
