@@ -2,10 +2,10 @@
 //!
 //! - [`Model::from_bytes`] reads a model without executing anything in it.
 //! - [`read_csv`] reads a file of readings once and splits it by sensor.
-//! - [`score`] turns one sensor's readings into its predictions file.
+//! - [`score`] gives one sensor's predictions, and [`Encoder`] makes a file of them.
 //!
 //! Every error has a `reason()`: a category from a short, fixed list, for outcomes and metrics.
 
 pub use crate::model::{Model, ModelError};
-pub use crate::predictions::{ScoreError, Scored, score};
+pub use crate::predictions::{Block, Encoder, Header, PredictionsError, ScoreError, Scored, score};
 pub use crate::readings::{Layout, Readings, ReadingsError, SensorReadings, read_csv};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::template::is_segment;
-use crate::work::{Sensors, Work};
+use crate::work::{PredictionFormat, PredictionLayout, Predictions, Sensors, Work};
 use crate::{SensorKeys, Template};
 
 /// The most sensors that `sensors.list` may name.
@@ -52,13 +52,38 @@ impl Work {
         if !(1..=10_000).contains(&self.packing.sensors_per_pod) {
             return wrong("packing.sensorsPerPod", format!("{} is not in 1 to 10000", self.packing.sensors_per_pod));
         }
-        if self.predictions.path.trim_end_matches('/').parse::<Template>().is_ok_and(|t| t.keys().is_empty()) {
-            Ok(())
-        } else {
-            wrong(
+        self.predictions.check(&keys)
+    }
+}
+
+impl Predictions {
+    /// The names that their files give to columns and folders, which no key may have beside them.
+    #[must_use]
+    pub fn reserved(&self) -> &'static [&'static str] {
+        match (self.layout, self.format) {
+            (PredictionLayout::PerSensor, PredictionFormat::Csv) => &[],
+            (PredictionLayout::PerSensor, _) => &["score", "prediction"],
+            (PredictionLayout::PerItem, _) => &["time", "score", "prediction"],
+            (PredictionLayout::Partitioned, _) => &["time", "score", "prediction", "date", "hour"],
+        }
+    }
+
+    fn check(&self, keys: &BTreeSet<String>) -> Result<(), WorkError> {
+        if !self.path.trim_end_matches('/').parse::<Template>().is_ok_and(|t| t.keys().is_empty()) {
+            return wrong(
                 "predictions.path",
-                format!("{:?} is no folder of the store; write it as predictions", self.predictions.path),
-            )
+                format!("{:?} is no folder of the store; write it as predictions", self.path),
+            );
+        }
+        match self.reserved().iter().find(|name| keys.contains(**name)) {
+            Some(name) => wrong(
+                "predictions",
+                format!(
+                    "a key of the sensors is called {name}, as a column or folder of the predictions is; rename the key, \
+                     or use layout PerSensor with format Csv"
+                ),
+            ),
+            None => Ok(()),
         }
     }
 }
@@ -216,6 +241,7 @@ mod tests {
     fn the_smallest_work_is_fine() {
         work(json!({})).check().unwrap();
         work(json!({"model": {"path": "models/common"}, "sensors": {"list": [{"device": "1"}]}})).check().unwrap();
+        work(json!({"model": {"path": "m/{date}"}})).check().unwrap();
     }
 
     #[test]
@@ -251,6 +277,16 @@ mod tests {
             (json!({"sensors": {"matrix": {"device": [], "tag": ["1"]}}}), "sensors.matrix", "without values"),
             (json!({"packing": {"sensorsPerPod": 0}}), "packing.sensorsPerPod", "1 to 10000"),
             (json!({"predictions": {"path": "../x"}}), "predictions.path", "folder"),
+            (
+                json!({"model": {"path": "m/{date}"}, "predictions": {"layout": "Partitioned"}}),
+                "predictions",
+                "rename the key",
+            ),
+            (
+                json!({"model": {"path": "m/{score}"}, "predictions": {"format": "Parquet"}}),
+                "predictions",
+                "called score",
+            ),
             (json!({"data": {"path": "d.csv", "columns": {"keys": {"plant": "P"}}}}), "data.columns.keys", "plant"),
         ] {
             let error = work(changes.clone()).check().unwrap_err();

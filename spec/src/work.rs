@@ -119,14 +119,67 @@ impl Columns {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Predictions {
-    /// The folder. Default `predictions`; below it `{namespace}/{schedule}/{sensor}/{window.start}.csv`.
+    /// The folder. Default `predictions`; the schedule's are below it in `{namespace}/{schedule}/`.
     #[serde(default = "predictions_path")]
     pub path: String,
+    /// `PerSensor` (default): `{sensor}/{window.start}.csv`; `PerItem`: `{window.start}/{item}.csv`;
+    /// `Partitioned`: `date=YYYY-MM-DD/hour=HH/{window.start}.{item}.csv`, after the window's start in UTC. Without a
+    /// window, the tick stands for its start.
+    #[serde(default)]
+    pub layout: PredictionLayout,
+    /// `Csv` (default), `JsonLines` (`.jsonl`) or `Parquet`.
+    #[serde(default)]
+    pub format: PredictionFormat,
 }
 
 impl Default for Predictions {
     fn default() -> Self {
-        Self { path: predictions_path() }
+        Self { path: predictions_path(), layout: PredictionLayout::default(), format: PredictionFormat::default() }
+    }
+}
+
+/// How files of predictions lie in the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PredictionLayout {
+    /// A folder for each sensor, a file for each window.
+    #[default]
+    PerSensor,
+    /// A folder for each window, a file for each item: that of all its sensors.
+    PerItem,
+    /// Folders `date=…/hour=…` as Hive has them, a file for each window and item: query engines skip what they need not
+    /// read.
+    Partitioned,
+}
+
+impl PredictionLayout {
+    /// Whether the sensors of an item write to one file.
+    #[must_use]
+    pub fn is_shared(self) -> bool {
+        self != Self::PerSensor
+    }
+}
+
+/// What a file of predictions is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PredictionFormat {
+    /// Comma-separated, with a header.
+    #[default]
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+    /// Apache Parquet, with typed columns.
+    Parquet,
+}
+
+impl PredictionFormat {
+    /// How the files' names end.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::JsonLines => "jsonl",
+            Self::Parquet => "parquet",
+        }
     }
 }
 

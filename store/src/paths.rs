@@ -1,7 +1,7 @@
 //! Where things of a run are in the store.
 
 use jiff::Timestamp;
-use spec::work::{LogLayout, Work};
+use spec::work::{LogLayout, PredictionLayout, Predictions, Work};
 use spec::{RunRequest, SensorKeys, TimeRange};
 
 /// The folder of claims, manifests, outcomes and records; a container of its own where the store's URL has none.
@@ -15,9 +15,11 @@ pub struct RunPaths {
     namespace: String,
     schedule: String,
     run: String,
-    predictions: String,
-    time: String,
-    layout: LogLayout,
+    predictions: Predictions,
+    /// The window's start, or the tick without a window: what the run's predictions are named after, so that another
+    /// run of the same window overwrites them.
+    at: Timestamp,
+    logs: LogLayout,
 }
 
 /// A pod's UID, which names an attempt: letters, digits and `-`, so that it can be part of a path.
@@ -76,9 +78,9 @@ impl RunPaths {
             namespace: name("namespace", namespace)?,
             schedule: name("schedule", schedule)?,
             run: name("run", run)?,
-            predictions: folder(&work.predictions.path)?,
-            time: file_time(window.map_or(tick, |w| w.start)),
-            layout: work.logs.layout,
+            predictions: Predictions { path: folder(&work.predictions.path)?, ..work.predictions.clone() },
+            at: window.map_or(tick, |w| w.start),
+            logs: work.logs.layout,
         })
     }
 
@@ -133,7 +135,7 @@ impl RunPaths {
     /// What the run's logs start with.
     #[must_use]
     pub fn logs(&self) -> String {
-        match self.layout {
+        match self.logs {
             LogLayout::PerSensor => format!("{LOGS}/{}/{}/{}/", self.namespace, self.schedule, self.run),
             LogLayout::SingleDirectory => format!("{LOGS}/{}.", self.run),
         }
@@ -146,16 +148,45 @@ impl RunPaths {
         format!("{}{}.{}{part}.log", self.logs(), sensor.slug(), pod.0)
     }
 
-    /// A sensor's predictions.
+    /// The file with a sensor's predictions, which the sensors of its item may share.
     #[must_use]
-    pub fn prediction(&self, sensor: &SensorKeys) -> String {
-        format!("{}/{}/{}.csv", self.predictions(), sensor.slug(), self.time)
+    pub fn prediction(&self, item: u32, sensor: &SensorKeys) -> String {
+        self.prediction_file(&sensor.slug(), &format!("{item:05}"))
+    }
+
+    /// What all files of the run's predictions match: `*` stands for any text without `/`.
+    #[must_use]
+    pub fn prediction_glob(&self) -> String {
+        self.prediction_file("*", "*")
+    }
+
+    fn prediction_file(&self, sensor: &str, item: &str) -> String {
+        let (folder, time, ending) = (self.predictions(), file_time(self.at), self.predictions.format.extension());
+        match self.predictions.layout {
+            PredictionLayout::PerSensor => format!("{folder}/{sensor}/{time}.{ending}"),
+            PredictionLayout::PerItem => format!("{folder}/{time}/{item}.{ending}"),
+            PredictionLayout::Partitioned => {
+                format!("{folder}/{}/{time}.{item}.{ending}", self.at.strftime("date=%Y-%m-%d/hour=%H"))
+            }
+        }
+    }
+
+    /// What says that all predictions of the run are written. In a folder that Spark and Hive take for hidden.
+    #[must_use]
+    pub fn success(&self) -> String {
+        format!("{}/_runs/{}/_SUCCESS", self.predictions(), file_time(self.at))
+    }
+
+    /// What tells the latest run of the schedule whose predictions are all written.
+    #[must_use]
+    pub fn latest(&self) -> String {
+        format!("{}/_runs/latest.json", self.predictions())
     }
 
     /// The folder of the schedule's predictions.
     #[must_use]
     pub fn predictions(&self) -> String {
-        format!("{}/{}/{}", self.predictions, self.namespace, self.schedule)
+        format!("{}/{}/{}", self.predictions.path, self.namespace, self.schedule)
     }
 }
 
@@ -219,7 +250,9 @@ mod tests {
         let pod = PodUid::parse("ab-1").unwrap();
         assert_eq!(paths.outcome(7, &pod), "runs/plant/hourly/hourly-25591680/outcomes/7.ab-1.ndjson");
         assert_eq!(paths.record(), "runs/plant/hourly/hourly-25591680/record.json");
-        assert_eq!(paths.prediction(&sensor), "predictions/plant/hourly/device=1,tag=5/20180828T230000Z.csv");
+        assert_eq!(paths.prediction(0, &sensor), "predictions/plant/hourly/device=1,tag=5/20180828T230000Z.csv");
+        assert_eq!(paths.success(), "predictions/plant/hourly/_runs/20180828T230000Z/_SUCCESS");
+        assert_eq!(paths.latest(), "predictions/plant/hourly/_runs/latest.json");
         assert_eq!(paths.log(&sensor, &pod, 0), "logs/plant/hourly/hourly-25591680/device=1,tag=5.ab-1.log");
         assert_eq!(paths.log(&sensor, &pod, 2), "logs/plant/hourly/hourly-25591680/device=1,tag=5.ab-1.2.log");
     }
@@ -230,7 +263,31 @@ mod tests {
         let paths = RunPaths::new("plant", "hourly", "hourly-1", &work("p", "SingleDirectory"), None, tick).unwrap();
         let sensor: SensorKeys = [("device", "1")].into_iter().collect();
         assert_eq!(paths.log(&sensor, &PodUid::parse("u").unwrap(), 0), "logs/hourly-1.device=1.u.log");
-        assert_eq!(paths.prediction(&sensor), "p/plant/hourly/device=1/20180828T230000Z.csv");
+        assert_eq!(paths.prediction(0, &sensor), "p/plant/hourly/device=1/20180828T230000Z.csv");
+    }
+
+    #[test]
+    fn predictions_of_an_item_share_a_file_named_after_window_and_item() {
+        let tick = "2018-08-28T23:00:00Z".parse().unwrap();
+        for (layout, format, path, glob) in [
+            ("PerItem", "Csv", "20180828T230000Z/00012.csv", "20180828T230000Z/*.csv"),
+            ("PerItem", "JsonLines", "20180828T230000Z/00012.jsonl", "20180828T230000Z/*.jsonl"),
+            (
+                "Partitioned",
+                "Parquet",
+                "date=2018-08-28/hour=23/20180828T230000Z.00012.parquet",
+                "date=2018-08-28/hour=23/20180828T230000Z.*.parquet",
+            ),
+            ("PerSensor", "Parquet", "device=1/20180828T230000Z.parquet", "*/20180828T230000Z.parquet"),
+        ] {
+            let mut work = work("p", "PerSensor");
+            let kind = serde_json::json!({"path": "p", "layout": layout, "format": format});
+            work.predictions = serde_json::from_value(kind).unwrap();
+            let paths = RunPaths::new("plant", "hourly", "hourly-1", &work, None, tick).unwrap();
+            let sensor: SensorKeys = [("device", "1")].into_iter().collect();
+            assert_eq!(paths.prediction(12, &sensor), format!("p/plant/hourly/{path}"));
+            assert_eq!(paths.prediction_glob(), format!("p/plant/hourly/{glob}"));
+        }
     }
 
     #[test]
@@ -253,7 +310,7 @@ mod tests {
                 prop_assert!(paths.record().starts_with("runs/n/s/"));
                 prop_assert_eq!(paths.record().split('/').count(), 5);
                 let sensor: SensorKeys = [("device", value)].into_iter().collect();
-                prop_assert_eq!(paths.prediction(&sensor).split('/').count(), 5);
+                prop_assert_eq!(paths.prediction(0, &sensor).split('/').count(), 5);
                 if let Ok(pod) = PodUid::parse(&uid) {
                     let log = paths.log(&sensor, &pod, 0);
                     prop_assert_eq!(log.split('/').count(), 5);

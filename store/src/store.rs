@@ -180,22 +180,6 @@ impl Store {
         self.put(path, json).await
     }
 
-    /// Writes an object unless there is one already; whether it did.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn put_if_absent(&self, path: &str, content: impl Into<Bytes>) -> Result<bool, StoreError> {
-        let place = self.place(path)?;
-        match self.write(place, content.into(), PutMode::Create).await {
-            Ok(()) => Ok(true),
-            Err(error) => match StoreError::from_object_store(&error, self.uri(path)) {
-                StoreError::ContainerNotFound { uri } => Err(StoreError::ContainerNotFound { uri }),
-                _ if matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
-                other => Err(other),
-            },
-        }
-    }
-
     /// An object's properties; none where it is absent.
     ///
     /// # Errors
@@ -369,6 +353,10 @@ impl fmt::Debug for Store {
     }
 }
 
+mod conditional;
 mod list;
 #[cfg(test)]
 mod tests;
+mod upload;
+
+pub use upload::Upload;

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use clap::ValueEnum;
 use serde::Serialize;
 use spec::SensorKeys;
 use spec::report::exit;
+use spec::work::{PredictionFormat, Predictions};
 
 use super::output::write_whole;
 use super::select::{Select, SelectError};
-use crate::engine::{Model, ModelError, ScoreError, score};
+use crate::engine::{Model, ModelError, PredictionsError, ScoreError, score};
 
 /// Score one file of readings with one model
 ///
@@ -28,9 +30,33 @@ pub struct Args {
     input: PathBuf,
     #[command(flatten)]
     select: Select,
-    /// The predictions: CSV with the input's time, keys and values, then score and prediction (1 is an anomaly)
+    /// The predictions: the input's time, keys and values, then score and prediction (1 is an anomaly)
     #[arg(long)]
     output: PathBuf,
+    /// What the predictions are written as
+    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Comma-separated, with a header
+    Csv,
+    /// One JSON object a line
+    #[value(name = "jsonl")]
+    JsonLines,
+    /// Apache Parquet, with typed columns
+    Parquet,
+}
+
+impl From<Format> for PredictionFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Csv => Self::Csv,
+            Format::JsonLines => Self::JsonLines,
+            Format::Parquet => Self::Parquet,
+        }
+    }
 }
 
 /// What is printed.
@@ -56,6 +82,8 @@ enum Error {
     NoData { file: String },
     #[error(transparent)]
     Score(#[from] ScoreError),
+    #[error("{file}: {source}")]
+    Predictions { file: String, source: PredictionsError },
     #[error("cannot write {path}: {source}")]
     Output { path: String, source: std::io::Error },
 }
@@ -93,7 +121,11 @@ impl Args {
         for warning in readings.warnings(sensor) {
             tracing::warn!("{}: {warning}", file());
         }
-        write_whole(&self.output, &scored.csv)
+        let kind = Predictions { format: self.format.into(), ..Predictions::default() };
+        let predictions = scored
+            .to_file(&kind, &readings.layout, sensor, &rows.good)
+            .map_err(|source| Error::Predictions { file: file(), source })?;
+        write_whole(&self.output, &predictions)
             .map_err(|source| Error::Output { path: self.output.display().to_string(), source })?;
         let seconds = started.elapsed().as_secs_f64();
         Ok(Summary { rows: scored.rows, anomalies: scored.anomalies, bad_rows: scored.bad_rows, seconds })

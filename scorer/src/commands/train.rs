@@ -241,7 +241,7 @@ struct Job {
 impl Job {
     /// A sensor's model as a file, and how many readings it was fitted to.
     fn train(&self, sensor: &SensorKeys) -> Result<(Vec<u8>, u64), Error> {
-        let values = self.readings.sensors.get(sensor).map(|r| r.values()).unwrap_or_default();
+        let values = self.readings.sensors.get(sensor).map(|r| r.good.values()).unwrap_or_default();
         let Fitted { model, rows, degenerate } = train(values, self.readings.layout.values.len(), &self.options)
             .map_err(|source| Error::Train { sensor: sensor.clone(), source })?;
         match degenerate {

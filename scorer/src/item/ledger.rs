@@ -21,7 +21,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(super) struct Ledger {
     context: Context,
     path: String,
-    index: u32,
+    pub(super) index: u32,
     pub(super) pod: Pod,
     started: Timestamp,
     before: RequestCounts,

@@ -3,6 +3,7 @@
 mod data;
 mod ledger;
 mod sensor;
+mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,15 +69,23 @@ pub async fn run(
 ) -> Result<ItemReport, StepError> {
     let before = context.store.requests();
     let item = read(context, index).await?;
-    let mut report = ItemReport { index, ..ItemReport::default() };
     let earlier = earlier_outcomes(context, index).await?;
-    let done: BTreeMap<&SensorKeys, &Outcome> =
-        earlier.iter().flat_map(|a| &a.outcomes).filter(|o| o.status.is_final()).map(|o| (&o.sensor, o)).collect();
-    done.values().for_each(|o| count(&mut report, o));
-    let pending: Vec<&PlannedSensor> = item.sensors.iter().filter(|s| !done.contains_key(&s.sensor)).collect();
-    if pending.is_empty() {
-        return Ok(report);
+    let mut done: BTreeMap<&SensorKeys, &Outcome> = BTreeMap::new();
+    for outcome in earlier.iter().flat_map(|a| &a.outcomes).filter(|o| o.status.is_final()) {
+        let kept = done.entry(&outcome.sensor).or_insert(outcome);
+        if outcome.status == Status::Succeeded {
+            *kept = outcome;
+        }
     }
+    if item.sensors.iter().all(|s| done.contains_key(&s.sensor)) {
+        return Ok(report(index, done.into_values()));
+    }
+    // Where sensors share a file it is made anew, with those that are in it.
+    let shared = context.request.work.predictions.layout.is_shared();
+    let in_file = |sensor: &SensorKeys| shared && done.get(sensor).is_some_and(|o| o.status == Status::Succeeded);
+    let pending: Vec<&PlannedSensor> =
+        item.sensors.iter().filter(|s| !done.contains_key(&s.sensor) || in_file(&s.sensor)).collect();
+    let in_file: BTreeSet<&SensorKeys> = pending.iter().map(|s| &s.sensor).filter(|s| in_file(s)).collect();
     let own;
     let data = match data {
         Some(data) => data,
@@ -88,7 +97,7 @@ pub async fn run(
     let ledger = Ledger::start(context, index, pod, before);
     ledger.keep(earlier.iter().flat_map(|a| &a.outcomes));
     let finished = {
-        let work = work_on(context, &pending, data, &ledger);
+        let work = work_on(context, &pending, &in_file, data, &ledger);
         tokio::pin!(work);
         tokio::select! {
             () = &mut work => true,
@@ -98,11 +107,14 @@ pub async fn run(
     if !finished {
         ledger.stop(pending.iter().map(|s| &s.sensor)).await;
     }
-    let pending: BTreeSet<&SensorKeys> = pending.iter().map(|s| &s.sensor).collect();
-    for outcome in ledger.end().await?.iter().filter(|o| pending.contains(&o.sensor)) {
-        count(&mut report, outcome);
+    let ended = ledger.end().await?;
+    for outcome in &ended {
+        // What is final stays so.
+        if outcome.status.is_final() || !done.contains_key(&outcome.sensor) {
+            done.insert(&outcome.sensor, outcome);
+        }
     }
-    Ok(report)
+    Ok(report(index, done.into_values()))
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
@@ -112,9 +124,21 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     }
 }
 
-async fn work_on(context: &Context, pending: &[&PlannedSensor], data: &DataFiles, ledger: &Ledger) {
+async fn work_on(
+    context: &Context,
+    pending: &[&PlannedSensor],
+    in_file: &BTreeSet<&SensorKeys>,
+    data: &DataFiles,
+    ledger: &Ledger,
+) {
     let eager = pending.len() <= LOGS_AT_ONCE;
     let jobs: Vec<SensorJob> = pending.iter().map(|planned| SensorJob::new(context, planned, ledger, eager)).collect();
+    if context.request.work.predictions.layout.is_shared()
+        && let Some(first) = pending.first()
+    {
+        let path = context.paths.prediction(ledger.index, &first.sensor);
+        return shared::work_on(context, &path, jobs, in_file, data, ledger).await;
+    }
     futures::stream::iter(jobs)
         .for_each_concurrent(AT_ONCE, |job| async move {
             let outcome = job.run(context, data, ledger).await;
@@ -137,13 +161,18 @@ async fn earlier_outcomes(context: &Context, index: u32) -> Result<Vec<Attempted
     Ok(earlier)
 }
 
-fn count(report: &mut ItemReport, outcome: &Outcome) {
-    match outcome.status {
-        Status::Succeeded => report.succeeded += 1,
-        Status::Failed => report.failed += 1,
-        Status::Retry => report.retry += 1,
+/// Counts what became of an item's sensors.
+fn report<'a>(index: u32, outcomes: impl Iterator<Item = &'a Outcome>) -> ItemReport {
+    let mut report = ItemReport { index, ..ItemReport::default() };
+    for outcome in outcomes {
+        match outcome.status {
+            Status::Succeeded => report.succeeded += 1,
+            Status::Failed => report.failed += 1,
+            Status::Retry => report.retry += 1,
+        }
+        if outcome.status != Status::Succeeded && report.failures.len() < MAX_FAILURES {
+            report.failures.push(outcome.to_failure());
+        }
     }
-    if outcome.status != Status::Succeeded && report.failures.len() < MAX_FAILURES {
-        report.failures.push(outcome.to_failure());
-    }
+    report
 }

@@ -8,8 +8,9 @@ use store::{LogFile, Outcome, PlannedSensor, Status, StoreError};
 use super::data::{DataFiles, Loaded};
 use super::ledger::Ledger;
 use crate::context::Context;
-use crate::engine::{Model, Scored, score};
+use crate::engine::{Model, PredictionsError, Readings, Scored, SensorReadings, score};
 use crate::model::MAX_BYTES;
+use crate::readings::Rows;
 
 /// Why a sensor was not scored.
 #[derive(Clone, Debug)]
@@ -25,7 +26,15 @@ impl Problem {
         Self { reason: reason.to_owned(), message: message.into(), retry: false }
     }
 
-    fn of_store(error: &StoreError) -> Self {
+    pub(super) fn again(reason: &str, message: impl Into<String>) -> Self {
+        Self { retry: true, ..Self::failed(reason, message) }
+    }
+
+    pub(super) fn of_predictions(error: &PredictionsError) -> Self {
+        Self::failed(error.reason(), error.to_string())
+    }
+
+    pub(super) fn of_store(error: &StoreError) -> Self {
         Self { reason: error.reason().to_owned(), message: error.to_string(), retry: error.is_retryable() }
     }
 
@@ -76,6 +85,17 @@ pub(crate) fn outcome(sensor: SensorKeys, status: Status, started: Timestamp, no
     }
 }
 
+impl Done {
+    /// The rows that were scored.
+    pub(super) fn rows(&self, sensor: &SensorKeys) -> Result<&Rows, Problem> {
+        Ok(&own(&self.loaded.readings, sensor)?.good)
+    }
+}
+
+fn own<'a>(readings: &'a Readings, sensor: &SensorKeys) -> Result<&'a SensorReadings, Problem> {
+    readings.sensors.get(sensor).ok_or_else(|| Problem::failed("Internal", "its readings were not kept"))
+}
+
 /// The work on one sensor.
 pub(super) struct SensorJob {
     planned: PlannedSensor,
@@ -83,12 +103,11 @@ pub(super) struct SensorJob {
 }
 
 /// What scoring found, and what it was done with.
-struct Done {
-    scored: Scored,
+pub(super) struct Done {
+    pub(super) scored: Scored,
     model_hash: String,
     warnings: Vec<String>,
-    predictions: String,
-    loaded: Loaded,
+    pub(super) loaded: Loaded,
 }
 
 impl SensorJob {
@@ -118,21 +137,32 @@ impl SensorJob {
         log
     }
 
-    /// Scores the sensor and says what became of it.
+    /// The sensor.
+    pub(super) fn sensor(&self) -> &SensorKeys {
+        &self.planned.sensor
+    }
+
+    /// Scores the sensor, writes its predictions to a file of its own, and says what became of it.
     pub(super) async fn run(mut self, context: &Context, data: &DataFiles, ledger: &Ledger) -> Outcome {
-        let log = ledger.log(&self.planned.sensor);
-        if log.is_empty() {
-            self.started = (context.clock)();
-            self.start_log(context, ledger);
+        let mut done = self.score(context, data, ledger).await;
+        if let Ok(scored) = &done
+            && let Err(problem) = self.write(context, scored, ledger).await
+        {
+            done = Err(problem);
         }
-        let done = self.score(context, data, &log).await;
+        self.end(context, done, ledger).await
+    }
+
+    /// Says what became of the sensor, and ends its log.
+    pub(super) async fn end(&self, context: &Context, done: Result<Done, Problem>, ledger: &Ledger) -> Outcome {
+        let log = ledger.log(&self.planned.sensor);
         let (mut outcome, how) = match done {
             Ok(done) => {
                 let how = format!(
                     "succeeded: {} rows, {} scored, {} anomalies, {} bad rows",
                     done.scored.rows, done.scored.scored, done.scored.anomalies, done.scored.bad_rows
                 );
-                (self.succeeded(context, done), how)
+                (self.succeeded(context, done, ledger.index), how)
             }
             Err(problem) => {
                 let how = if problem.retry { "to be tried again" } else { "failed" };
@@ -154,7 +184,7 @@ impl SensorJob {
         outcome
     }
 
-    fn succeeded(&self, context: &Context, done: Done) -> Outcome {
+    fn succeeded(&self, context: &Context, done: Done, item: u32) -> Outcome {
         let mut outcome = outcome(self.planned.sensor.clone(), Status::Succeeded, self.started, (context.clock)());
         outcome.rows = done.scored.rows;
         outcome.scored = done.scored.scored;
@@ -163,11 +193,11 @@ impl SensorJob {
         outcome.model_hash = Some(done.model_hash);
         outcome.warnings = done.warnings;
         outcome.columns = Some(done.loaded.readings.layout.to_columns());
-        outcome.predictions = Some(done.predictions);
+        outcome.predictions = Some(context.store.uri(&context.paths.prediction(item, &self.planned.sensor)));
         outcome
     }
 
-    fn failed(&self, context: &Context, problem: Problem) -> Outcome {
+    pub(super) fn failed(&self, context: &Context, problem: Problem) -> Outcome {
         let status = if problem.retry { Status::Retry } else { Status::Failed };
         let mut outcome = outcome(self.planned.sensor.clone(), status, self.started, (context.clock)());
         outcome.reason = Some(problem.reason);
@@ -175,7 +205,18 @@ impl SensorJob {
         outcome
     }
 
-    async fn score(&self, context: &Context, data: &DataFiles, log: &LogFile) -> Result<Done, Problem> {
+    /// Scores the sensor.
+    pub(super) async fn score(
+        &mut self,
+        context: &Context,
+        data: &DataFiles,
+        ledger: &Ledger,
+    ) -> Result<Done, Problem> {
+        let log = ledger.log(&self.planned.sensor);
+        if log.is_empty() {
+            self.started = (context.clock)();
+            self.start_log(context, ledger);
+        }
         let (store, sensor) = (&context.store, &self.planned.sensor);
         let clock = &context.clock;
         let model_at = clock();
@@ -194,8 +235,7 @@ impl SensorJob {
         let scored = tokio::task::spawn_blocking(move || {
             let model =
                 Model::from_bytes(&name, &model_bytes).map_err(|e| Problem::failed(e.reason(), e.to_string()))?;
-            let own =
-                readings.sensors.get(&keys).ok_or_else(|| Problem::failed("Internal", "its readings were not kept"))?;
+            let own = own(&readings, &keys)?;
             let scored = score(&model, &readings.layout, &keys, own);
             Ok((scored.map_err(|e| Problem::failed(e.reason(), e.to_string()))?, model.warnings()))
         });
@@ -217,12 +257,21 @@ impl SensorJob {
         for warning in &warnings {
             log.warn(warning);
         }
-        let write_at = clock();
-        let target = context.paths.prediction(sensor);
-        let bytes = scored.csv.len();
-        store.put(&target, scored.csv.clone()).await.map_err(|e| Problem::of_store(&e))?;
-        log.chunk(&format!("writing {bytes} bytes to {}", store.uri(&target)), clock().duration_since(write_at));
-        Ok(Done { scored, model_hash, warnings, predictions: store.uri(&target), loaded })
+        Ok(Done { scored, model_hash, warnings, loaded })
+    }
+
+    /// Writes the predictions to a file of the sensor's own.
+    async fn write(&self, context: &Context, done: &Done, ledger: &Ledger) -> Result<(), Problem> {
+        let (clock, store, sensor) = (&context.clock, &context.store, &self.planned.sensor);
+        let started = clock();
+        let own = done.rows(sensor)?;
+        let file = done.scored.to_file(&context.request.work.predictions, &done.loaded.readings.layout, sensor, own);
+        let file = file.map_err(|e| Problem::of_predictions(&e))?;
+        let (path, bytes) = (context.paths.prediction(ledger.index, sensor), file.len());
+        store.put(&path, file).await.map_err(|e| Problem::of_store(&e))?;
+        let what = format!("writing {bytes} bytes to {}", store.uri(&path));
+        ledger.log(sensor).chunk(&what, clock().duration_since(started));
+        Ok(())
     }
 
     async fn model_bytes(&self, context: &Context) -> Result<bytes::Bytes, Problem> {

@@ -18,6 +18,7 @@ use spec::work::Columns;
 pub use error::ReadingsError;
 pub use read::read_csv;
 pub use rows::Rows;
+pub(crate) use time::parse as parse_time;
 
 /// A column of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,25 +95,6 @@ pub struct SensorReadings {
     pub first_bad: Option<BadRow>,
     /// The good rows.
     pub good: Rows,
-}
-
-impl SensorReadings {
-    /// The values of the good rows, one row after the other.
-    #[must_use]
-    pub fn values(&self) -> &[f64] {
-        self.good.values()
-    }
-
-    /// The time of a good row as it stands in the file; empty without a column for it.
-    #[must_use]
-    pub fn time(&self, row: usize) -> &str {
-        self.good.time(row)
-    }
-
-    /// The values of a good row as they stand in the file.
-    pub(crate) fn value_texts(&self, row: usize, width: usize) -> impl Iterator<Item = &str> {
-        self.good.value_texts(row, width)
-    }
 }
 
 /// A row that was left out.

@@ -35,7 +35,7 @@ impl Rows {
     }
 
     /// A row's values as they stand in the file.
-    pub(super) fn value_texts(&self, row: usize, width: usize) -> impl Iterator<Item = &str> {
+    pub(crate) fn value_texts(&self, row: usize, width: usize) -> impl Iterator<Item = &str> {
         (row * width..(row + 1) * width).map(|at| self.texts.get(at))
     }
 

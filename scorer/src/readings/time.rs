@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 /// Reads `2018-08-28 23:00:05[.000]` (with `T` too; UTC, since it names no zone) and RFC 3339.
-pub(super) fn parse(text: &[u8]) -> Option<Timestamp> {
+pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
     let text = text.trim_ascii();
     utc(text).or_else(|| general(std::str::from_utf8(text).ok()?))
 }

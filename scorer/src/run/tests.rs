@@ -11,6 +11,8 @@ use store::{Clock, Credentials, Status};
 
 use super::*;
 
+mod layouts;
+
 /// A clock that goes on by a millisecond each time it is read.
 fn clock() -> Clock {
     let now = Mutex::new(Timestamp::from_second(1_500_000_000).unwrap());
@@ -72,15 +74,22 @@ impl Plant {
         run(context, &Credentials::none(), options, never().1, Arc::new(|_| {})).await
     }
 
+    /// The files of predictions: what Spark and Hive would read.
     fn predictions(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let mut all: Vec<_> = fs::read_dir(self.path("predictions/plant/hourly"))
-            .unwrap()
-            .flat_map(|sensor| fs::read_dir(sensor.unwrap().path()).unwrap())
-            .map(|file| file.unwrap().path())
-            .map(|path| (path.clone(), fs::read(path).unwrap()))
-            .collect();
-        all.sort();
-        all
+        let mut found = Vec::new();
+        let mut folders = vec![self.path("predictions/plant/hourly")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+                let hidden = entry.file_name().to_string_lossy().starts_with('_');
+                match entry.path() {
+                    path if path.is_dir() && !hidden => folders.push(path),
+                    path if !hidden => found.push((path.clone(), fs::read(path).unwrap())),
+                    _ => {}
+                }
+            }
+        }
+        found.sort();
+        found
     }
 }
 

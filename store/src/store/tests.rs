@@ -29,6 +29,44 @@ async fn only_the_first_of_two_conditional_creates_succeeds() {
 }
 
 #[tokio::test]
+async fn of_two_writers_that_saw_the_same_version_the_second_learns_that_it_lost() {
+    let (_dir, store) = folder();
+    assert_eq!(store.get_json_version::<u32>("x/latest.json", "number", 9).await.unwrap(), None);
+    store.put("x/latest.json", "1").await.unwrap();
+    let (number, etag) = store.get_json_version::<u32>("x/latest.json", "number", 9).await.unwrap().unwrap();
+    let etag = etag.unwrap();
+    assert_eq!(number, 1);
+    assert!(store.put_if_unchanged("x/latest.json", &etag, "22").await.unwrap());
+    assert!(!store.put_if_unchanged("x/latest.json", &etag, "3").await.unwrap());
+    assert!(!store.put_if_unchanged("x/none.json", &etag, "3").await.unwrap());
+    assert_eq!(store.get("x/latest.json", 9).await.unwrap(), "22");
+}
+
+#[tokio::test]
+async fn an_upload_is_there_whole_when_finished_and_not_at_all_when_dropped() {
+    let (dir, store) = folder();
+    for size in [0, 5, 8 << 20, (20 << 20) + 1] {
+        let content: Vec<u8> = (0..size).map(|n: u32| (n % 251) as u8).collect();
+        let before = store.requests().writes;
+        let mut upload = store.upload("p/file").unwrap();
+        for part in content.chunks(3_000_000) {
+            upload.write(part).await.unwrap();
+        }
+        let seen = store.head("p/file").await.unwrap().map_or(0, |file| file.size);
+        assert!(seen != content.len() as u64 || size == 0, "nothing of it is there yet");
+        upload.finish().await.unwrap();
+        assert!(store.get("p/file", 1 << 30).await.unwrap() == content, "{size} bytes");
+        assert_eq!(store.requests().writes, before + 1);
+    }
+    let mut upload = store.upload("p/file").unwrap();
+    upload.write(&vec![1; 9 << 20]).await.unwrap();
+    drop(upload);
+    assert_eq!(store.head("p/file").await.unwrap().unwrap().size, (20 << 20) + 1, "the old one is untouched");
+    assert_eq!(store.list("p/", 9).await.unwrap().len(), 1);
+    drop((store, dir));
+}
+
+#[tokio::test]
 async fn a_file_that_is_absent_too_large_or_changed_is_a_typed_error() {
     let (_dir, store) = folder();
     assert!(matches!(store.get("x/none", 10).await, Err(StoreError::NotFound { .. })));
