@@ -13,6 +13,10 @@ use store::{Attempt, Outcome, RequestCounts, Shard, Status};
 
 use crate::context::{Context, StepError};
 
+mod announce;
+
+use announce::announce;
+
 /// Requests under way at once.
 const AT_ONCE: usize = 32;
 /// How often an item may have been tried, as a bound on what is listed.
@@ -40,13 +44,17 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
             *kept = outcome;
         }
     }
+    let mut unfinished = 0_u32;
     let outcomes: Vec<Outcome> = shards
         .iter()
         .flat_map(|s| &s.items)
         .flat_map(|item| item.sensors.iter().map(move |sensor| (item.index, sensor)))
         .map(|(index, planned)| match best.get(&planned.sensor) {
             Some(outcome) if outcome.status.is_final() => (*outcome).clone(),
-            unfinished => given_up(context, index, &planned.sensor, unfinished.copied(), &ends.ends),
+            last => {
+                unfinished += 1;
+                given_up(context, index, &planned.sensor, last.copied(), &ends.ends)
+            }
         })
         .collect();
     let mut attempts: Vec<Attempt> = attempted.iter().filter_map(|a| a.attempt.clone()).collect();
@@ -86,6 +94,11 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
         pod_ends: ends.ends.clone(),
     };
     store.put_json(&context.paths.record(), "record", &record).await?;
+    // Whether the run is Complete is the operator's to judge. What is known here: nothing is left that could have been
+    // written, and something was.
+    if unfinished == 0 && record.totals.succeeded > 0 {
+        announce(context, &record).await?;
+    }
     let report = ArchiveReport {
         sensors: record.totals.sensors,
         succeeded: record.totals.succeeded,

@@ -55,8 +55,10 @@ fn judge(dir: &Path, store: &str, at: &str) -> (f64, f64) {
     verdicts(&dir.join("data/labels.csv"), "Anomaly", &mut truth);
     let mut found = BTreeMap::new();
     let name = format!("{}.csv", at.replace(['-', ':'], ""));
-    for sensor in fs::read_dir(dir.join("predictions/default/plant")).unwrap() {
-        verdicts(&sensor.unwrap().path().join(&name), "prediction", &mut found);
+    for folder in fs::read_dir(dir.join("predictions/default/plant")).unwrap().map(|folder| folder.unwrap()) {
+        if folder.file_name() != "_runs" {
+            verdicts(&folder.path().join(&name), "prediction", &mut found);
+        }
     }
     assert_eq!(found.len(), truth.len(), "every row is scored");
     let both = truth.iter().filter(|(key, anomaly)| **anomaly && found[*key]).count() as f64;

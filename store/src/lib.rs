@@ -5,6 +5,7 @@ pub mod claim;
 mod counting;
 pub mod credentials;
 pub mod error;
+pub mod latest;
 mod location;
 pub mod log;
 pub mod manifest;

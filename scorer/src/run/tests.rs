@@ -12,6 +12,7 @@ use store::{Clock, Credentials, Status};
 use super::*;
 
 mod layouts;
+mod success;
 
 /// A clock that goes on by a millisecond each time it is read.
 fn clock() -> Clock {

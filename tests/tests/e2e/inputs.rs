@@ -11,6 +11,7 @@ use tests::blobs::{Blobs, files_below};
 use tokio::process::Command;
 
 use crate::cluster::output;
+use crate::whole::without_hidden;
 
 /// Devices and tags per device.
 const DEVICES: u32 = 4;
@@ -80,7 +81,7 @@ impl Inputs {
         run.arg("run").arg("-f").arg(&manifest).args(["--at", &at.to_string()]);
         run.arg("--store").arg(format!("file://{}", work.path().display()));
         output(run, None).await.context("scorer run")?;
-        let predictions = files_below(&work.path().join("predictions"))?;
+        let predictions = without_hidden(files_below(&work.path().join("predictions"))?);
         ensure!(!predictions.is_empty(), "scorer run wrote no predictions");
         Ok(predictions.into_iter().map(|(path, bytes)| (format!("predictions/{path}"), bytes)).collect())
     }

@@ -12,6 +12,7 @@ use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use spec::SensorKeys;
 use store::Record;
+use store::latest::Success;
 
 use crate::cluster::{Cluster, until};
 use crate::observe::Child;
@@ -91,7 +92,9 @@ impl Cluster {
             "status counts {counts:?}, the record {:?}",
             record.totals
         );
-        let predictions = self.blobs.below(&format!("predictions/{namespace}/{schedule}")).await?;
+        let written = self.blobs.below(&format!("predictions/{namespace}/{schedule}")).await?;
+        is_told(&written, &record)?;
+        let predictions = without_hidden(written);
         let logs = self.blobs.below(&format!("logs/{namespace}/{schedule}/{name}")).await?;
         Ok(Ended { run, tick, record, predictions, logs })
     }
@@ -148,6 +151,25 @@ impl Cluster {
         runs.delete(run, &kube::api::DeleteParams::default()).await?;
         until("the deleted run to go", 30, async || Ok(runs.get_opt(run).await?.is_none().then_some(()))).await
     }
+}
+
+/// The files of predictions themselves: without what stands in folders that Spark takes for hidden.
+pub(crate) fn without_hidden(mut files: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    files.retain(|path, _| !path.split('/').any(|segment| segment.starts_with('_')));
+    files
+}
+
+/// `_SUCCESS` and `latest.json` tell of the schedule's only run, with the record's counts.
+fn is_told(written: &BTreeMap<String, Vec<u8>>, record: &Record) -> Result<()> {
+    let told: Vec<_> = written.iter().filter(|(path, _)| path.contains("/_runs/")).collect();
+    let [(success, first), (latest, second)] = told.as_slice() else { bail!("told by {:?}", written.keys()) };
+    ensure!(success.ends_with("/_SUCCESS") && latest.ends_with("/_runs/latest.json"), "{success}, {latest}");
+    ensure!(first == second, "{success} and {latest} differ");
+    let told: Success = serde_json::from_slice(second).context("read latest.json")?;
+    let totals = &record.totals;
+    ensure!(told.run == record.run && told.sensors == totals.sensors, "latest.json tells {told:?}");
+    ensure!((told.succeeded, told.failed, told.rows) == (totals.succeeded, totals.failed, totals.scored), "{told:?}");
+    Ok(())
 }
 
 fn each_sensor_has_one_final_outcome(record: &Record, expected: &[SensorKeys]) -> Result<()> {

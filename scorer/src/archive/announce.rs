@@ -1,0 +1,60 @@
+//! Telling those who wait for predictions: `_SUCCESS` of the run, then `latest.json` of the schedule.
+
+use store::latest::{MAX_BYTES, Success, VERSION};
+use store::{Record, StoreError};
+
+use crate::context::{Context, StepError};
+
+/// How often `latest.json` is tried for while other runs write it.
+const TRIES: usize = 5;
+
+/// Says that the predictions of an archived run are all written.
+pub(super) async fn announce(context: &Context, record: &Record) -> Result<(), StepError> {
+    let (store, paths, kind) = (&context.store, &context.paths, &context.request.work.predictions);
+    let success = Success {
+        version: VERSION,
+        namespace: record.namespace.clone(),
+        schedule: record.schedule.clone(),
+        run: record.run.clone(),
+        tick: record.tick,
+        window: record.window,
+        predictions: store.uri(&paths.prediction_glob()),
+        layout: kind.layout,
+        format: kind.format,
+        record: store.uri(&paths.record()),
+        sensors: record.totals.sensors,
+        succeeded: record.totals.succeeded,
+        failed: record.totals.failed,
+        rows: record.totals.scored,
+        anomalies: record.totals.anomalies,
+    };
+    store.put_json(&paths.success(), "success", &success).await?;
+    move_latest(context, &success).await
+}
+
+/// Moves `latest.json` on to this run, unless it is at a later one.
+async fn move_latest(context: &Context, success: &Success) -> Result<(), StepError> {
+    let (store, path) = (&context.store, context.paths.latest());
+    let json = serde_json::to_vec(success)?;
+    for _ in 0..TRIES {
+        let written = match store.get_json_version::<Success>(&path, "latest run", MAX_BYTES).await {
+            Ok(Some((latest, _))) if !success.follows(&latest) => {
+                tracing::info!(latest = latest.run, "latest.json stays at a later run");
+                return Ok(());
+            }
+            Ok(Some((_, Some(etag)))) => store.put_if_unchanged(&path, &etag, json.clone()).await?,
+            Ok(None) => store.put_if_absent(&path, json.clone()).await?,
+            // A store without versions, or a file that nobody can use: there is nothing to lose.
+            Ok(Some((_, None))) | Err(StoreError::Malformed { .. } | StoreError::TooLarge { .. }) => {
+                store.put(&path, json.clone()).await?;
+                true
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if written {
+            return Ok(());
+        }
+    }
+    let detail = format!("other runs changed it {TRIES} times while this one wrote it");
+    Err(StoreError::Unavailable { uri: store.uri(&path), detail }.into())
+}
