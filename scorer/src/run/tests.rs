@@ -129,7 +129,7 @@ async fn a_record_says_which_sensors_have_degenerate_models() {
     let Some(plant) = plant() else { return };
     let (record, summary) = plant.run(&plant.context("local-1", 3, |_| {})).await.unwrap();
     assert_eq!((record.totals.warned, record.warnings.len()), (3, 3));
-    assert!(record.warnings[0].starts_with("sensor device=1, tag=2: the model has one support vector"));
+    assert!(record.warnings[0].starts_with("sensor device=1, tag=2: the model has 1 support vector(s)"));
     assert_eq!((summary.report.warned, summary.report.warning.as_ref()), (3, record.warnings.first()));
 }
 
