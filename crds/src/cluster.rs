@@ -34,11 +34,12 @@ use crate::Condition;
 )]
 #[x_kube(
     validation = Rule::new("self.minNodes <= self.maxNodes").message("minNodes must not be greater than maxNodes"),
-    validation = Rule::new("!has(self.nodeCapacity) || self.nodeCapacity.all(r, isQuantity(self.nodeCapacity[r]))").message("nodeCapacity values are quantities such as 3800m or 12Gi")
+    validation = Rule::new("self.nodePool == oldSelf.nodePool").message("nodePool is fixed once created, since the nodes of another pool would stay behind; delete this ScoringCluster and create another"),
+    validation = Rule::new("!has(self.nodeCapacity) || self.nodeCapacity.all(r, isQuantity(self.nodeCapacity[r]) && quantity(self.nodeCapacity[r]).sign() >= 0)").message("nodeCapacity values are quantities such as 3800m or 12Gi, and not negative")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ScoringClusterSpec {
-    /// The nodes.
+    /// The nodes. Fixed once created.
     pub node_pool: NodePool,
     /// Which namespaces' schedules may use the pool. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]

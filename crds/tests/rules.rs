@@ -119,4 +119,13 @@ fn a_pool_is_not_smaller_than_its_minimum_and_its_capacity_is_in_quantities() {
     refused::<ScoringCluster>(&cluster(&json!({"minNodes": 4})), None, "minNodes must not be greater");
     accepted::<ScoringCluster>(&cluster(&json!({"nodeCapacity": {"cpu": "3800m", "memory": "12Gi"}})), None);
     refused::<ScoringCluster>(&cluster(&json!({"nodeCapacity": {"cpu": "much"}})), None, "are quantities");
+    refused::<ScoringCluster>(&cluster(&json!({"nodeCapacity": {"cpu": "-1"}})), None, "not negative");
+    accepted::<ScoringCluster>(&cluster(&json!({"nodeCapacity": {"nvidia.com/gpu": "0"}})), None);
+}
+
+#[test]
+fn a_cluster_keeps_its_agent_pool_and_may_be_changed_otherwise() {
+    let of = |pool: &str, most: u32| cluster(&json!({"maxNodes": most, "nodePool": {"aks": {"agentPool": pool}}}));
+    accepted::<ScoringCluster>(&of("spot", 9), Some(&of("spot", 3)));
+    refused::<ScoringCluster>(&of("other", 3), Some(&of("spot", 3)), "nodePool is fixed once created");
 }

@@ -109,7 +109,11 @@ impl JsonSchema for Span {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "maxLength": 32, "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$" })
+        // Not empty, and no amount that is too large to be a time.
+        json_schema!({
+            "type": "string", "minLength": 2, "maxLength": 32,
+            "pattern": "^([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?$",
+        })
     }
 }
 
