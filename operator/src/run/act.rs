@@ -1,11 +1,12 @@
 //! What the run controller writes: one request per action, and each may be the last.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use crds::{ScoringRun, names};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource};
@@ -18,7 +19,8 @@ use super::MANAGER;
 use super::ends::{self, Memory};
 use super::manifests::{Frozen, archive_name, plan_name};
 use super::observe::Observed;
-use crate::context::{Ctx, name_of, namespace_of, uid_of};
+use crate::cache::Cache;
+use crate::context::{Ctx, label, name_of, namespace_of, uid_of};
 use crate::error::{Error, is_code};
 use crate::finalizer;
 use crate::schedule::is_owned;
@@ -58,8 +60,8 @@ pub(super) async fn act(
         Action::Checkpoint => checkpoint(ctx, memory, run, observed).await,
         Action::DeletePlan => delete_job(ctx, run, &plan_name(name)).await,
         Action::DeleteArchive => delete_job(ctx, run, &archive_name(name)).await,
-        Action::DeleteJobs => delete_all::<Job>(ctx, memory, run).await,
-        Action::DeleteConfigMaps => delete_all::<ConfigMap>(ctx, memory, run).await,
+        Action::DeleteJobs => delete_all(ctx, memory, run, &ctx.caches.jobs).await,
+        Action::DeleteConfigMaps => delete_all(ctx, memory, run, &ctx.caches.config_maps).await,
         Action::RecordPlan | Action::Finish(_) => Ok(()),
     }
 }
@@ -171,18 +173,46 @@ async fn delete_job(ctx: &Ctx, run: &ScoringRun, name: &str) -> Result<(), Error
     }
 }
 
-/// Deletes all of the run's objects of a kind with one request.
-async fn delete_all<K>(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Result<(), Error>
+/// Deletes all of the run's objects of a kind.
+async fn delete_all<K>(ctx: &Ctx, memory: &Memory, run: &ScoringRun, cache: &Cache<K>) -> Result<(), Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
 {
     if !memory.may_sweep(uid_of(run), &K::kind(&()), ctx.now()) {
         return Ok(());
     }
-    let api: Api<K> = Api::namespaced(ctx.client.clone(), namespace_of(run));
-    let of_run = ListParams::default().labels(&format!("{}={}", names::RUN, name_of(run)));
-    let deleted = api.delete_collection(&DeleteParams::background(), &of_run).await;
-    deleted.map_err(Error::api("delete the children of", &ObjectRef::from_obj(run)))?;
+    let mut labelled = cache.all();
+    labelled.retain(|k| namespace_of(&**k) == namespace_of(run) && label(&**k, names::RUN) == Some(name_of(run)));
+    delete_owned(&ctx.client, run, &labelled).await
+}
+
+/// Deletes those of the labelled objects that are the run's own: with one request, where all of them are.
+async fn delete_owned<K>(client: &Client, run: &ScoringRun, labelled: &[Arc<K>]) -> Result<(), Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace_of(run));
+    let failed = |error| Error::api("delete the children of", &ObjectRef::from_obj(run))(error);
+    let (own, others): (Vec<_>, Vec<_>) = labelled.iter().partition(|object| is_owned(&***object, uid_of(run)));
+    if others.is_empty() {
+        let of_run = ListParams::default().labels(&format!("{}={}", names::RUN, name_of(run)));
+        api.delete_collection(&DeleteParams::background(), &of_run).await.map_err(failed)?;
+        return Ok(());
+    }
+    for object in own.into_iter().filter(|object| object.meta().deletion_timestamp.is_none()) {
+        let preconditions = Preconditions { uid: object.meta().uid.clone(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+        match api.delete(name_of(&**object), &params).await {
+            Err(error) if !is_code(&error, 404) && !is_code(&error, 409) => return Err(failed(error)),
+            _ => {}
+        }
+    }
     Ok(())
 }
 

@@ -88,3 +88,28 @@ async fn a_checkpoint_that_the_run_has_already_is_not_taken_for_the_one_to_write
     let error = create_new(&client, &run(), &map()).await.err().unwrap();
     assert_eq!(error.category(), crate::Category::Rejected, "{error}");
 }
+
+#[tokio::test]
+async fn what_somebody_else_labelled_as_the_runs_stays() {
+    let of = |name: &str, owner: &str| {
+        let owner = json!({"apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun", "name": "hourly-1",
+            "uid": owner, "controller": true});
+        let metadata = json!({"name": name, "namespace": "plant", "uid": "u", "ownerReferences": [owner]});
+        Arc::new(serde_json::from_value::<ConfigMap>(json!({ "metadata": metadata })).unwrap())
+    };
+    let deleted = || (200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}));
+    for (labelled, expected) in [
+        (
+            vec![of("hourly-1-request", "mine"), of("notes", "another")],
+            "DELETE /api/v1/namespaces/plant/configmaps/hourly-1-request",
+        ),
+        (
+            vec![of("hourly-1-request", "mine"), of("hourly-1-ends", "mine")],
+            "DELETE /api/v1/namespaces/plant/configmaps",
+        ),
+    ] {
+        let (client, asked) = server(vec![deleted()]);
+        delete_owned(&client, &run(), &labelled).await.unwrap();
+        assert_eq!(*asked.lock().unwrap(), [expected]);
+    }
+}
