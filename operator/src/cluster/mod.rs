@@ -12,6 +12,7 @@ mod provider;
 mod reconcile;
 mod report;
 mod step;
+pub(crate) mod too_large;
 mod work;
 
 use std::collections::HashMap;

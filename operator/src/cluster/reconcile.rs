@@ -152,7 +152,7 @@ fn look(cluster: &ScoringCluster, ctx: &Ctx, learned: Option<Resources>) -> Resu
 }
 
 /// What an empty node has for scorer pods: what the spec says, and for the rest what was learned.
-fn capacity(cluster: &ScoringCluster, learned: Option<Resources>) -> Option<Resources> {
+pub(super) fn capacity(cluster: &ScoringCluster, learned: Option<Resources>) -> Option<Resources> {
     let said = cluster.spec.node_capacity.iter().flatten().map(|(name, amount)| (name.as_str(), amount.as_str()));
     // The API server has refused what is no quantity.
     let said = Resources::parse(said).unwrap_or_default();
@@ -162,10 +162,14 @@ fn capacity(cluster: &ScoringCluster, learned: Option<Resources>) -> Option<Reso
     }
 }
 
+/// What was learned of a node before, as the status has it.
+pub(super) fn known(cluster: &ScoringCluster) -> Option<Resources> {
+    let known = cluster.status.as_ref()?.node_capacity.as_ref()?;
+    Resources::parse(known.iter().map(|(name, amount)| (name.as_str(), amount.as_str()))).ok()
+}
+
 /// Learns what a node has from the youngest Ready one: allocatable less the pods that belong to every node.
 async fn learn(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory) -> Result<Option<Resources>, Error> {
-    let known = cluster.status.as_ref().and_then(|status| status.node_capacity.as_ref());
-    let known = known.and_then(|map| Resources::parse(map.iter().map(|(k, v)| (k.as_str(), v.as_str()))).ok());
     let agent_pool = Some(cluster.spec.node_pool.aks.agent_pool.as_str());
     let now = ctx.now();
     let created = |node: &Node| node.metadata.creation_timestamp.as_ref().map(|time| time.0);
@@ -176,7 +180,7 @@ async fn learn(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory) -> Resu
     };
     let ours = nodes.iter().filter(|node| label(&***node, names::AGENT_POOL) == agent_pool && is_ready(node));
     let Some(node) = ours.max_by_key(|node| (created(node), name_of(&***node).to_owned())) else {
-        return Ok(memory.capacity.clone().or(known));
+        return Ok(memory.capacity.clone().or_else(|| known(cluster)));
     };
     let settled = created(node).is_some_and(|at| now.duration_since(at) >= LEARN_UNTIL);
     let fresh = |(name, at): &(String, jiff::Timestamp)| {

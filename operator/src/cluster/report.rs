@@ -8,6 +8,7 @@ use planner::pool::{PoolDecision, PoolView, Wait};
 use planner::slots::Grants;
 
 use super::memory::{Memory, Trouble};
+use super::too_large;
 use crate::aks::Kind;
 use crate::conditions::{Conditions, whole_seconds};
 
@@ -144,11 +145,7 @@ fn degraded(report: &Report<'_>, conditions: &mut Conditions) {
     } else if let Some(trouble) = report.memory.trouble.as_ref().filter(|trouble| is_worth_telling(trouble)) {
         conditions.set("Degraded", true, trouble.kind.reason(), told(trouble));
     } else if let Some(run) = report.grants.too_large.first() {
-        let message = format!(
-            "a scorer pod of run {run} asks for more than an empty node has; lower scorer.resources of its schedule, or \
-             use an agent pool of a larger VM size"
-        );
-        conditions.set("Degraded", true, "PodTooLarge", message);
+        conditions.set("Degraded", true, too_large::REASON, too_large::sentence(run));
     } else {
         conditions.set("Degraded", false, "AsExpected", "");
     }

@@ -9,6 +9,7 @@ use planner::run::{CATCH_UP, Helper};
 use serde::de::DeserializeOwned;
 use spec::report::{ArchiveReport, Failure, PlanReport};
 
+use super::held_up::held_up;
 use super::pods::{self, Trouble};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::schedule::is_owned;
@@ -47,14 +48,18 @@ pub(super) fn condition(job: &Job, type_: &str) -> Option<(Timestamp, Trouble)> 
     Some((at, Trouble::new(reason, condition.message.clone().unwrap_or_default())))
 }
 
-/// How a helper stands, by its Job and pods.
-pub(super) fn standing<T: Answer>(ctx: &Ctx, job: Option<&Job>, now: Timestamp) -> Standing<T> {
+/// How a helper stands, by its Job and pods, and where these do not tell what it waits for by their events.
+pub(super) async fn standing<T: Answer>(ctx: &Ctx, job: Option<&Job>, now: Timestamp) -> Standing<T> {
     let Some(job) = job else { return Standing { helper: Helper::Absent, answer: None, trouble: None } };
     let all = ctx.caches.pods.all().into_iter();
     let mut pods: Vec<Arc<Pod>> =
         all.filter(|p| namespace_of(&**p) == namespace_of(job) && is_owned(&**p, uid_of(job))).collect();
     pods.sort_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0));
-    judge(job, &pods, now)
+    let mut standing = judge(job, &pods, now);
+    if standing.helper == Helper::Going && standing.trouble.is_none() {
+        standing.trouble = held_up(ctx, job, &pods, now).await;
+    }
+    standing
 }
 
 fn judge<T: Answer>(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> Standing<T> {

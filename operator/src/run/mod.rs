@@ -16,6 +16,7 @@ use crate::{Category, Error, controller, finalizer, invalid};
 
 mod act;
 pub(crate) mod ends;
+mod held_up;
 mod helper;
 mod manifests;
 mod observe;

@@ -18,6 +18,7 @@ use super::helper::{Standing, condition, standing};
 use super::manifests::{Frozen, archive_name, plan_name, request_name};
 use super::pods::{self, Trouble};
 use super::status::STALLED;
+use crate::cluster::too_large as cluster;
 use crate::conditions::{find, is_true};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::finalizer::is_held;
@@ -94,7 +95,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     let planned = status.items.filter(|_| is("Planned"));
     let mut plan: Standing<PlanReport> = match planned {
         Some(_) => Standing { helper: Helper::Absent, answer: None, trouble: None },
-        None => standing(ctx, of_name(&plan_name(name)).as_deref(), now),
+        None => standing(ctx, of_name(&plan_name(name)).as_deref(), now).await,
     };
     let retries = frozen.as_ref().map_or(RETRIES_OF_ALL, Frozen::retries);
     let most = MAX_ENDS / (1 + retries.min(RETRIES_OF_ALL));
@@ -109,7 +110,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
             trouble: Some(Trouble::new("TooManyItems", message)),
         };
     }
-    let archive: Standing<ArchiveReport> = standing(ctx, of_name(&archive_name(name)).as_deref(), now);
+    let archive: Standing<ArchiveReport> = standing(ctx, of_name(&archive_name(name)).as_deref(), now).await;
     let deleted = run.metadata.deletion_timestamp.as_ref().map(|time| time.0);
     // Of a run by hand the tick may be long ago: its time starts when it is made.
     let from = if run.metadata.owner_references.iter().flatten().any(|o| o.controller == Some(true)) {
@@ -165,8 +166,10 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     view.unfolded = count(unfolded.iter());
     view.folded = checkpoint.as_ref().map(|_| count(ends.ends.iter()));
     let waiting = || item_pods.iter().filter_map(|pod| pods::trouble(pod)).find(|t| t.reason != "Unschedulable");
+    let waits = planned.is_some() && view.slots == 0 && view.job.is_none() && plan::stop(&view).is_none();
+    let too_large = || too_large(ctx, run, frozen.as_ref()).filter(|_| waits);
     let stalled = || stalled.map(|why| Trouble::new(why.reason.clone(), why.message.clone()));
-    let trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting).or_else(stalled);
+    let trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting).or_else(too_large).or_else(stalled);
     Ok(Observed {
         view,
         tick,
@@ -206,6 +209,15 @@ fn job_view(job: &Job, now: Timestamp) -> plan::Job {
         suspended: suspended.then(|| condition(job, "Suspended").map_or(now, |(at, _)| at)),
         counted: positive(status.and_then(|s| s.succeeded)).saturating_add(positive(status.and_then(|s| s.failed))),
     }
+}
+
+/// Whether the run waits for a node that there cannot be.
+fn too_large(ctx: &Ctx, run: &ScoringRun, frozen: Option<&Frozen>) -> Option<Trouble> {
+    let schedule = &frozen?.schedule;
+    let cluster = ctx.caches.clusters.get_global(&schedule.cluster_ref.name)?;
+    let name = format!("{}/{}", namespace_of(run), name_of(run));
+    let message = cluster::told(cluster.0.as_ref().ok()?, &name, schedule.scorer.resources.as_ref())?;
+    Some(Trouble::new(cluster::REASON, message))
 }
 
 /// What would be frozen now, or why nothing can be.

@@ -11,6 +11,9 @@ use crate::context::{name_of, uid_of};
 /// The annotation, and label, in which Kubernetes puts an item's index.
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
+/// Reasons of a container that waits which tell nothing.
+const UNTOLD: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
+
 /// Why something does not go on, for a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trouble {
@@ -90,6 +93,16 @@ pub(super) fn vanished(pod: &Pod, now: Timestamp) -> PodEnd {
     PodEnd { started, ended, exit_code: None, reason: "Vanished".to_owned(), ..end(pod) }
 }
 
+/// Whether the pod is on a node and its container is not started yet, for a reason that its status does not tell.
+pub(super) fn is_creating(pod: &Pod) -> bool {
+    let on_node = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let reason = match state(pod) {
+        None => Some(""),
+        Some(state) => state.waiting.as_ref().map(|waiting| waiting.reason.as_deref().unwrap_or_default()),
+    };
+    on_node && reason.is_some_and(|reason| UNTOLD.contains(&reason))
+}
+
 /// What a pod that has not started waits for, when that is worth telling: its image, or a node.
 pub(super) fn trouble(pod: &Pod) -> Option<Trouble> {
     if ended(pod) {
@@ -98,7 +111,7 @@ pub(super) fn trouble(pod: &Pod) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     if let Some(waiting) = state(pod).and_then(|state| state.waiting.as_ref()) {
         let reason = waiting.reason.as_deref().unwrap_or_default();
-        if !matches!(reason, "" | "ContainerCreating" | "PodInitializing") {
+        if !UNTOLD.contains(&reason) {
             let message = waiting.message.as_deref().unwrap_or_default();
             return Some(Trouble::new(reason, format!("pod {}: {message}", name_of(pod))));
         }

@@ -104,7 +104,11 @@ fn admitted(observed: &Observed, conditions: &mut Conditions) {
         Some(_) => conditions.set("Admitted", true, "SlotsGiven", ""),
         None if view.admitted => return,
         None if view.slots > 0 => conditions.set("Admitted", false, "SlotsGiven", "the Job is being made"),
-        None => conditions.set("Admitted", false, "WaitingForSlots", "the ScoringCluster has given no slots yet"),
+        None => {
+            let trouble = observed.trouble.as_ref();
+            let (reason, message) = told(trouble, "WaitingForSlots", "the ScoringCluster has given no slots yet");
+            conditions.set("Admitted", false, reason, message)
+        }
     };
 }
 
