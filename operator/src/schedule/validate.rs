@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use crds::{ScoringCluster, ScoringScheduleSpec};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::{Selector, SelectorExt};
+use planner::capacity::{QuantityError, Resources};
 use planner::run::{MaxFailed, MaxFailedError};
 use planner::ticks::{TickError, Ticks};
 use spec::check::WorkError;
@@ -67,6 +69,22 @@ pub enum Invalid {
     /// How many sensors may fail.
     #[error("{0}")]
     MaxFailed(#[from] MaxFailedError),
+    /// What a pod asks for is no amount.
+    #[error("scorer.resources: {0}")]
+    Quantity(#[from] QuantityError),
+    /// A pod asks for more than it may use.
+    #[error(
+        "scorer.resources: {resource}: the request {request} is above the limit {limit}; lower the request or raise the \
+         limit"
+    )]
+    RequestAboveLimit {
+        /// The resource.
+        resource: String,
+        /// What is asked for.
+        request: String,
+        /// What may be used.
+        limit: String,
+    },
     /// The cluster's selector itself.
     #[error("ScoringCluster {0:?} has a namespaceSelector that makes no sense; an administrator must correct it")]
     Selector(String),
@@ -84,6 +102,7 @@ impl Invalid {
             Self::Work(_) => "InvalidSpec",
             Self::StoreUrl { .. } => "InvalidStoreUrl",
             Self::MaxFailed(_) => "InvalidMaxFailedSensors",
+            Self::Quantity(_) | Self::RequestAboveLimit { .. } => "InvalidResources",
         }
     }
 }
@@ -103,6 +122,7 @@ pub fn check(
     spec.work().check()?;
     store_url(&spec.store.url)?;
     max_failed(spec)?;
+    spec.scorer.resources.as_ref().map_or(Ok(()), resources)?;
     admitted(&spec.cluster_ref.name, cluster, namespace, labels)?;
     Ok(ticks)
 }
@@ -117,6 +137,23 @@ pub fn max_failed(spec: &ScoringScheduleSpec) -> Result<MaxFailed, MaxFailedErro
         Some(IntOrString::Int(number)) => number.to_string().parse(),
         Some(IntOrString::String(text)) => text.parse(),
     }
+}
+
+/// The API server would refuse each run's Job.
+fn resources(resources: &ResourceRequirements) -> Result<(), Invalid> {
+    let (requests, limits) = (resources.requests.iter().flatten(), resources.limits.iter().flatten());
+    for (name, amount) in requests.clone().chain(limits) {
+        Resources::parse([(name.as_str(), amount.0.as_str())])?;
+    }
+    for (name, request) in requests {
+        let Some(limit) = resources.limits.as_ref().and_then(|limits| limits.get(name)) else { continue };
+        let of = |amount: &str| Resources::parse([(name.as_str(), amount)]);
+        if of(&limit.0)?.fits(&of(&request.0)?) == 0 {
+            let (request, limit) = (request.0.clone(), limit.0.clone());
+            return Err(Invalid::RequestAboveLimit { resource: name.clone(), request, limit });
+        }
+    }
+    Ok(())
 }
 
 fn admitted(
@@ -236,6 +273,17 @@ mod tests {
         let selector = |team| json!({"namespaceSelector": {"matchLabels": {"team": team}}});
         assert_eq!(reason_with(&json!({}), &selector("one")), "Valid");
         assert_eq!(reason_with(&json!({}), &selector("two")), "NamespaceNotSelected");
+    }
+
+    #[test]
+    fn a_pod_that_asks_for_more_than_it_may_use_is_told() {
+        let of = |request: &str, limit: &str| json!({"scorer": {"resources": {"requests": {"cpu": request}, "limits": {"cpu": limit}}}});
+        assert_eq!(reason(&of("500m", "1")), "Valid");
+        assert_eq!(reason(&of("1", "1000m")), "Valid");
+        assert_eq!(reason(&of("0", "0")), "Valid");
+        assert_eq!(reason(&of("a lot", "1")), "InvalidResources");
+        let message = message(&of("2", "1"));
+        assert!(message.starts_with("scorer.resources: cpu: the request 2 is above the limit 1"), "{message}");
     }
 
     #[test]
