@@ -9,15 +9,30 @@ use tracing_subscriber::EnvFilter;
 
 /// Scores every sensor's model on schedule, on nodes that exist only while there is something to score.
 #[derive(Parser)]
-#[command(name = "operator", version)]
+#[command(
+    name = "operator",
+    version,
+    after_help = "Example, with the cluster that KUBECONFIG names:\n  operator run --namespace batch-scoring --scorer-image REGISTRY/batch-scoring/scorer:TAG"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+const EXAMPLES: &str = "Examples:
+  On this machine, with the cluster that KUBECONFIG names:
+    operator run --namespace batch-scoring --scorer-image REGISTRY/batch-scoring/scorer:TAG \\
+      --listen 127.0.0.1:8080
+  Several replicas, of which one acts:
+    operator run --namespace batch-scoring --scorer-image REGISTRY/batch-scoring/scorer:TAG --leader-elect
+  In a sovereign cloud:
+    operator run --namespace batch-scoring --scorer-image REGISTRY/batch-scoring/scorer:TAG \\
+      --arm-endpoint https://management.usgovcloudapi.net";
+
 #[derive(Subcommand)]
 enum Command {
     /// Runs the controllers until SIGTERM or Ctrl-C.
+    #[command(after_help = EXAMPLES)]
     Run(Settings),
 }
 
@@ -37,6 +52,28 @@ async fn main() -> ExitCode {
         Err(error) => {
             tracing::error!(category = error.category().as_str(), "{error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn each_help_shows_an_example_that_parses() {
+        let help = |command: &clap::Command| command.get_after_help().unwrap().to_string();
+        let whole = Cli::command();
+        let run = help(whole.find_subcommand("run").unwrap());
+        for text in [help(&whole), run] {
+            let text = text.replace("\\\n", " ");
+            let examples: Vec<&str> = text.lines().filter(|line| line.trim().starts_with("operator run ")).collect();
+            assert!(!examples.is_empty(), "{text}");
+            for example in examples {
+                assert!(Cli::try_parse_from(example.split_whitespace()).is_ok(), "{example}");
+            }
         }
     }
 }
