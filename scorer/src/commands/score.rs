@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use serde::Serialize;
 use spec::SensorKeys;
 use spec::report::exit;
@@ -12,6 +13,7 @@ use spec::work::{PredictionFormat, Predictions};
 use super::output::write_whole;
 use super::select::{Select, SelectError};
 use crate::engine::{Model, ModelError, PredictionsError, ScoreError, score};
+use crate::kernel::Precision;
 
 /// Score one file of readings with one model
 ///
@@ -28,6 +30,9 @@ pub struct Args {
     /// The readings: CSV with a header
     #[arg(long)]
     input: PathBuf,
+    /// What to compute scores of RBF kernels with
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
     #[command(flatten)]
     select: Select,
     /// The predictions: the input's time, keys and values, then score and prediction (1 is an anomaly)
@@ -56,6 +61,20 @@ impl From<Format> for PredictionFormat {
             Format::JsonLines => Self::JsonLines,
             Format::Parquet => Self::Parquet,
         }
+    }
+}
+
+impl ValueEnum for Precision {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::F64, Self::F32]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::F64 => PossibleValue::new("f64").help("scores err by less than 1e-12"),
+            Self::F32 => PossibleValue::new("f32")
+                .help("about twice as fast; scores err by up to two millionths of the sum of the model's coefficients"),
+        })
     }
 }
 
@@ -103,7 +122,7 @@ impl Args {
 
     fn score(&self) -> Result<Summary, Error> {
         let started = Instant::now();
-        let model = read_model(&self.model)?;
+        let model = read_model(&self.model)?.with_precision(self.precision);
         for warning in model.warnings() {
             tracing::warn!("model {}: {warning}", self.model.display());
         }

@@ -31,7 +31,7 @@ pub enum Precision {
     /// 53 bits.
     #[default]
     F64,
-    /// 24 bits, twice as fast.
+    /// 24 bits, about twice as fast.
     F32,
 }
 
@@ -113,13 +113,7 @@ impl Rbf {
     /// Prepares a machine: `support` has one vector of `n_features` (at least 1) after the other, as many as
     /// `coefficients`, all finite; `gamma` is above 0.
     #[must_use]
-    pub fn new(n_features: usize, gamma: f64, support: &[f64], coefficients: &[f64], intercept: f64) -> Self {
-        Self::with_precision(Precision::F64, n_features, gamma, support, coefficients, intercept)
-    }
-
-    /// As [`Rbf::new`], with so many digits.
-    #[must_use]
-    pub fn with_precision(
+    pub fn new(
         precision: Precision,
         n_features: usize,
         gamma: f64,

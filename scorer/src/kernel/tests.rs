@@ -15,7 +15,7 @@ struct Machine {
 impl Machine {
     fn prepared(&self, precision: Precision) -> Rbf {
         let Self { n_features, gamma, support, coefficients, intercept } = self;
-        Rbf::with_precision(precision, *n_features, *gamma, support, coefficients, *intercept)
+        Rbf::new(precision, *n_features, *gamma, support, coefficients, *intercept)
     }
 
     /// The decision from the formula, with compensated sums.
@@ -93,7 +93,7 @@ fn narrow(n_features: usize, vectors: usize) -> (Machine, Vec<f64>) {
 
 #[test]
 fn a_decision_is_the_weighted_sum_of_kernel_values() {
-    let machine = Rbf::new(2, 0.5, &[0.0, 0.0, 1.0, 2.0], &[0.25, 0.75], -0.5);
+    let machine = Rbf::new(Precision::F64, 2, 0.5, &[0.0, 0.0, 1.0, 2.0], &[0.25, 0.75], -0.5);
     let expected = 0.25 + 0.75 * (-2.5_f64).exp() - 0.5;
     for set in InstructionSet::available() {
         let got = decisions(&machine, set, 1, &[0.0, 0.0, 1e200, 0.0]);
@@ -162,7 +162,7 @@ fn a_row_with_nan_has_the_decision_nan_and_its_neighbours_keep_theirs() {
 
 #[test]
 fn an_infinite_row_is_infinitely_far_away() {
-    let machine = Rbf::new(2, 0.5, &[0.0, 0.0, 1.0, 2.0], &[0.25, 0.75], -0.5);
+    let machine = Rbf::new(Precision::F64, 2, 0.5, &[0.0, 0.0, 1.0, 2.0], &[0.25, 0.75], -0.5);
     for set in InstructionSet::available() {
         assert_eq!(decisions(&machine, set, 1, &[f64::INFINITY, 0.0, 1.0, f64::NEG_INFINITY]), [-0.5, -0.5], "{set:?}");
     }
@@ -192,6 +192,21 @@ fn any_number_of_threads_gives_the_same_bits() {
         assert_eq!(bits(&decisions(&machine, InstructionSet::best(), threads, &rows)), one, "{threads} threads");
     }
     assert_eq!(decisions(&machine, InstructionSet::best(), 2, &[]), [0.0; 0]);
+}
+
+#[test]
+fn decisions_have_these_bits_on_every_architecture() {
+    // Changes with the kernel's arithmetic only; then predictions change, too.
+    let expected = [(Precision::F64, 0xe8f9_f70e_c97f_5017), (Precision::F32, 0x06a0_147c_4c7d_7728)];
+    for (precision, expected) in expected {
+        let mut hash = 0_u64;
+        for (n_features, vectors) in [(1, 5), (2, 70), (7, 33), (30, 150)] {
+            let machine = typical(n_features, vectors).prepared(precision);
+            let got = bits(&decisions(&machine, InstructionSet::best(), 1, &numbers(n_features * 50, 4)));
+            hash = got.iter().fold(hash, |hash, bits| (hash ^ bits).wrapping_mul(0x0100_0000_01b3).rotate_left(29));
+        }
+        assert_eq!(hash, expected, "{precision:?}: {hash:#x}");
+    }
 }
 
 /// Numbers of all sizes, with those that are none.

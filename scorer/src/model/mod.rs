@@ -10,6 +10,8 @@ mod transform;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::Precision;
+
 use estimator::Prepared;
 pub use estimator::{
     Boundary, EllipticEnvelope, Estimator, IsolationForest, Kernel, LocalOutlierFactor, Metric, OneClassSvm,
@@ -145,8 +147,15 @@ impl Model {
             transform::check_width("feature_names_in_", metadata.feature_names.len(), n_features)?;
         }
         let widest = steps.iter().map(Transform::widest).fold(n_features, usize::max);
-        let prepared = estimator.prepare();
+        let prepared = estimator.prepare(Precision::default());
         Ok(Self { steps, estimator, prepared, metadata, n_features, widest })
+    }
+
+    /// The model with so many digits; it counts for RBF kernels, the others use all of an f64.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.prepared = self.estimator.prepare(precision);
+        self
     }
 
     /// What happens to a row before the estimator sees it.

@@ -251,6 +251,17 @@ fn a_model_accepts_missing_values_only_where_its_own_steps_fill_them_in() {
 }
 
 #[test]
+fn f32_is_a_choice_that_changes_scores_in_their_last_digits_only() {
+    use crate::kernel::Precision;
+    let score = |model: Model| model.decisions(&[1.2, 3.0, 0.9, -1.0]);
+    let (usual, f64, f32) =
+        (score(own().0), score(own().0.with_precision(Precision::F64)), score(own().0.with_precision(Precision::F32)));
+    assert_eq!(usual, f64);
+    assert_ne!(usual, f32);
+    assert!(usual.iter().zip(&f32).all(|(a, b)| (a - b).abs() < 2e-6), "{usual:?} {f32:?}");
+}
+
+#[test]
 fn any_changed_byte_of_the_own_format_is_noticed() {
     let (_, bytes) = own();
     for at in 0..bytes.len() {

@@ -9,7 +9,7 @@ mod svm;
 use serde::{Deserialize, Serialize};
 
 use super::exact;
-use crate::kernel::Rbf;
+use crate::kernel::{Precision, Rbf};
 pub use elliptic_envelope::EllipticEnvelope;
 use isolation_forest::Paths;
 pub use isolation_forest::{IsolationForest, Tree};
@@ -104,9 +104,9 @@ impl Estimator {
     }
 
     /// What can be worked out before any row is seen; for checked estimators only.
-    pub(super) fn prepare(&self) -> Prepared {
+    pub(super) fn prepare(&self, precision: Precision) -> Prepared {
         match self {
-            Self::OneClassSvm(svm) => svm.prepare().map_or(Prepared::Nothing, Prepared::Rbf),
+            Self::OneClassSvm(svm) => svm.prepare(precision).map_or(Prepared::Nothing, Prepared::Rbf),
             Self::IsolationForest(forest) => Prepared::Paths(forest.prepare()),
             _ => Prepared::Nothing,
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::Rbf;
+use crate::kernel::{Precision, Rbf};
 use crate::model::exact;
 
 /// A fitted `sklearn.svm.OneClassSVM`.
@@ -96,9 +96,10 @@ fn power(base: f64, mut times: u32) -> f64 {
 
 impl OneClassSvm {
     /// The machine made ready for many rows, where it has an RBF kernel.
-    pub(in crate::model) fn prepare(&self) -> Option<Rbf> {
+    pub(in crate::model) fn prepare(&self, precision: Precision) -> Option<Rbf> {
         let Kernel::Rbf { gamma } = self.kernel else { return None };
-        Some(Rbf::new(self.n_features, gamma, &self.support, &self.coefficients, self.intercept))
+        let Self { n_features, support, coefficients, intercept, .. } = self;
+        Some(Rbf::new(precision, *n_features, gamma, support, coefficients, *intercept))
     }
 
     pub(super) fn decisions(&self, rows: &[f64], out: &mut [f64]) {

@@ -1,0 +1,285 @@
+//! Decision scores against scikit-learn, a blocked product and exp in numpy, and ONNX Runtime; see README.md.
+
+#[path = "python/mod.rs"]
+mod python;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use rustix::time::{ClockId, clock_gettime};
+use scorer::kernel::{InstructionSet, Precision, Rbf};
+use serde_json::{Value, json};
+
+/// Pairs of a row and a support vector that are scored in one repeat.
+const PAIRS: usize = 4_000_000;
+/// Portable code without fused multiply-add in the compiler's target is slow: fewer rows tell as much.
+const PORTABLE_SHARE: usize = 32;
+/// What two threads share, in repeats of one: starting a thread takes time, too.
+const THREADS_SHARE: usize = 4;
+const REPEATS: usize = 7;
+/// Of ours within one of those; they are that much shorter.
+const OURS: usize = 10;
+/// Of one thread and two within one of those: elapsed time needs more luck than processor time.
+const THREADS: usize = 30;
+const BLOCKS: [usize; 7] = [32, 64, 128, 256, 512, 1_024, 4_096];
+/// Rows whose decisions are compared with the formula's.
+const CHECKED: usize = 2_000;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    let mut worker = python::Worker::start("decisions.py")?;
+    let versions = worker.ask(&json!({}))?;
+    println!("{}", versions["versions"].as_str().unwrap_or_default());
+    println!("instruction sets: {:?}", InstructionSet::available().collect::<Vec<_>>());
+    println!("ns for each pair of a row and a support vector; the least of {REPEATS} alternating repeats\n");
+    println!(
+        "points feat.   nu   SVs   rows | sklearn  numpy (block)    ORT | AVX-512    AVX2 portable f32 512 | 2 threads \
+         | error"
+    );
+    let folder = python::scratch().join("decisions");
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut targets: Vec<Target> = Vec::new();
+    for points in [1_000, 5_000] {
+        for features in [2, 10, 30] {
+            for nu in [0.01, 0.1] {
+                let case = Case::fit(&mut worker, points, features, nu, &folder)?;
+                let times = case.measure(&mut worker)?;
+                case.print(&times);
+                case.judge(&times, &mut targets);
+            }
+        }
+    }
+    println!();
+    for target in &targets {
+        let verdict = if target.worst_met { "pass" } else { "MISS" };
+        println!("{verdict}  {:<52} worst {:>9}   {} of {} cases", target.name, target.worst, target.met, target.cases);
+    }
+    Ok(())
+}
+
+/// A model and rows, as Python has them.
+struct Case {
+    points: usize,
+    features: usize,
+    nu: f64,
+    gamma: f64,
+    intercept: f64,
+    support: Vec<f64>,
+    coefficients: Vec<f64>,
+    rows: Vec<f64>,
+}
+
+/// Seconds for each pair, the least of all repeats.
+struct Times {
+    sklearn: f64,
+    numpy: (f64, usize),
+    onnx: f64,
+    avx512: Option<f64>,
+    avx2: Option<f64>,
+    portable: f64,
+    f32: f64,
+    /// One thread and two, of as many rows.
+    threads: (f64, f64),
+    error: f64,
+}
+
+impl Case {
+    fn fit(
+        worker: &mut python::Worker,
+        points: usize,
+        features: usize,
+        nu: f64,
+        folder: &Path,
+    ) -> Result<Self, String> {
+        let fit = json!({"points": points, "features": features, "nu": nu, "pairs": PAIRS, "folder": folder});
+        let answer = worker.ask(&json!({ "fit": fit }))?;
+        let number = |name: &str| answer[name].as_f64().ok_or(format!("{answer} lacks {name}"));
+        let (gamma, intercept) = (number("gamma")?, number("intercept")?);
+        let read = |name: &str| {
+            let path = folder.join(format!("{name}.f64"));
+            let bytes = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            Ok::<_, String>(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect::<Vec<_>>())
+        };
+        let (support, coefficients, rows) = (read("support")?, read("coefficients")?, read("rows")?);
+        Ok(Self { points, features, nu, gamma, intercept, support, coefficients, rows })
+    }
+
+    fn prepared(&self, precision: Precision) -> Rbf {
+        let Self { features, gamma, support, coefficients, intercept, .. } = self;
+        Rbf::new(precision, *features, *gamma, support, coefficients, *intercept)
+    }
+
+    fn measure(&self, worker: &mut python::Worker) -> Result<Times, String> {
+        let machine = self.prepared(Precision::F64);
+        let single = self.prepared(Precision::F32);
+        let vectors = self.coefficients.len();
+        let many = self.rows.repeat(THREADS_SHARE);
+        let few = &self.rows[..self.rows.len() / self.features / PORTABLE_SHARE * self.features];
+        let mut out = vec![0.0; many.len() / self.features];
+        let mut ours = |machine: &Rbf, set, threads, rows: &[f64]| {
+            let count = rows.len() / self.features;
+            let (began, used) = (Instant::now(), thread_seconds());
+            machine.decisions_with(set, threads, rows, &mut out[..count]);
+            let (elapsed, used) = (began.elapsed().as_secs_f64(), thread_seconds() - used);
+            let pairs = (count * vectors) as f64;
+            Seconds { elapsed: elapsed / pairs, used: used / pairs }
+        };
+        let pairs = (self.rows.len() / self.features * vectors) as f64;
+        let mut theirs = |request: Value| {
+            let answer = worker.ask(&request)?;
+            answer["seconds"].as_f64().map(|s| s / pairs).ok_or(format!("{answer} to {request}"))
+        };
+        let best = InstructionSet::best();
+        let (avx512, avx2) = (InstructionSet::Avx512, InstructionSet::Avx2);
+        let mut least = [f64::INFINITY; 8 + BLOCKS.len()];
+        for _ in 0..REPEATS {
+            let mut note = |which: usize, seconds: f64| least[which] = least[which].min(seconds);
+            note(0, theirs(json!({"run": "sklearn"}))?);
+            note(1, theirs(json!({"run": "onnx"}))?);
+            for (i, block) in BLOCKS.iter().enumerate() {
+                note(8 + i, theirs(json!({"run": "numpy", "with": {"block": block}, "threads": 1}))?);
+            }
+            note(4, ours(&machine, InstructionSet::Portable, 1, few).used);
+            for _ in 0..OURS {
+                note(2, ours(&machine, avx512, 1, if has(avx512) { &self.rows } else { few }).used);
+                note(3, ours(&machine, avx2, 1, if has(avx2) { &self.rows } else { few }).used);
+                note(5, ours(&single, best, 1, &self.rows).used);
+            }
+            for _ in 0..THREADS {
+                note(6, ours(&machine, best, 1, &many).elapsed);
+                note(7, ours(&machine, best, 2, &many).elapsed);
+            }
+        }
+        let numpy = least[8..].iter().copied().zip(BLOCKS).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default();
+        Ok(Times {
+            sklearn: least[0],
+            numpy,
+            onnx: least[1],
+            avx512: has(avx512).then_some(least[2]),
+            avx2: has(avx2).then_some(least[3]),
+            portable: least[4],
+            f32: least[5],
+            threads: (least[6], least[7]),
+            error: self.error(&machine),
+        })
+    }
+
+    /// The largest error against the formula, with compensated sums.
+    fn error(&self, machine: &Rbf) -> f64 {
+        let rows = &self.rows[..self.rows.len().min(CHECKED * self.features)];
+        let mut out = vec![0.0; rows.len() / self.features];
+        machine.decisions(rows, &mut out);
+        let errors = rows.chunks_exact(self.features).zip(out).map(|(row, decision)| {
+            let vectors = self.support.chunks_exact(self.features).zip(&self.coefficients);
+            let terms = vectors.map(|(vector, coefficient)| {
+                let squares = row.iter().zip(vector).map(|(x, v)| (x - v) * (x - v));
+                coefficient * libm::exp(-self.gamma * compensated(squares))
+            });
+            (compensated(terms.chain([self.intercept])) - decision).abs()
+        });
+        errors.fold(0.0, f64::max)
+    }
+
+    fn print(&self, times: &Times) {
+        let ns = |seconds: Option<f64>| seconds.map_or("-".to_owned(), |s| format!("{:.3}", s * 1e9));
+        let Times { sklearn, numpy, onnx, avx512, avx2, portable, f32, threads, error } = times;
+        println!(
+            "{:6} {:5} {:4} {:5} {:6} | {:>7} {:>6} ({:>5}) {:>6} | {:>7} {:>7} {:>8} {:>7} | {:>8}x | {error:.1e}",
+            self.points,
+            self.features,
+            self.nu,
+            self.coefficients.len(),
+            self.rows.len() / self.features,
+            ns(Some(*sklearn)),
+            ns(Some(numpy.0)),
+            numpy.1,
+            ns(Some(*onnx)),
+            ns(*avx512),
+            ns(*avx2),
+            ns(Some(*portable)),
+            ns(Some(*f32)),
+            format!("{:.2}", threads.0 / threads.1),
+        );
+    }
+
+    fn judge(&self, times: &Times, targets: &mut Vec<Target>) {
+        let best = times.avx512.or(times.avx2).unwrap_or(times.portable);
+        if let Some(avx512) = times.avx512 {
+            Target::at_least(targets, "scikit-learn / AVX-512, at least 24", times.sklearn / avx512, 24.0);
+        }
+        if let Some(avx2) = times.avx2 {
+            Target::at_least(targets, "scikit-learn / AVX2, at least 18", times.sklearn / avx2, 18.0);
+        }
+        Target::at_least(targets, "blocked numpy / ours, at least 2", times.numpy.0 / best, 2.0);
+        Target::at_least(targets, "ONNX Runtime / ours, at least 8", times.onnx / best, 8.0);
+        Target::at_least(targets, "one thread / two threads, at least 1.9", times.threads.0 / times.threads.1, 1.9);
+        Target::judge(targets, "largest error, at most 1e-12", -times.error, -1e-12, format!("{:.1e}", times.error));
+    }
+}
+
+/// What one thread took for each pair.
+struct Seconds {
+    elapsed: f64,
+    /// Of the processor: what other programs take on a busy machine is not held against either side.
+    used: f64,
+}
+
+/// Processor time of this thread.
+fn thread_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+fn has(set: InstructionSet) -> bool {
+    InstructionSet::available().any(|s| s == set)
+}
+
+fn compensated(terms: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut lost) = (0.0_f64, 0.0);
+    for term in terms {
+        let next = sum + term;
+        lost += if sum.abs() >= term.abs() { (sum - next) + term } else { (term - next) + sum };
+        sum = next;
+    }
+    sum + lost
+}
+
+/// What is asked for, and how the cases have met it.
+struct Target {
+    name: &'static str,
+    worst: String,
+    lowest: f64,
+    worst_met: bool,
+    met: usize,
+    cases: usize,
+}
+
+impl Target {
+    fn at_least(targets: &mut Vec<Self>, name: &'static str, ratio: f64, wanted: f64) {
+        Self::judge(targets, name, ratio, wanted, format!("{ratio:.1}x"));
+    }
+
+    fn judge(targets: &mut Vec<Self>, name: &'static str, got: f64, wanted: f64, text: String) {
+        let met = got >= wanted;
+        if let Some(target) = targets.iter_mut().find(|t| t.name == name) {
+            target.cases += 1;
+            target.met += usize::from(met);
+            if got < target.lowest {
+                (target.lowest, target.worst) = (got, text);
+            }
+            target.worst_met &= met;
+        } else {
+            targets.push(Self { name, worst: text, lowest: got, worst_met: met, met: usize::from(met), cases: 1 });
+        }
+    }
+}
