@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
-use spec::SensorKeys;
 use spec::check::{MAX_SENSORS, check_sensor};
 use spec::report::PlanReport;
+use spec::{SensorKeys, Template};
 use store::manifest::{self, MAX_INDEX_BYTES, VERSION};
-use store::{Claim, File, ManifestIndex, ModelFile, PlannedSensor, StoreError, claim};
+use store::{Claim, File, ManifestIndex, ModelFile, PlannedSensor, Store, StoreError, claim};
 
 use crate::context::{Context, StepError};
 
@@ -121,27 +121,30 @@ async fn model_files(context: &Context, paths: BTreeSet<String>) -> Result<BTree
 
 /// The sensors for which the model's template matches a file.
 async fn discover(context: &Context) -> Result<Vec<PlannedSensor>, StepError> {
-    let template = &context.request.work.model.path;
-    let files = context.store.list(template.prefix(), MAX_SENSORS).await?;
+    let files = find_models(&context.store, &context.request.work.model.path).await?;
+    let plan = |(sensor, f): (SensorKeys, File)| {
+        check_sensor("model.path", &sensor)?;
+        Ok(PlannedSensor { sensor, model: ModelFile { path: f.path, etag: f.etag, size: Some(f.size) } })
+    };
+    files.into_iter().map(plan).collect()
+}
+
+/// The model of each sensor for which a template matches a file.
+pub(crate) async fn find_models(store: &Store, template: &Template) -> Result<BTreeMap<SensorKeys, File>, StepError> {
+    let files = store.list(template.prefix(), MAX_SENSORS).await?;
     let other = files.iter().find(|f| template.matches(&f.path).is_none()).map(|f| f.path.clone());
-    let sensors: BTreeMap<SensorKeys, ModelFile> = files
-        .into_iter()
-        .filter_map(|f| Some((template.matches(&f.path)?, f)))
-        .map(|(sensor, f)| (sensor, ModelFile { path: f.path, etag: f.etag, size: Some(f.size) }))
-        .collect();
+    let sensors: BTreeMap<SensorKeys, File> =
+        files.into_iter().filter_map(|f| Some((template.matches(&f.path)?, f))).collect();
     if sensors.is_empty() {
         let seen = other.map_or_else(
-            || format!("no file starts with {}", context.store.uri(template.prefix())),
+            || format!("no file starts with {}", store.uri(template.prefix())),
             |path| format!("files start with {}, such as {path}, but none has this form", template.prefix()),
         );
         return Err(StepError::NoSensors(format!(
             "no model matches {template} in {}: {seen}; train or upload models, correct model.path, or name the sensors \
              (sensors.list or sensors.matrix)",
-            context.store.url()
+            store.url()
         )));
     }
-    for sensor in sensors.keys() {
-        check_sensor("model.path", sensor)?;
-    }
-    Ok(sensors.into_iter().map(|(sensor, model)| PlannedSensor { sensor, model }).collect())
+    Ok(sensors)
 }

@@ -4,7 +4,10 @@ use clap::{Parser, Subcommand};
 
 pub mod archive;
 pub mod common;
+pub mod import;
+pub mod inspect;
 pub mod item;
+mod models;
 mod output;
 pub mod plan;
 mod progress;
@@ -27,6 +30,8 @@ pub struct Cli {
 enum Command {
     Score(score::Args),
     Train(train::Args),
+    Inspect(inspect::Args),
+    Import(import::Args),
     Simulate(simulate::Args),
     Run(run::Args),
     Plan(plan::Args),
@@ -41,6 +46,8 @@ impl Cli {
         match self.command {
             Command::Score(args) => args.run(),
             Command::Train(args) => args.run(),
+            Command::Inspect(args) => args.run(),
+            Command::Import(args) => args.run(),
             Command::Simulate(args) => args.run(),
             Command::Run(args) => args.run(),
             Command::Plan(args) => args.run(),

@@ -1,6 +1,6 @@
 //! `scorer score`: one model, one file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -10,6 +10,7 @@ use spec::SensorKeys;
 use spec::report::exit;
 use spec::work::{PredictionFormat, Predictions};
 
+use super::models::{ReadError, read_file};
 use super::output::write_whole;
 use super::select::{Select, SelectError};
 use crate::engine::{Model, ModelError, PredictionsError, ScoreError, score};
@@ -89,8 +90,8 @@ struct Summary {
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("cannot read the model {path}: {source}")]
-    ModelFile { path: String, source: std::io::Error },
+    #[error(transparent)]
+    ModelFile(#[from] ReadError),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
@@ -122,7 +123,8 @@ impl Args {
 
     fn score(&self) -> Result<Summary, Error> {
         let started = Instant::now();
-        let model = read_model(&self.model)?.with_precision(self.precision);
+        let model = Model::from_bytes(&self.model.display().to_string(), &read_file(&self.model)?)?
+            .with_precision(self.precision);
         for warning in model.warnings() {
             tracing::warn!("model {}: {warning}", self.model.display());
         }
@@ -148,13 +150,5 @@ impl Args {
             .map_err(|source| Error::Output { path: self.output.display().to_string(), source })?;
         let seconds = started.elapsed().as_secs_f64();
         Ok(Summary { rows: scored.rows, anomalies: scored.anomalies, bad_rows: scored.bad_rows, seconds })
-    }
-}
-
-fn read_model(path: &Path) -> Result<Model, Error> {
-    let name = path.display().to_string();
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Model::from_bytes(&name, &bytes)?),
-        Err(source) => Err(Error::ModelFile { path: name, source }),
     }
 }

@@ -1,7 +1,6 @@
 //! One sensor: model, readings, predictions. Whatever goes wrong, it fails alone.
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use spec::SensorKeys;
 use store::{LogFile, Outcome, PlannedSensor, Status, StoreError};
 
@@ -9,7 +8,7 @@ use super::data::{DataFiles, Loaded};
 use super::ledger::Ledger;
 use crate::context::Context;
 use crate::engine::{Model, PredictionsError, Readings, Scored, SensorReadings, score};
-use crate::model::MAX_BYTES;
+use crate::model::{MAX_BYTES, sha256};
 use crate::readings::Rows;
 
 /// Why a sensor was not scored.
@@ -231,7 +230,7 @@ impl SensorJob {
         let score_at = clock();
         let name = store.uri(&self.planned.model.path);
         let (readings, keys) = (loaded.readings.clone(), sensor.clone());
-        let model_hash = hex(&Sha256::digest(&model_bytes));
+        let model_hash = sha256(&model_bytes);
         let scored = tokio::task::spawn_blocking(move || {
             let model =
                 Model::from_bytes(&name, &model_bytes).map_err(|e| Problem::failed(e.reason(), e.to_string()))?;
@@ -314,13 +313,4 @@ impl SensorJob {
 fn first_bad(loaded: &Loaded, sensor: &SensorKeys) -> String {
     let bad = loaded.readings.sensors.get(sensor).and_then(|r| r.first_bad.as_ref());
     bad.map(|b| format!("the first is {b}")).unwrap_or_default()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

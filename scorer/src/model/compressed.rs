@@ -25,23 +25,31 @@ pub(super) enum CompressedError {
     Damaged { name: &'static str, source: io::Error },
 }
 
+/// How bytes are compressed, if they are.
+pub(super) fn method(bytes: &[u8]) -> Option<&'static str> {
+    Some(match bytes {
+        // joblib's own rule: a pickle begins with 0x80, so any 'x' is zlib.
+        [b'x', ..] => "zlib",
+        [0x1f, 0x8b, ..] => "gzip",
+        [b'B', b'Z', b'h', ..] => "bzip2",
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz",
+        [0x5d, 0, 0, ..] => "lzma",
+        [0x04, 0x22, 0x4d, 0x18, ..] => "lz4",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
+        _ => return None,
+    })
+}
+
 /// The bytes inside, or the bytes themselves where they are not compressed.
 pub(super) fn inflate(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CompressedError> {
-    let (name, reader): (_, io::Result<Box<dyn Read + '_>>) = match bytes {
-        // joblib's own rule: a pickle begins with 0x80, so any 'x' is zlib.
-        [b'x', ..] => ("zlib", Ok(Box::new(ZlibDecoder::new(bytes)))),
-        [0x1f, 0x8b, ..] => ("gzip", Ok(Box::new(MultiGzDecoder::new(bytes)))),
-        [b'B', b'Z', b'h', ..] => ("bzip2", Ok(Box::new(MultiBzDecoder::new(bytes)))),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => {
-            ("xz", Ok(Box::new(XzReader::new_mem_limit(bytes, true, MAX_DICTIONARY_KIB))))
-        }
-        [0x5d, 0, 0, ..] => {
-            let reader = LzmaReader::new_mem_limit(bytes, MAX_DICTIONARY_KIB, None);
-            ("lzma", reader.map(|r| Box::new(r) as _))
-        }
-        [0x04, 0x22, 0x4d, 0x18, ..] => return Err(CompressedError::Unsupported("lz4")),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => return Err(CompressedError::Unsupported("zstd")),
-        _ => return Ok(Cow::Borrowed(bytes)),
+    let Some(name) = method(bytes) else { return Ok(Cow::Borrowed(bytes)) };
+    let reader: io::Result<Box<dyn Read + '_>> = match name {
+        "zlib" => Ok(Box::new(ZlibDecoder::new(bytes))),
+        "gzip" => Ok(Box::new(MultiGzDecoder::new(bytes))),
+        "bzip2" => Ok(Box::new(MultiBzDecoder::new(bytes))),
+        "xz" => Ok(Box::new(XzReader::new_mem_limit(bytes, true, MAX_DICTIONARY_KIB))),
+        "lzma" => LzmaReader::new_mem_limit(bytes, MAX_DICTIONARY_KIB, None).map(|r| Box::new(r) as _),
+        _ => return Err(CompressedError::Unsupported(name)),
     };
     let damaged = |source| CompressedError::Damaged { name, source };
     let mut inside = Vec::new();

@@ -1,10 +1,13 @@
 //! Models: pickled scikit-learn, read without executing it, and the project's own format.
 
 mod compressed;
+mod describe;
 mod estimator;
 mod exact;
+mod format;
 mod native;
 mod pickle;
+mod probe;
 mod sklearn;
 mod transform;
 
@@ -12,12 +15,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::Precision;
 
+pub use describe::Description;
 use estimator::Prepared;
 pub use estimator::{
     Boundary, EllipticEnvelope, Estimator, IsolationForest, Kernel, LocalOutlierFactor, Metric, OneClassSvm,
     SgdOneClassSvm, Tree,
 };
-pub use native::Trained;
+pub use format::Format;
+pub use native::{Imported, Origin, Trained, sha256};
 use transform::Missing;
 pub use transform::{
     Branch, Clip, ColumnTransformer, MinMaxScaler, Pca, PolynomialFeatures, Scaler, SimpleImputer, Transform,
@@ -97,7 +102,7 @@ impl Model {
 
         let file = name.to_owned();
         if bytes.len() as u64 > MAX_BYTES {
-            let what = format!("the file has {} bytes; models of more than {MAX_BYTES} bytes are refused", bytes.len());
+            let what = format!("the file has more than {MAX_BYTES} bytes; models that large are refused");
             return Err(ModelError::Unsupported { file, what });
         }
         if native::is_native(bytes) {

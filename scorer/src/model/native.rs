@@ -1,7 +1,7 @@
-//! The project's own model format, version 2: two lines of JSON.
+//! The project's own model format, version 3: two lines of JSON.
 //!
 //! The first says what the file is and gives the SHA-256 of the second, which holds the model: its steps and its
-//! estimator as [`Transform`] and [`Estimator`] have them. Version 1 is read, too.
+//! estimator as [`Transform`] and [`Estimator`] have them, and where it comes from. Versions 1 and 2 are read, too.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{Estimator, Kernel, Metadata, Model, OneClassSvm, Scaler, Transform, exact};
 
 const FORMAT: &str = "batchscoring.dev/model";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum NativeError {
@@ -25,7 +25,7 @@ pub(super) enum NativeError {
     Body(String),
 }
 
-/// How a model came about, kept in its file for people.
+/// What a model was trained on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Trained {
@@ -37,6 +37,38 @@ pub struct Trained {
     pub nu: f64,
     /// How far the boundary was moved out.
     pub margin: f64,
+}
+
+/// The file that a model was converted from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Imported {
+    /// Its name.
+    pub file: String,
+    /// The SHA-256 of its content.
+    pub sha256: String,
+}
+
+/// How a model came about, kept in its file for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// Trained here.
+    Trained(Trained),
+    /// Converted from another format.
+    Imported(Imported),
+}
+
+impl From<&Trained> for Origin {
+    fn from(trained: &Trained) -> Self {
+        Self::Trained(trained.clone())
+    }
+}
+
+impl From<&Imported> for Origin {
+    fn from(imported: &Imported) -> Self {
+        Self::Imported(imported.clone())
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,8 +89,8 @@ struct AnyHeader {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Body {
     /// For people; nothing is scored with it.
-    #[serde(rename = "trained")]
-    _trained: Trained,
+    #[serde(rename = "origin")]
+    _origin: Origin,
     metadata: Metadata,
     steps: Vec<Transform>,
     estimator: Estimator,
@@ -68,10 +100,21 @@ struct Body {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BodyRef<'a> {
-    trained: &'a Trained,
+    origin: &'a Origin,
     metadata: &'a Metadata,
     steps: &'a [Transform],
     estimator: &'a Estimator,
+}
+
+/// What version 2 had.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct BodyV2 {
+    #[serde(rename = "trained")]
+    _trained: Trained,
+    metadata: Metadata,
+    steps: Vec<Transform>,
+    estimator: Estimator,
 }
 
 /// What version 1 had: standard scalers and an RBF machine.
@@ -117,6 +160,12 @@ pub(super) fn is_native(bytes: &[u8]) -> bool {
     bytes.starts_with(br#"{"format":"batchscoring.dev/model""#)
 }
 
+/// The version that a file claims to have.
+pub(super) fn version(bytes: &[u8]) -> Option<u32> {
+    let header: AnyHeader = serde_json::from_slice(bytes.split(|b| *b == b'\n').next()?).ok()?;
+    Some(header.version)
+}
+
 pub(super) fn read(bytes: &[u8]) -> Result<Model, NativeError> {
     let wrong = |e: serde_json::Error| NativeError::Header(e.to_string());
     let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
@@ -127,13 +176,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, NativeError> {
     }
     let header: Header = serde_json::from_slice(first).map_err(wrong)?;
     let body = rest.strip_prefix(b"\n").and_then(|r| r.strip_suffix(b"\n")).unwrap_or_default();
-    if header.format != FORMAT || header.sha256 != checksum(body) {
+    if header.format != FORMAT || header.sha256 != sha256(body) {
         return Err(NativeError::Checksum);
     }
-    let (steps, estimator, metadata) = if version == 1 {
-        serde_json::from_slice::<BodyV1>(body).map(BodyV1::parts)
-    } else {
-        serde_json::from_slice::<Body>(body).map(|b| (b.steps, b.estimator, b.metadata))
+    let (steps, estimator, metadata) = match version {
+        1 => serde_json::from_slice::<BodyV1>(body).map(BodyV1::parts),
+        2 => serde_json::from_slice::<BodyV2>(body).map(|b| (b.steps, b.estimator, b.metadata)),
+        _ => serde_json::from_slice::<Body>(body).map(|b| (b.steps, b.estimator, b.metadata)),
     }
     .map_err(|e| NativeError::Body(e.to_string()))?;
     Model::new(steps, estimator, metadata).map_err(NativeError::Body)
@@ -144,10 +193,15 @@ impl Model {
     ///
     /// # Errors
     /// When it does not serialise.
-    pub fn to_bytes(&self, trained: &Trained) -> Result<Vec<u8>, serde_json::Error> {
-        let body = BodyRef { trained, metadata: &self.metadata, steps: &self.steps, estimator: &self.estimator };
+    pub fn to_bytes(&self, origin: impl Into<Origin>) -> Result<Vec<u8>, serde_json::Error> {
+        let body = BodyRef {
+            origin: &origin.into(),
+            metadata: &self.metadata,
+            steps: &self.steps,
+            estimator: &self.estimator,
+        };
         let body = serde_json::to_vec(&body)?;
-        let header = Header { format: FORMAT.to_owned(), version: VERSION, sha256: checksum(&body) };
+        let header = Header { format: FORMAT.to_owned(), version: VERSION, sha256: sha256(&body) };
         let mut file = serde_json::to_vec(&header)?;
         file.push(b'\n');
         file.extend(body);
@@ -156,6 +210,8 @@ impl Model {
     }
 }
 
-fn checksum(bytes: &[u8]) -> String {
+/// The SHA-256 of bytes, in hexadecimal digits.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -273,10 +273,21 @@ fn any_changed_byte_of_the_own_format_is_noticed() {
 }
 
 #[test]
+fn version_2_of_the_own_format_is_still_read() {
+    let (model, bytes) = own();
+    let text = String::from_utf8(bytes).unwrap();
+    let body = text.lines().nth(1).unwrap();
+    let body = body.replace("{\"origin\":{\"trained\":", "{\"trained\":").replace("}},\"metadata\"", "},\"metadata\"");
+    let sha256 = sha256(body.as_bytes());
+    let file = format!("{{\"format\":\"batchscoring.dev/model\",\"version\":2,\"sha256\":\"{sha256}\"}}\n{body}\n");
+    assert_eq!(read(file.as_bytes()).unwrap(), model);
+}
+
+#[test]
 fn a_newer_version_of_the_own_format_is_named() {
     let (_, bytes) = own();
-    let newer = String::from_utf8(bytes).unwrap().replacen("\"version\":2", "\"version\":3", 1);
-    assert!(refused(newer.as_bytes()).contains("version 3"));
+    let newer = String::from_utf8(bytes).unwrap().replacen("\"version\":3", "\"version\":4", 1);
+    assert!(refused(newer.as_bytes()).contains("version 4"));
 }
 
 #[test]

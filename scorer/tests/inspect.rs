@@ -1,0 +1,122 @@
+//! `scorer inspect`, as a user types it.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn scorer(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_scorer")).current_dir(folder).arg("inspect").args(args).output().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models")
+}
+
+/// A store of two models that load, and four that do not for three reasons.
+fn plant() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().join("models");
+    std::fs::create_dir(&models).unwrap();
+    let pickle = std::fs::read(fixtures().join("sklearn19_one_p4.pkl")).unwrap();
+    std::fs::write(models.join("model_1_1"), &pickle).unwrap();
+    std::fs::copy(fixtures().join("sklearn12_named.joblib"), models.join("model_1_2")).unwrap();
+    std::fs::write(models.join("model_1_3"), &pickle[..900]).unwrap();
+    std::fs::write(models.join("model_1_4"), &pickle[..901]).unwrap();
+    std::fs::write(models.join("model_2_1"), b"").unwrap();
+    std::fs::write(models.join("model_2_2"), b"\x80\x03csklearn.cluster._dbscan\nDBSCAN\n.").unwrap();
+    std::fs::write(models.join("notes.txt"), b"no model, and no match").unwrap();
+    folder
+}
+
+#[test]
+fn a_model_is_told_in_scikit_learns_words() {
+    let output = scorer(&fixtures(), &["sklearn19_named_p4.pkl"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    for says in [
+        "  format           pickle, protocol 4\n",
+        "  scikit-learn     1.9.",
+        "  features         3: flow, pressure, heat\n",
+        "  transforms       StandardScaler(mean_=[",
+        "  estimator        OneClassSVM(kernel=\"rbf\", gamma=0.2, intercept_=-",
+        "  support vectors  ",
+        "  anomaly          a decision of at most 0\n",
+        "  missing values   make a bad row\n",
+        "  warnings         none\n",
+    ] {
+        assert!(text.contains(says), "{says:?} in {text}");
+    }
+}
+
+#[test]
+fn json_tells_the_same() {
+    let output = scorer(&fixtures(), &["sklearn19_named_p4.pkl", "-o", "json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let [model] = &lines(&output)[..] else { panic!("one line") };
+    assert_eq!(model["format"], serde_json::json!({"name": "pickle", "protocol": 4}));
+    assert_eq!(model["estimator"]["class"], "OneClassSVM");
+    assert_eq!(model["estimator"]["parameters"]["gamma"], 0.2);
+    assert_eq!(model["featureNames"], serde_json::json!(["flow", "pressure", "heat"]));
+    assert_eq!(model["transforms"][0]["class"], "StandardScaler");
+    assert_eq!(model["warnings"], serde_json::json!([]));
+    assert_eq!(model["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn a_file_that_does_not_load_is_told_with_its_reason() {
+    let plant = plant();
+    let output = scorer(plant.path(), &["models/model_2_2", "-o", "json"]);
+    assert_eq!(output.status.code(), Some(64));
+    let [model] = &lines(&output)[..] else { panic!("one line") };
+    assert_eq!(model["error"]["reason"], "ModelUnsupported");
+    assert!(model["error"]["message"].as_str().unwrap().contains("sklearn.cluster._dbscan.DBSCAN"));
+    let output = scorer(plant.path(), &["models/none"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read the model models/none"));
+}
+
+#[test]
+fn of_a_store_the_models_that_do_not_load_are_grouped_by_why() {
+    let plant = plant();
+    let output = scorer(plant.path(), &["--all", &format!("file://{}", plant.path().display())]);
+    assert_eq!(output.status.code(), Some(64));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for says in ["6 models, read in ", "  2 load: 2 OneClassSVM\n", "  0 of them with a warning\n", "  4 do not load\n"]
+    {
+        assert!(text.contains(says), "{says:?} in {text}");
+    }
+    assert_eq!(text.matches("  1 ModelInvalid: the file is empty").count(), 1, "{text}");
+    assert_eq!(text.matches("  1 ModelUnsupported: byte ").count(), 1, "{text}");
+    assert_eq!(text.matches("  2 ModelInvalid: byte ").count(), 1, "{text}");
+    assert_eq!(text.matches("/models/model_").count(), 4, "{text}");
+}
+
+#[test]
+fn of_a_store_every_model_has_a_json_line_in_order_and_the_last_line_counts() {
+    let plant = plant();
+    let url = format!("file://{}", plant.path().display());
+    let output = scorer(plant.path(), &["--all", &url, "--models", "models/model_1_{tag}", "-o", "json"]);
+    assert_eq!(output.status.code(), Some(64));
+    let lines = lines(&output);
+    let names: Vec<String> = (1..=4).map(|i| format!("{url}/models/model_1_{i}")).collect();
+    assert_eq!(lines[..4].iter().map(|l| l["model"].as_str().unwrap()).collect::<Vec<_>>(), names);
+    assert_eq!((&lines[4]["models"], &lines[4]["loaded"], &lines[4]["failed"]), (&4.into(), &2.into(), &2.into()));
+}
+
+#[test]
+fn a_store_without_such_models_says_what_is_there() {
+    let plant = plant();
+    let url = format!("file://{}", plant.path().display());
+    let output = scorer(plant.path(), &["--all", &url, "--models", "models/{device}.pkl"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("such as models/model_1_1, but none has this form"));
+    let output = scorer(plant.path(), &["--all", &url, "--models", "models/model_1_{tag}", "x.pkl"]);
+    assert_eq!(output.status.code(), Some(2), "a file and --all at once");
+}
