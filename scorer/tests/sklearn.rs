@@ -2,7 +2,7 @@
 //! parameters.
 //!
 //! `models/*.json` and `models/estimators/*.json` are what scikit-learn says; `make.py` and `estimators.py` beside them
-//! made them. The last test asks a living scikit-learn; to give it one:
+//! made them; so it is in `models/skops`. The last test asks a living scikit-learn; to give it one:
 //!
 //! ```sh
 //! python3 -m venv target/sklearn && target/sklearn/bin/pip install scikit-learn pandas
@@ -93,16 +93,22 @@ fn decisions_of_every_estimator_transform_and_file_format_are_those_of_scikit_le
 }
 
 #[test]
+fn decisions_of_skops_files_are_those_of_scikit_learn() {
+    assert_eq!(compare(&models().join("skops"), 1e-9), 3 * 13);
+}
+
+#[test]
 fn names_of_features_are_kept_in_order() {
     let names = |file: &str| load(&models(), file).metadata().feature_names.clone();
     assert_eq!(names("sklearn19_named_p4.pkl"), ["flow", "pressure", "heat"]);
     assert_eq!(names("sklearn12_named.joblib"), ["flow", "pressure", "heat"]);
+    assert_eq!(names("skops/sklearn15_named.skops"), ["flow", "pressure", "heat"]);
     assert!(names("sklearn19_scale_p4.pkl").is_empty());
 }
 
 #[test]
 fn a_model_reads_back_from_the_projects_own_format_as_it_was() {
-    for folder in [models(), models().join("estimators")] {
+    for folder in [models(), models().join("estimators"), models().join("skops")] {
         for Expected { cases, .. } in expected(&folder) {
             for file in cases.values().filter_map(|c| c.files.first()) {
                 let model = load(&folder, file);

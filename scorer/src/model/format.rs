@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{compressed, native};
+use super::{compressed, native, skops};
 
 /// What kind of file a model is in, as its first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -26,7 +26,7 @@ pub enum Format {
         with: &'static str,
     },
     /// A zip archive, as skops writes it.
-    Zip,
+    Skops,
     /// None of these.
     Unknown,
 }
@@ -40,7 +40,7 @@ impl Format {
                 native::version(bytes).map_or(Self::Unknown, |version| Self::Native { version })
             }
             [0x80, protocol, ..] => Self::Pickle { protocol: *protocol },
-            [b'P', b'K', 3, 4, ..] => Self::Zip,
+            _ if skops::is_zip(bytes) => Self::Skops,
             _ => compressed::method(bytes).map_or(Self::Unknown, |with| Self::Compressed { with }),
         }
     }
@@ -52,7 +52,7 @@ impl fmt::Display for Format {
             Self::Native { version } => write!(f, "the scorer's own, version {version}"),
             Self::Pickle { protocol } => write!(f, "pickle, protocol {protocol}"),
             Self::Compressed { with } => write!(f, "pickle, compressed with {with}"),
-            Self::Zip => f.write_str("zip archive"),
+            Self::Skops => f.write_str("skops"),
             Self::Unknown => f.write_str("unknown"),
         }
     }

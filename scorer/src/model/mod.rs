@@ -1,4 +1,4 @@
-//! Models: pickled scikit-learn, read without executing it, and the project's own format.
+//! Models: scikit-learn's, saved by pickle, joblib or skops and read without executing anything, and the project's own format.
 
 mod compressed;
 mod describe;
@@ -9,6 +9,7 @@ mod native;
 mod pickle;
 mod probe;
 mod sklearn;
+mod skops;
 mod transform;
 
 use serde::{Deserialize, Serialize};
@@ -97,8 +98,7 @@ impl Model {
     /// When the bytes are damaged or hold anything but a supported model. Nothing in them is executed.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
         use compressed::CompressedError;
-        use pickle::PickleError;
-        use sklearn::SklearnError;
+        use skops::SkopsError;
 
         let file = name.to_owned();
         if bytes.len() as u64 > MAX_BYTES {
@@ -116,26 +116,21 @@ impl Model {
             Err(e @ CompressedError::Damaged { .. }) => return Err(ModelError::Invalid { file, what: e.to_string() }),
             Err(e) => return Err(ModelError::Unsupported { file, what: e.to_string() }),
         };
-        if bytes.starts_with(b"PK\x03\x04") {
-            let what = "the file is a zip archive (skops?), which is not supported yet; save it with pickle.dump";
-            return Err(ModelError::Unsupported { file, what: what.to_owned() });
+        if skops::is_zip(&bytes) {
+            return skops::read(&bytes).map_err(|e| match e {
+                SkopsError::Sklearn(e) => sklearn_error(file, &e),
+                SkopsError::Damaged { .. } => ModelError::Invalid { file, what: e.to_string() },
+                _ => ModelError::Unsupported { file, what: e.to_string() },
+            });
         }
         if bytes.first() != Some(&0x80) {
             let what = if bytes.is_empty() { "the file is empty" } else { "the file is no model" };
             let what = format!(
-                "{what}; give a pickled scikit-learn pipeline (protocol 2 or later) or one from `scorer train`"
+                "{what}; give a scikit-learn pipeline saved with pickle (protocol 2 or later), joblib or skops, or one from `scorer train`"
             );
             return Err(ModelError::Invalid { file, what });
         }
-        sklearn::read(&bytes).map_err(|e| match e {
-            SklearnError::Unsupported(_)
-            | SklearnError::Pickle(PickleError::UnknownClass { .. } | PickleError::Unsupported { .. }) => {
-                ModelError::Unsupported { file, what: e.to_string() }
-            }
-            SklearnError::Invalid(_) | SklearnError::Pickle(PickleError::Damaged { .. }) => {
-                ModelError::Invalid { file, what: e.to_string() }
-            }
-        })
+        sklearn::read(&bytes).map_err(|e| sklearn_error(file, &e))
     }
 
     /// A model of checked parts. Transforms that change nothing are left out.
@@ -220,6 +215,22 @@ impl Model {
             self.estimator.decisions(&self.prepared, &transformed, out);
         }
         decisions
+    }
+}
+
+fn sklearn_error(file: String, error: &sklearn::SklearnError) -> ModelError {
+    use pickle::PickleError;
+    use sklearn::SklearnError;
+
+    let what = error.to_string();
+    match error {
+        SklearnError::Unsupported(_)
+        | SklearnError::Pickle(PickleError::UnknownClass { .. } | PickleError::Unsupported { .. }) => {
+            ModelError::Unsupported { file, what }
+        }
+        SklearnError::Invalid(_) | SklearnError::Pickle(PickleError::Damaged { .. }) => {
+            ModelError::Invalid { file, what }
+        }
     }
 }
 

@@ -146,7 +146,7 @@ fn every_truncation_of_a_pickle_is_an_error() {
 fn files_of_other_kinds_are_refused_with_what_to_do() {
     for (bytes, hint) in [
         (&b""[..], "empty"),
-        (b"PK\x03\x04...", "pickle.dump"),
+        (b"PK\x03\x04...", "the zip archive: "),
         (b"\x04\x22\x4d\x18....", "compress=3"),
         (b"\x78\x9c....", "zlib-compressed file cannot be read"),
         (b"TS,Device,Tag,Value\n", "no model"),

@@ -52,7 +52,7 @@ impl Dtype {
     }
 
     /// `f8`, `<f8`, `O8`, `U12`, `V64`, …
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::model) fn parse(text: &str) -> Option<Self> {
         let (big_endian, code) = match text.as_bytes().first()? {
             b'>' => (true, &text[1..]),
             b'<' | b'|' | b'=' => (false, &text[1..]),
@@ -108,7 +108,23 @@ impl Dtype {
         Some(())
     }
 
-    pub(super) fn is_object(&self) -> bool {
+    /// A record of these fields, one behind the other; one without a name is a gap.
+    pub(in crate::model) fn record<'n>(parts: impl Iterator<Item = Option<(&'n str, Self)>>) -> Option<Self> {
+        let (mut fields, mut size) = (Vec::new(), 0_usize);
+        for part in parts {
+            let (name, dtype) = part?;
+            // Records of records are none of a model's.
+            if fields.len() == MAX_FIELDS || !dtype.fields.is_empty() {
+                return None;
+            }
+            let offset = size;
+            size = size.checked_add(dtype.size())?;
+            fields.push(Field { name: name.into(), dtype, offset });
+        }
+        Some(Self { fields: fields.into(), ..Self::of(Kind::Other(size)) })
+    }
+
+    pub(in crate::model) fn is_object(&self) -> bool {
         self.kind == Kind::Object
     }
 
@@ -147,7 +163,7 @@ impl Dtype {
     }
 
     /// A numpy scalar of this type.
-    pub(super) fn scalar(&self, bytes: &[u8]) -> Option<Value> {
+    pub(in crate::model) fn scalar(&self, bytes: &[u8]) -> Option<Value> {
         if bytes.len() != self.size() {
             return None;
         }
@@ -184,7 +200,7 @@ impl<'a> Array<'a> {
     }
 
     /// An array of that shape, if its bytes are as many as the shape says.
-    pub(super) fn new(shape: Vec<usize>, dtype: Dtype, fortran: bool, data: Blob<'a>) -> Option<Self> {
+    pub(in crate::model) fn new(shape: Vec<usize>, dtype: Dtype, fortran: bool, data: Blob<'a>) -> Option<Self> {
         let bytes = shape.iter().try_fold(dtype.size(), |size, n| size.checked_mul(*n))?;
         (bytes == data.bytes().len() && !dtype.is_object()).then_some(Self {
             shape,

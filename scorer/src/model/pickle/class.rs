@@ -1,7 +1,7 @@
 //! The closed list of names that a pickle may refer to.
 
 /// What messages say is supported.
-pub(super) const SUPPORTED: &str = "Pipeline, ColumnTransformer, StandardScaler, MinMaxScaler, RobustScaler, \
+pub(in crate::model) const SUPPORTED: &str = "Pipeline, ColumnTransformer, StandardScaler, MinMaxScaler, RobustScaler, \
      MaxAbsScaler, SimpleImputer, PolynomialFeatures, PCA, OneClassSVM, IsolationForest, EllipticEnvelope, \
      LocalOutlierFactor and SGDOneClassSVM";
 
@@ -53,12 +53,12 @@ pub(in crate::model) enum Class {
 
 impl Class {
     /// The class of a qualified name.
-    pub(super) fn lookup(module: &str, name: &str) -> Option<Self> {
+    pub(in crate::model) fn lookup(module: &str, name: &str) -> Option<Self> {
         KNOWN.iter().find(|k| k.name == name && k.modules.contains(&module)).map(|k| k.class)
     }
 
     /// Whether NEWOBJ may make an instance, to be given its attributes by BUILD.
-    pub(super) fn is_instance(self) -> bool {
+    pub(in crate::model) fn is_instance(self) -> bool {
         matches!(
             self,
             Self::Pipeline

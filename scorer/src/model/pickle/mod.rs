@@ -14,10 +14,10 @@ mod machine;
 mod objects;
 mod value;
 
-pub(super) use array::Array;
-pub(super) use class::Class;
+pub(super) use array::{Array, Dtype};
+pub(super) use class::{Class, SUPPORTED};
 pub(super) use machine::load;
-pub(super) use value::{Heap, Node, Value};
+pub(super) use value::{Blob, Heap, Node, Value};
 
 /// Why a pickle was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -63,7 +63,7 @@ pub(in crate::model) struct Heap<'a> {
 }
 
 impl<'a> Heap<'a> {
-    pub(super) fn add(&mut self, node: Node<'a>) -> Value {
+    pub(in crate::model) fn add(&mut self, node: Node<'a>) -> Value {
         // The machine's limit on opcodes keeps the count far below u32::MAX.
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         self.nodes.push(node);

@@ -1,4 +1,4 @@
-//! scikit-learn's pipelines, from what their pickles hold.
+//! scikit-learn's pipelines, from what their pickles and skops files hold.
 
 mod attributes;
 mod columns;
@@ -9,7 +9,7 @@ mod scalers;
 mod svm;
 
 use self::attributes::{Attributes, Fitted};
-use super::pickle::{Class, Node, PickleError, Value, load};
+use super::pickle::{Class, Heap, Node, PickleError, Value, load};
 use super::{Estimator, Metadata, Model, Transform};
 
 /// More steps than any pipeline has, counting those of columns.
@@ -28,10 +28,16 @@ pub(super) enum SklearnError {
     Invalid(String),
 }
 
-/// Reads a `Pipeline` of supported transforms and, last, an estimator; or the last alone.
+/// Reads a pickle.
 pub(super) fn read(bytes: &[u8]) -> Result<Model, SklearnError> {
     let (heap, root) = load(bytes)?;
-    let fitted = Fitted::new(heap, bytes.len());
+    fitted(heap, root, bytes.len())
+}
+
+/// Reads a `Pipeline` of supported transforms and, last, an estimator; or the last alone. They come from a file of so
+/// many bytes.
+pub(super) fn fitted(heap: Heap<'_>, root: Value, bytes: usize) -> Result<Model, SklearnError> {
+    let fitted = Fitted::new(heap, bytes);
     let mut objects = Vec::new();
     fitted.flatten(root, 0, &mut objects)?;
     let metadata = fitted.metadata(root, &objects);
@@ -79,7 +85,7 @@ impl<'a> Fitted<'a> {
             }
             _ => {
                 return Err(SklearnError::Unsupported(format!(
-                    "the pickle holds {}, not a fitted Pipeline or estimator",
+                    "the file holds {}, not a fitted Pipeline or estimator",
                     self.heap.describe(root)
                 )));
             }
