@@ -35,7 +35,7 @@ use crate::Condition;
 #[x_kube(
     validation = Rule::new("self.minNodes <= self.maxNodes").message("minNodes must not be greater than maxNodes"),
     validation = Rule::new("self.nodePool == oldSelf.nodePool").message("nodePool is fixed once created, since the nodes of another pool would stay behind; delete this ScoringCluster and create another"),
-    validation = Rule::new("!has(self.nodeCapacity) || self.nodeCapacity.all(r, isQuantity(self.nodeCapacity[r]) && quantity(self.nodeCapacity[r]).sign() >= 0)").message("nodeCapacity values are quantities such as 3800m or 12Gi, and not negative")
+    validation = Rule::new("!has(self.nodeCapacity) || self.nodeCapacity.all(r, isQuantity(self.nodeCapacity[r]) && !quantity(self.nodeCapacity[r]).isLessThan(quantity('0')))").message("nodeCapacity values are quantities such as 3800m or 12Gi, and not negative")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ScoringClusterSpec {
