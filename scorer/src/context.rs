@@ -62,6 +62,9 @@ pub enum StepError {
         /// What is wrong with it.
         why: String,
     },
+    /// A signal came.
+    #[error("told to stop while {0}; nothing more was written: start it again")]
+    Stopped(&'static str),
     /// Something of ours does not serialise.
     #[error("cannot write JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -78,6 +81,7 @@ impl StepError {
             Self::NoSensors(_) => "NoSensors",
             Self::TickClaimed { .. } => "TickClaimed",
             Self::NoManifest { .. } => "NoManifest",
+            Self::Stopped(_) => "Stopped",
             Self::Json(_) => "Internal",
         }
     }
@@ -87,6 +91,7 @@ impl StepError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) if error.is_retryable() => exit::RETRY,
+            Self::Stopped(_) => exit::RETRY,
             _ => exit::INVALID,
         }
     }

@@ -13,4 +13,5 @@ pub mod predictions;
 pub mod readings;
 pub mod run;
 pub mod simulate;
+pub mod stop;
 pub mod train;

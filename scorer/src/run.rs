@@ -16,6 +16,7 @@ use crate::archive::archive;
 use crate::context::{Context, StepError};
 use crate::item::{self, DataFiles, Pod};
 use crate::plan::plan;
+use crate::stop::{unless_told, unless_told_again};
 
 /// How a run goes on.
 #[derive(Clone, Copy, Debug)]
@@ -59,32 +60,39 @@ pub struct Summary {
     pub seconds: f64,
     /// Requests to the store.
     pub store_requests: u64,
+    /// Whether it was told to stop before all items had ended.
+    pub stopped: bool,
     /// Counts, URIs and first failures.
     #[serde(flatten)]
     pub report: ArchiveReport,
 }
 
-/// Runs a whole run and tells how it goes on. When `stop` becomes true, what was done is archived.
+/// Runs a whole run and tells how it goes on. When `stop` becomes true while it scores, what was done is archived; told
+/// again, or while it plans or archives, it ends at once.
 ///
 /// # Errors
-/// When it cannot be planned or archived.
+/// When it cannot be planned or archived, or ended at once.
 pub async fn run(
     context: &Context,
     credentials: &Credentials,
     options: Options,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
     progress: Arc<dyn Fn(Progress) + Send + Sync>,
 ) -> Result<(Record, Summary), StepError> {
     let started = (context.clock)();
-    let manifest = plan(context).await?;
+    let planning = async {
+        let manifest = plan(context).await?;
+        let sensors = all_sensors(context, &manifest).await?;
+        Ok((manifest, sensors))
+    };
+    let (manifest, sensors) = unless_told(&mut stop, "planning", planning).await?;
     progress(Progress::Planned { sensors: manifest.sensors, items: manifest.items });
-    let sensors = all_sensors(context, &manifest).await?;
     let worker = Worker {
         data: Arc::new(DataFiles::of(&context.request.work.data, sensors)),
         next: Arc::new(AtomicU32::new(0)),
         items: manifest.items,
         retries: options.retries,
-        stop,
+        stop: stop.clone(),
         progress: Arc::clone(&progress),
     };
     let mut workers = tokio::task::JoinSet::new();
@@ -93,16 +101,23 @@ pub async fn run(
         let own = Context::open(context.request.clone(), credentials, context.clock.clone())?;
         workers.spawn(worker.clone().work(own));
     }
-    while let Some(ended) = workers.join_next().await {
-        ended.map_err(|e| StepError::Request(format!("a worker broke off: {e}")))??;
-    }
+    let scoring = async {
+        while let Some(ended) = workers.join_next().await {
+            ended.map_err(|e| StepError::Request(format!("a worker broke off: {e}")))??;
+        }
+        Ok(())
+    };
+    unless_told_again(&stop, "scoring", scoring).await?;
+    let stopped = *stop.borrow_and_update();
     progress(Progress::Archiving);
-    let (record, report) = archive(context, &PodEnds::default()).await?;
+    let ends = PodEnds::default();
+    let (record, report) = unless_told(&mut stop, "archiving", archive(context, &ends)).await?;
     let summary = Summary {
         run: context.request.run.clone(),
         predictions: record.predictions.clone(),
         seconds: (context.clock)().duration_since(started).as_secs_f64(),
         store_requests: record.store_requests.total,
+        stopped,
         report,
     };
     Ok((record, summary))

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use spec::report::{ArchiveReport, exit};
 use spec::request::PodEnds;
 
-use super::common::{PodArgs, block_on, fail, read_json};
+use super::common::{PodArgs, block_on, fail, read_json, stop_signal};
 use crate::archive::archive;
 use crate::context::StepError;
+use crate::stop::unless_told;
 
 /// Fold a run's outcomes and pod ends into its record.
 ///
@@ -44,7 +45,7 @@ impl Args {
     async fn archive(&self) -> Result<ArchiveReport, StepError> {
         let ends: PodEnds = read_json(&self.ends, "pod ends")?;
         let context = self.pod.open()?;
-        let (_, report) = archive(&context, &ends).await?;
+        let (_, report) = unless_told(&mut stop_signal(), "archiving", archive(&context, &ends)).await?;
         tracing::info!(succeeded = report.succeeded, failed = report.failed, record = report.record, "archived");
         Ok(report)
     }

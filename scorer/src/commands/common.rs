@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use spec::RunRequest;
 use spec::report::{Report, exit};
 use store::{Clock, Credentials};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::context::{Context, StepError};
@@ -110,30 +111,24 @@ pub fn block_on(future: impl Future<Output = u8>) -> u8 {
     }
 }
 
-/// Becomes true on SIGTERM or Ctrl-C.
+/// True from the first SIGTERM or Ctrl-C on, and changed by each. The handlers are there when this returns: a process
+/// that is PID 1 of its container would not be ended by the system.
 #[must_use]
 pub fn stop_signal() -> watch::Receiver<bool> {
     let (send, stop) = watch::channel(false);
-    tokio::spawn(async move {
-        let terminated = async {
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(mut signal) => {
-                    signal.recv().await;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "SIGTERM will not be noticed");
-                    std::future::pending::<()>().await;
-                }
+    for (kind, name) in [(SignalKind::terminate(), "SIGTERM"), (SignalKind::interrupt(), "Ctrl-C")] {
+        let send = send.clone();
+        match signal(kind) {
+            Ok(mut signal) => {
+                tokio::spawn(async move {
+                    while signal.recv().await.is_some() {
+                        tracing::warn!("{name}: told to stop");
+                        let _ = send.send(true);
+                    }
+                });
             }
-        };
-        tokio::select! {
-            () = terminated => {}
-            _ = tokio::signal::ctrl_c() => {}
+            Err(error) => tracing::warn!(%error, "{name} will not be noticed"),
         }
-        tracing::warn!("told to stop; writing what was done");
-        let _ = send.send(true);
-        // Kept open, so that readers go on seeing the last value.
-        send.closed().await;
-    });
+    }
     stop
 }

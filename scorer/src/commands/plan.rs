@@ -2,9 +2,10 @@
 
 use spec::report::{PlanReport, exit};
 
-use super::common::{PodArgs, block_on, fail};
+use super::common::{PodArgs, block_on, fail, stop_signal};
 use crate::context::StepError;
 use crate::plan::{plan, report};
+use crate::stop::unless_told;
 
 /// Plan a run: find the sensors, freeze their models, claim the tick, write the manifest.
 ///
@@ -37,7 +38,7 @@ impl Args {
 
     async fn plan(&self) -> Result<PlanReport, StepError> {
         let context = self.pod.open()?;
-        let index = plan(&context).await?;
+        let index = unless_told(&mut stop_signal(), "planning", plan(&context)).await?;
         tracing::info!(sensors = index.sensors, items = index.items, "planned");
         Ok(report(&context, &index))
     }

@@ -21,8 +21,9 @@ const FAILED: u8 = 1;
 
 /// Run a ScoringSchedule once, here: plan, score and archive in a row, as the pods do, without a cluster.
 ///
-/// Exit codes: 0 the run is Complete, 1 it is Failed (maxFailedSensors; by default: every sensor failed), 64 it can
-/// never work, 75 the store was away. A run of the same schedule and minute may be repeated; it writes its predictions
+/// Exit codes: 0 the run is Complete, 1 it is Failed (maxFailedSensors, by default: every sensor failed; or it was stopped
+/// before every sensor was scored), 64 it can never work, 75 the store was away. SIGTERM or Ctrl-C stops the scoring and
+/// archives what was done; a second one ends at once (75), as the first one does before and after the scoring. A run of the same schedule and minute may be repeated; it writes its predictions
 /// and its record anew.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -97,9 +98,13 @@ impl Args {
         let bar = bar("planning");
         let shown = bar.clone();
         let progress = Arc::new(move |progress| show(&shown, progress));
-        let (_, summary) = run(&context, &credentials, options, stop_signal(), progress).await?;
+        let ran = run(&context, &credentials, options, stop_signal(), progress).await;
         bar.finish_and_clear();
-        Ok((schedule.tolerates(summary.report.failed, summary.report.sensors), summary))
+        let (_, summary) = ran?;
+        let Summary { stopped, report, .. } = &summary;
+        // As the operator judges: what was stopped in the middle is Failed, whatever maxFailedSensors allows.
+        let complete = if *stopped { report.failed == 0 } else { schedule.tolerates(report.failed, report.sensors) };
+        Ok((complete, summary))
     }
 
     fn print(&self, complete: bool, summary: &Summary) {
@@ -112,7 +117,8 @@ impl Args {
             return;
         }
         let report = &summary.report;
-        println!("run {} is {state} after {:.1} s", summary.run, summary.seconds);
+        let why = if summary.stopped { ": told to stop" } else { "" };
+        println!("run {} is {state} after {:.1} s{why}", summary.run, summary.seconds);
         println!("  sensors      {} ({} succeeded, {} failed)", report.sensors, report.succeeded, report.failed);
         println!("  rows         {} ({} anomalies)", report.rows, report.anomalies);
         println!("  predictions  {}", summary.predictions);

@@ -122,6 +122,26 @@ async fn a_run_gives_exactly_the_golden_rows_and_anomalies() {
         assert_eq!(text.lines().filter(|l| l.ends_with(",1")).count().to_string(), columns[3]);
     }
     assert_eq!((summary.report.sensors, summary.report.succeeded, summary.report.rows), (10, 10, 11_837));
+    assert!(!summary.stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_told_to_stop_in_the_middle_says_so_and_archives_what_was_done() {
+    let Some(plant) = plant() else { return };
+    let context = plant.context("local-1", 2, |_| {});
+    let (send, stop) = never();
+    let send = Arc::new(send);
+    let after_one = Arc::clone(&send);
+    let tell = move |progress| {
+        if matches!(progress, Progress::Item { .. }) {
+            let _ = after_one.send(true);
+        }
+    };
+    let options = Options { at_once: 1, retries: 2 };
+    let (record, summary) = run(&context, &Credentials::none(), options, stop, Arc::new(tell)).await.unwrap();
+    assert!(summary.stopped);
+    assert_eq!((summary.report.succeeded, summary.report.failed), (2, 8));
+    assert_eq!(record.failures.get("NoOutcome"), Some(&8));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,62 @@
+//! The program told to stop while its store accepts requests and never answers.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const SCHEDULE: &str = r#"apiVersion: batchscoring.dev/v1alpha1
+kind: ScoringSchedule
+metadata: {name: hourly}
+spec:
+  clusterRef: {name: cpu}
+  schedule: "@hourly"
+  store: {url: STORE}
+  model: {path: "models/model_{device}_{tag}"}
+  data: {path: data/sensor_data.csv}
+"#;
+
+const REQUEST: &str = r#"{"namespace": "plant", "schedule": "hourly", "run": "hourly-1", "runUid": "1",
+"tick": "2018-08-29T01:00:00Z", "work": {"store": {"url": "STORE"}, "model": {"path": "models/model_{device}_{tag}"},
+"data": {"path": "data/sensor_data.csv"}}}"#;
+
+const ENDS: &str = r#"{"prefix": "", "since": 0, "nodes": [], "reasons": [], "ends": []}"#;
+
+/// Exit code and stderr of a command that is sent a signal once it waits for the store.
+fn told(signal: &str, folder: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let store = format!("http://{}/account", silent.local_addr().unwrap());
+    for (name, text) in [("schedule.yaml", SCHEDULE), ("request.json", REQUEST), ("ends.json", ENDS)] {
+        std::fs::write(folder.join(name), text.replace("STORE", &store)).unwrap();
+    }
+    let mut scorer = Command::new(env!("CARGO_BIN_EXE_scorer"))
+        .current_dir(folder)
+        .args(args)
+        .env("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _waiting = silent.accept().unwrap();
+    assert!(Command::new("kill").args([signal, &scorer.id().to_string()]).status().unwrap().success());
+    let mut text = String::new();
+    scorer.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    (scorer.wait().unwrap().code(), text)
+}
+
+#[test]
+fn every_step_that_waits_for_the_store_ends_when_it_is_told_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, step) in [
+        (vec!["run", "-f", "schedule.yaml"], "planning"),
+        (vec!["plan", "--request", "request.json"], "planning"),
+        (vec!["archive", "--request", "request.json", "--ends", "ends.json"], "archiving"),
+    ] {
+        for signal in ["-TERM", "-INT"] {
+            let (code, text) = told(signal, folder.path(), &args);
+            assert_eq!(code, Some(75), "{args:?}: {text}");
+            assert!(text.contains(&format!("told to stop while {step}")), "{args:?}: {text}");
+        }
+    }
+}
