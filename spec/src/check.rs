@@ -1,5 +1,7 @@
 //! What makes a [`Work`] impossible, beyond what its types say: the operator refuses it at once, `scorer plan` too.
 
+mod data;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::template::is_segment;
@@ -48,6 +50,15 @@ impl Work {
         subset("data.path", &self.data.path, &keys)?;
         if let Some(key) = self.data.columns.keys.keys().find(|k| !keys.contains(*k)) {
             return wrong("data.columns.keys", format!("{key} is no key of the sensors; they have {}", join(&keys)));
+        }
+        data::check(&self.data)?;
+        if self.predictions.format == PredictionFormat::Parquet
+            && (self.data.time_zone.is_some() || self.data.time_format.is_some())
+        {
+            return wrong(
+                "predictions.format",
+                "cannot be Parquet yet where data.timeZone or data.timeFormat is said; write Csv or JsonLines",
+            );
         }
         if !(1..=10_000).contains(&self.packing.sensors_per_pod) {
             return wrong("packing.sensorsPerPod", format!("{} is not in 1 to 10000", self.packing.sensors_per_pod));

@@ -7,6 +7,7 @@ pub mod check;
 pub mod duration;
 pub mod ends;
 pub mod keys;
+pub mod limit;
 pub mod report;
 pub mod request;
 pub mod template;
@@ -15,6 +16,7 @@ pub mod work;
 
 pub use duration::Span;
 pub use keys::SensorKeys;
+pub use limit::Limit;
 pub use request::RunRequest;
 pub use template::Template;
 pub use window::TimeRange;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::window::Window;
-use crate::{SensorKeys, Template};
+use crate::{Limit, SensorKeys, Template};
 
 /// What to score: sensors, models, data, window, and where results go. The scorer reads nothing else of a schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,9 +86,60 @@ pub struct DataSource {
     /// The readings' path in the store: one file with the sensors interleaved (`data/sensor_data.csv`), or one file
     /// each, with the sensor's keys in braces (`data/{device}/{tag}.csv`).
     pub path: Template,
+    /// How they are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<DataFormat>,
+    /// The character between the fields of a CSV. Absent: that of comma, semicolon, tab and `|` which the first line
+    /// has most of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<Delimiter>,
+    /// The names of the columns of a CSV that has no header, in order. Absent: the first row has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub names: Option<Vec<String>>,
+    /// The zone of times that name none, such as `Europe/Berlin`. Absent: UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
+    /// How times are written, as for strptime: `%d.%m.%Y %H:%M:%S`. Absent: RFC 3339, the same without a zone and with
+    /// a space for the T, or seconds, milli-, micro- or nanoseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 64))]
+    pub time_format: Option<String>,
+    /// How many rows of a sensor may be bad, as a number or a percentage such as `5%`; with more it fails. Absent: any
+    /// number, but not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bad_rows: Option<Limit>,
     /// Which column is what. Absent: inferred from the header, and recorded.
     #[serde(default, skip_serializing_if = "Columns::is_empty")]
     pub columns: Columns,
+}
+
+/// How readings are written: `Csv`, or `JsonLines` (an array of objects too). Absent: told by the file's name, else by its
+/// first bytes. gzip and zstd are recognised by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DataFormat {
+    /// Fields with a delimiter between them, quoted where need be.
+    Csv,
+    /// One JSON object a line, or an array of objects.
+    JsonLines,
+}
+
+/// One ASCII character that is no quote and no line end; a tab may be written `\t`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Delimiter(#[schemars(length(min = 1, max = 2))] pub String);
+
+impl Delimiter {
+    /// The character, if it can be one.
+    #[must_use]
+    pub fn byte(&self) -> Option<u8> {
+        match self.0.as_bytes() {
+            b"\\t" => Some(b'\t'),
+            [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Some(*byte),
+            _ => None,
+        }
+    }
 }
 
 /// Which column is what. What is absent is inferred: key columns match the keys' names, case-insensitively; `time` is

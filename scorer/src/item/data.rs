@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::sensor::Problem;
 use crate::context::Context;
-use crate::engine::{Readings, read_csv};
+use crate::engine::{self, Encoding, Readings, Wanted};
 
 /// The files of readings that some sensors need, read when first asked for and kept.
 pub struct DataFiles {
@@ -68,11 +68,13 @@ async fn read(context: &Context, path: &str, file: &DataFile) -> Result<Loaded, 
     let started = (context.clock)();
     let (reader, fetch) = context.store.read(path).await.map_err(|e| Problem::of_data(&e))?;
     let keys: Vec<String> = file.sensors.first().map(|s| s.0.keys().cloned().collect()).unwrap_or_default();
-    let (columns, window) = (context.request.work.data.columns.clone(), context.request.window);
+    let (source, window) = (context.request.work.data.clone(), context.request.window);
     let (name, fixed, sensors) = (context.store.uri(path), file.fixed.clone(), file.sensors.clone());
     let parsed = tokio::task::spawn_blocking(move || {
         let input = std::io::BufReader::with_capacity(1 << 16, reader);
-        read_csv(&name, input, &columns, &keys, &fixed, Some(&sensors), window)
+        let (encoding, columns) = (&Encoding::of(&source), &source.columns);
+        let wanted = Wanted { encoding, columns, keys: &keys, fixed: &fixed, sensors: Some(&sensors), window };
+        engine::read(&name, input, &wanted)
     })
     .await;
     // A store that failed in the middle explains a file that broke off.

@@ -294,10 +294,12 @@ impl SensorJob {
 
     fn check_rows(&self, context: &Context, loaded: &Loaded, path: &str) -> Result<(), Problem> {
         let own = loaded.readings.sensors.get(&self.planned.sensor);
-        if own.is_some_and(|r| r.rows > 0) {
-            return Ok(());
-        }
         let uri = context.store.uri(path);
+        if own.is_some_and(|r| r.rows > 0) {
+            let most = context.request.work.data.max_bad_rows;
+            let why = most.and_then(|most| loaded.readings.too_many_bad(&self.planned.sensor, most));
+            return why.map_or(Ok(()), |why| Err(Problem::failed("TooManyBadRows", format!("{uri}: {why}"))));
+        }
         let why = match (own.map_or(0, |r| r.outside), context.request.window) {
             (outside @ 1.., Some(w)) => format!(
                 "{uri} has no reading of it from {} up to {}, and {outside} outside of that; is the data late (window.delay), \

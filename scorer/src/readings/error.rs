@@ -1,5 +1,7 @@
 //! Why a file of readings could not be read: what, where, and what to do.
 
+use std::io;
+
 /// Why a file of readings could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadingsError {
@@ -66,7 +68,7 @@ pub enum ReadingsError {
     /// No row has a time that can be read, although there is a window.
     #[error(
         "{file}: line {line}: column {column}: {text:?} is no time (nor is any other row's); \
-         write 2018-08-28 23:00:05[.000], which is UTC, or RFC 3339"
+         write 2018-08-28 23:00:05[.000], RFC 3339 or seconds since 1970, or say how times are written with data.timeFormat"
     )]
     Time {
         /// The file.
@@ -78,18 +80,44 @@ pub enum ReadingsError {
         /// The field.
         text: String,
     },
+    /// The file is UTF-16.
+    #[error("{file}: the file is UTF-16; save it as UTF-8")]
+    Utf16 {
+        /// The file.
+        file: String,
+    },
+    /// The file is Parquet.
+    #[error("{file}: the file is Parquet, which is not read yet; write CSV or JSON lines")]
+    Parquet {
+        /// The file.
+        file: String,
+    },
+    /// Compressed data ends too early.
+    #[error("{file}: the compressed data ends in the middle; was the file written whole? Write it again")]
+    Truncated {
+        /// The file.
+        file: String,
+    },
+    /// Compressed data is wrong.
+    #[error("{file}: the compressed data is damaged ({what}); write the file again")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What was found.
+        what: String,
+    },
     /// The bytes could not be had.
     #[error("{file}: cannot read it: {source}")]
     Unreadable {
         /// The file.
         file: String,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
 impl ReadingsError {
-    /// `DataInvalid`, `DataUnreadable`, `ColumnMissing` or `ColumnAmbiguous`.
+    /// `DataInvalid`, `DataUnreadable`, `DataUnsupported`, `ColumnMissing` or `ColumnAmbiguous`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -97,10 +125,25 @@ impl ReadingsError {
             | Self::RowTooLong { .. }
             | Self::QuoteOpen { .. }
             | Self::NotUtf8 { .. }
-            | Self::Time { .. } => "DataInvalid",
+            | Self::Utf16 { .. }
+            | Self::Time { .. }
+            | Self::Truncated { .. }
+            | Self::Damaged { .. } => "DataInvalid",
+            Self::Parquet { .. } => "DataUnsupported",
             Self::ColumnMissing { .. } => "ColumnMissing",
             Self::ColumnAmbiguous { .. } => "ColumnAmbiguous",
             Self::Unreadable { .. } => "DataUnreadable",
+        }
+    }
+    /// What reading or decompressing a file met.
+    pub(super) fn of_io(file: &str, source: io::Error) -> Self {
+        let file = file.to_owned();
+        match source.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Truncated { file },
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                Self::Damaged { file, what: source.to_string() }
+            }
+            _ => Self::Unreadable { file, source },
         }
     }
 }

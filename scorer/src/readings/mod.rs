@@ -1,23 +1,29 @@
-//! Readings: CSV files, read once and split by sensor.
+//! Readings: files of CSV or JSON, read once and split by sensor. What is wrong with them is told, row by row.
 
 mod csv;
 mod error;
+mod json;
 mod layout;
+mod lines;
 mod number;
 mod read;
 mod record;
 mod rows;
+mod source;
 mod time;
+mod zstd;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use spec::SensorKeys;
 use spec::work::Columns;
+use spec::{Limit, SensorKeys};
 
 pub use error::ReadingsError;
-pub use read::read_csv;
+pub use read::{Wanted, read, read_csv};
 pub use rows::Rows;
+pub use source::Encoding;
+pub use time::TimeParser;
 pub(crate) use time::parse as parse_time;
 
 /// A column of the file.
@@ -66,6 +72,16 @@ pub struct Readings {
 }
 
 impl Readings {
+    /// Why a sensor has too many bad rows to be scored, if it has. Rows that may be any sensor's count as its own.
+    #[must_use]
+    pub fn too_many_bad(&self, sensor: &SensorKeys, most: Limit) -> Option<String> {
+        let readings = self.sensors.get(sensor)?;
+        let (bad, all) = (readings.bad_rows + self.unplaced, readings.rows + self.unplaced);
+        let first = readings.first_bad.as_ref().or(self.first_unplaced.as_ref())?;
+        let more = !most.allows(bad, all);
+        more.then(|| format!("{bad} of {all} rows are bad, more than maxBadRows ({most}); the first is {first}"))
+    }
+
     /// What the user of one sensor's predictions should know of the rows that were left out.
     #[must_use]
     pub fn warnings(&self, sensor: &SensorKeys) -> Vec<String> {

@@ -7,15 +7,30 @@ use jiff::Timestamp;
 use spec::work::Columns;
 use spec::{SensorKeys, TimeRange};
 
-use super::csv::CsvRecords;
 use super::layout::Resolver;
-use super::record::{OwnedRecord, Record, Records};
-use super::{BadRow, Layout, Readings, ReadingsError, SensorReadings, number, time};
+use super::record::Record;
+use super::source::{self, Encoding};
+use super::time::TimeParser;
+use super::{BadRow, Layout, Readings, ReadingsError, SensorReadings, number};
 
-/// Rows from which it is told which columns are numbers.
-const SAMPLE: usize = 100;
+/// Which readings are wanted of a file.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// How the file is written.
+    pub encoding: &'a Encoding,
+    /// Which column is what.
+    pub columns: &'a Columns,
+    /// The names of the sensors' keys.
+    pub keys: &'a [String],
+    /// Keys that have one value in the whole file.
+    pub fixed: &'a SensorKeys,
+    /// The sensors; `None`: every sensor found.
+    pub sensors: Option<&'a BTreeSet<SensorKeys>>,
+    /// The span of time; `None`: every row.
+    pub window: Option<TimeRange>,
+}
 
-/// Reads a CSV once and keeps what belongs to `sensors` (`None`: every sensor found) and lies in `window`.
+/// Reads a file once and keeps what belongs to the wanted sensors and lies in the window.
 ///
 /// Keys are matched to columns by `columns.keys`, else by name, case-insensitively. A key without a column is allowed
 /// only where `fixed` gives its value: the file is then one sensor's own. A sensor without a row in the window is not
@@ -23,6 +38,26 @@ const SAMPLE: usize = 100;
 ///
 /// # Errors
 /// When the file is empty or broken, or a column is missing; the message says where.
+pub fn read(name: &str, input: impl Read, wanted: &Wanted<'_>) -> Result<Readings, ReadingsError> {
+    let mut opened = source::open(name, input, wanted.encoding)?;
+    let Wanted { columns, keys, fixed, sensors, window, .. } = *wanted;
+    let resolver = Resolver { file: name, header: &opened.header, columns, keys, fixed, needs_time: window.is_some() };
+    let layout = resolver.resolve(&opened.sample)?;
+    let times = &wanted.encoding.times;
+    let mut splitter = Splitter::new(layout, opened.header.len(), times, keys, fixed, sensors, window);
+    for record in &opened.sample {
+        splitter.take(record.as_record());
+    }
+    while let Some(record) = opened.rest.next()? {
+        splitter.take(record);
+    }
+    splitter.finish(name)
+}
+
+/// Reads a file of which nothing is said but which column is what; as [`read`].
+///
+/// # Errors
+/// As [`read`].
 pub fn read_csv(
     name: &str,
     input: impl Read,
@@ -32,33 +67,7 @@ pub fn read_csv(
     sensors: Option<&BTreeSet<SensorKeys>>,
     window: Option<TimeRange>,
 ) -> Result<Readings, ReadingsError> {
-    let mut records = CsvRecords::new(name, input, b',');
-    let Some(record) = records.next()? else { return Err(ReadingsError::Empty { file: name.to_owned() }) };
-    let header = header(name, record)?;
-    let mut sample: Vec<OwnedRecord> = Vec::new();
-    while sample.len() < SAMPLE
-        && let Some(record) = records.next()?
-    {
-        sample.push(record.to_owned());
-    }
-    let needs_time = window.is_some();
-    let resolver = Resolver { file: name, header: &header, columns, keys, fixed, needs_time };
-    let mut splitter = Splitter::new(resolver.resolve(&sample)?, header.len(), keys, fixed, sensors, window);
-    for record in &sample {
-        splitter.take(record.as_record());
-    }
-    while let Some(record) = records.next()? {
-        splitter.take(record);
-    }
-    splitter.finish(name)
-}
-
-fn header(file: &str, record: Record<'_>) -> Result<Vec<String>, ReadingsError> {
-    let names = (0..record.len()).map(|index| {
-        let name = std::str::from_utf8(record.trimmed(index).unwrap_or_default());
-        name.map(str::to_owned).map_err(|_| ReadingsError::NotUtf8 { file: file.to_owned(), line: record.line, index })
-    });
-    names.collect()
+    read(name, input, &Wanted { encoding: &Encoding::default(), columns, keys, fixed, sensors, window })
 }
 
 /// Gives each row to its sensor.
@@ -66,6 +75,7 @@ struct Splitter<'a> {
     layout: Layout,
     /// Fields of a whole row.
     width: usize,
+    times: &'a TimeParser,
     window: Option<TimeRange>,
     /// Every key: its name, its column, and the value that it has in the whole file.
     keys: Vec<(&'a str, Option<usize>, Option<&'a str>)>,
@@ -97,6 +107,7 @@ impl<'a> Splitter<'a> {
     fn new(
         layout: Layout,
         width: usize,
+        times: &'a TimeParser,
         keys: &'a [String],
         fixed: &'a SensorKeys,
         sensors: Option<&BTreeSet<SensorKeys>>,
@@ -107,6 +118,7 @@ impl<'a> Splitter<'a> {
         let mut splitter = Self {
             layout,
             width,
+            times,
             window,
             keys,
             places: HashMap::new(),
@@ -137,10 +149,10 @@ impl<'a> Splitter<'a> {
             Place::Unknown => {
                 self.unplaced += 1;
                 if self.first_unplaced.is_none() {
-                    let why = if record.len() == self.width {
-                        "a key is not UTF-8".to_owned()
-                    } else {
-                        self.wrong_width(record)
+                    let why = match record.broken {
+                        Some(why) => why.to_owned(),
+                        None if record.len() == self.width => "a key is not UTF-8".to_owned(),
+                        None => self.wrong_width(record),
                     };
                     self.first_unplaced = Some(BadRow { line: record.line, why });
                 }
@@ -218,12 +230,15 @@ impl<'a> Splitter<'a> {
         if self.last_time.0 != text || text.is_empty() {
             self.last_time.0.clear();
             self.last_time.0.extend_from_slice(text);
-            self.last_time.1 = time::parse(text);
+            self.last_time.1 = self.times.parse(text);
         }
         self.last_time.1
     }
 
     fn place(&mut self, record: Record<'_>) -> Place {
+        if record.broken.is_some() {
+            return Place::Unknown;
+        }
         let whole = record.len() == self.width;
         self.lookup.clear();
         for (_, column, fixed) in &self.keys {

@@ -12,6 +12,8 @@ pub(super) struct Record<'a> {
     pub(super) gap: usize,
     /// The line on which it starts, from 1.
     pub(super) line: u64,
+    /// Why it is no row at all.
+    pub(super) broken: Option<&'static str>,
 }
 
 impl<'a> Record<'a> {
@@ -33,7 +35,13 @@ impl<'a> Record<'a> {
     }
 
     pub(super) fn to_owned(self) -> OwnedRecord {
-        OwnedRecord { text: self.text.to_vec(), ends: self.ends.to_vec(), gap: self.gap, line: self.line }
+        OwnedRecord {
+            text: self.text.to_vec(),
+            ends: self.ends.to_vec(),
+            gap: self.gap,
+            line: self.line,
+            broken: self.broken,
+        }
     }
 }
 
@@ -44,11 +52,12 @@ pub(super) struct OwnedRecord {
     ends: Vec<usize>,
     gap: usize,
     line: u64,
+    broken: Option<&'static str>,
 }
 
 impl OwnedRecord {
     pub(super) fn as_record(&self) -> Record<'_> {
-        Record { text: &self.text, ends: &self.ends, gap: self.gap, line: self.line }
+        Record { text: &self.text, ends: &self.ends, gap: self.gap, line: self.line, broken: self.broken }
     }
 }
 

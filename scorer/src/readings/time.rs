@@ -1,16 +1,82 @@
 //! Times as they stand in data.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
-/// Reads `2018-08-28 23:00:05[.000]` (with `T` too; UTC, since it names no zone) and RFC 3339.
-pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
-    let text = text.trim_ascii();
-    utc(text).or_else(|| general(std::str::from_utf8(text).ok()?))
+/// How times are written: by default as RFC 3339 or `2018-08-28 23:00:05[.000]`, or as seconds, milli-, micro- or
+/// nanoseconds since 1970. What names no zone is in the zone given.
+#[derive(Clone)]
+pub struct TimeParser {
+    zone: TimeZone,
+    format: Option<String>,
 }
 
-/// The forms that nearly all files have, without a parser for all the others: a zone-less time, or one with `Z`.
+impl Default for TimeParser {
+    fn default() -> Self {
+        Self { zone: TimeZone::UTC, format: None }
+    }
+}
+
+impl fmt::Debug for TimeParser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TimeParser({:?}, {:?})", self.zone.iana_name(), self.format)
+    }
+}
+
+impl TimeParser {
+    /// Times of an IANA zone (UTC where there is none, or none of that name), in a format of `strptime`.
+    #[must_use]
+    pub fn new(zone: Option<&str>, format: Option<&str>) -> Self {
+        let zone = zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+        Self { zone, format: format.map(str::to_owned) }
+    }
+
+    /// Reads a time.
+    #[must_use]
+    pub fn parse(&self, text: &[u8]) -> Option<Timestamp> {
+        let text = text.trim_ascii();
+        if let Some(format) = &self.format {
+            return self.formatted(format, std::str::from_utf8(text).ok()?);
+        }
+        if (text.last() == Some(&b'Z') || self.zone == TimeZone::UTC)
+            && let Some(time) = utc(text)
+        {
+            return Some(time);
+        }
+        let text = std::str::from_utf8(text).ok()?;
+        since_1970(text).or_else(|| self.general(text))
+    }
+
+    fn general(&self, text: &str) -> Option<Timestamp> {
+        // Behind the date, only an offset or a zone has these.
+        let has_zone = text.get(10..).is_some_and(|rest| rest.contains(['Z', 'z', '+', '-', '[']));
+        if has_zone { text.parse().ok() } else { self.civil(text.parse().ok()?) }
+    }
+
+    fn formatted(&self, format: &str, text: &str) -> Option<Timestamp> {
+        let time = strtime::parse(format, text).ok()?;
+        if time.offset().is_some() || time.timestamp().is_some() || time.iana_time_zone().is_some() {
+            return time.to_timestamp().ok();
+        }
+        self.civil(time.to_datetime().ok()?)
+    }
+
+    /// An hour that the clock goes through twice is the first one; one that it skips is an hour later.
+    fn civil(&self, time: DateTime) -> Option<Timestamp> {
+        self.zone.to_ambiguous_timestamp(time).compatible().ok()
+    }
+}
+
+/// Reads a time of which nothing is said.
+pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
+    TimeParser::default().parse(text)
+}
+
+/// The forms that nearly all files have, without a parser for all the others: a time of UTC, with `Z` or without a zone.
 fn utc(text: &[u8]) -> Option<Timestamp> {
     let (time, rest) = text.split_at_checked(19)?;
     let number = |at: usize, digits: usize| -> Option<i64> {
@@ -27,14 +93,18 @@ fn utc(text: &[u8]) -> Option<Timestamp> {
         return None;
     }
     let seconds = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-    Timestamp::new(seconds, nanoseconds(rest)?).ok()
+    let rest = rest.strip_suffix(b"Z").unwrap_or(rest);
+    let nanoseconds = match rest.split_first() {
+        None => 0,
+        Some((b'.', digits)) => fraction(digits)?,
+        Some(_) => return None,
+    };
+    Timestamp::new(seconds, nanoseconds).ok()
 }
 
-/// Reads `[.fraction][Z]`.
-fn nanoseconds(text: &[u8]) -> Option<i32> {
-    let text = text.strip_suffix(b"Z").unwrap_or(text);
-    let Some((dot, digits)) = text.split_first() else { return Some(0) };
-    if *dot != b'.' || !(1..=9).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+/// Nanoseconds of the 1 to 9 digits behind a point.
+fn fraction(digits: &[u8]) -> Option<i32> {
+    if !(1..=9).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let number = digits.iter().fold(0, |n, b| n * 10 + i32::from(b - b'0'));
@@ -49,17 +119,33 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-fn general(text: &str) -> Option<Timestamp> {
-    // Behind the date, only an offset or a zone has these.
-    let has_zone = text.get(10..).is_some_and(|rest| rest.contains(['Z', 'z', '+', '-', '[']));
-    if has_zone { text.parse().ok() } else { TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok() }
+/// Seconds, milli-, micro- or nanoseconds since 1970, told by how many digits there are: those of 1973 and later.
+fn since_1970(text: &str) -> Option<Timestamp> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if !(9..=19).contains(&whole.len()) || !digits(whole) || !digits(part) {
+        return None;
+    }
+    let number: i128 = whole.parse().ok()?;
+    let unit: i128 = match whole.len() {
+        9..=11 => 1_000_000_000,
+        12..=14 => 1_000_000,
+        15..=17 => 1_000,
+        _ => 1,
+    };
+    let part = fraction(part.as_bytes().get(..part.len().min(9))?)?;
+    Timestamp::from_nanosecond(number * unit + i128::from(part) * unit / 1_000_000_000).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{general, parse};
+    use super::*;
+
+    fn parse(text: &str) -> Option<String> {
+        TimeParser::default().parse(text.as_bytes()).map(|t| t.to_string())
+    }
 
     #[test]
     fn a_time_without_a_zone_is_utc() {
@@ -70,18 +156,54 @@ mod tests {
             "2018-08-28T23:00:05Z",
             "2018-08-28 23:00:05+00:00",
             "2018-08-29T01:00:05+02:00",
+            "1535497205",
+            "1535497205.0",
+            "1535497205000",
+            "1535497205000000",
+            "1535497205000000000",
         ] {
-            let time = parse(text.as_bytes()).map(|t| t.to_string());
-            assert_eq!(time.as_deref(), Some("2018-08-28T23:00:05Z"), "{text}");
+            assert_eq!(parse(text).as_deref(), Some("2018-08-28T23:00:05Z"), "{text}");
+        }
+        assert_eq!(parse("1535497205.25").as_deref(), Some("2018-08-28T23:00:05.25Z"));
+    }
+
+    #[test]
+    fn a_time_without_a_zone_is_of_the_zone_that_is_said() {
+        let berlin = TimeParser::new(Some("Europe/Berlin"), None);
+        for (text, utc) in [
+            ("2018-08-29 01:00:05", "2018-08-28T23:00:05Z"),
+            ("2018-08-28T23:00:05Z", "2018-08-28T23:00:05Z"),
+            ("2018-08-28 23:00:05-01:00", "2018-08-29T00:00:05Z"),
+            ("1535497205", "2018-08-28T23:00:05Z"),
+            // Clocks went from 2 to 3 here, and from 3 to 2 there.
+            ("2018-03-25 02:30:00", "2018-03-25T01:30:00Z"),
+            ("2018-10-28 02:30:00", "2018-10-28T00:30:00Z"),
+        ] {
+            assert_eq!(berlin.parse(text.as_bytes()).map(|t| t.to_string()).as_deref(), Some(utc), "{text}");
         }
     }
 
     #[test]
+    fn a_format_is_that_of_strptime() {
+        let german = TimeParser::new(Some("Europe/Berlin"), Some("%d.%m.%Y %H:%M:%S"));
+        assert_eq!(
+            german.parse(b"29.08.2018 01:00:05").map(|t| t.to_string()).as_deref(),
+            Some("2018-08-28T23:00:05Z")
+        );
+        assert_eq!(german.parse(b"2018-08-28T23:00:05Z"), None);
+        let offset = TimeParser::new(Some("Europe/Berlin"), Some("%Y%m%dT%H%M%S%z"));
+        assert_eq!(
+            offset.parse(b"20180828T230005+0000").map(|t| t.to_string()).as_deref(),
+            Some("2018-08-28T23:00:05Z")
+        );
+    }
+
+    #[test]
     fn what_is_no_time_is_none() {
-        for text in ["", "yesterday", "2018-13-01 00:00:00", "1535497205", "2018-08-28 23:00:05é", "2018-08-28é+"] {
-            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        for text in ["", "yesterday", "2018-13-01 00:00:00", "12", "2018-08-28 23:00:05é", "2018-08-28é+", "1e9"] {
+            assert_eq!(parse(text), None, "{text}");
         }
-        assert_eq!(parse(b"2018-08-28 23:00:05.\xff"), None);
+        assert_eq!(TimeParser::default().parse(b"2018-08-28 23:00:05.\xff"), None);
     }
 
     proptest! {
@@ -89,7 +211,14 @@ mod tests {
         fn the_quick_way_reads_what_the_general_one_reads(
             text in "[0-9]{4}-[01][0-9]-[0-3][0-9][ T][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,9})?Z?",
         ) {
-            prop_assert_eq!(parse(text.as_bytes()), general(&text));
+            let parser = TimeParser::default();
+            prop_assert_eq!(parser.parse(text.as_bytes()), parser.general(&text));
+        }
+
+        #[test]
+        fn any_text_in_any_format_is_read_or_refused(text in "\\PC{0,20}", format in "(%[a-zA-Z:.]|\\PC){0,6}") {
+            let _ = TimeParser::new(None, Some(&format)).parse(text.as_bytes());
+            let _ = TimeParser::new(Some("America/New_York"), None).parse(text.as_bytes());
         }
     }
 }

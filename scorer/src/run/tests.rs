@@ -202,6 +202,38 @@ async fn sensors_without_model_with_a_corrupt_model_or_without_data_fail_alone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sensor_with_more_bad_rows_than_it_may_have_fails_and_the_others_do_not() {
+    let Some(plant) = plant() else { return };
+    let data = fs::read_to_string(plant.path("data/sensor_data.csv")).unwrap();
+    let is_of = |line: &str| line.split(',').skip(1).take(2).eq(["1", "3"]);
+    let mut left = 2;
+    let lines = data.lines().map(|line| {
+        if is_of(line) && left > 0 {
+            left -= 1;
+            return format!("{line}oops");
+        }
+        line.to_owned()
+    });
+    let damaged: String = lines.map(|line| line + "\n").collect();
+    fs::write(plant.path("data/sensor_data.csv"), damaged).unwrap();
+    for (number, (most, failed)) in [("2", 0), ("1", 1), ("100%", 0), ("0%", 1)].into_iter().enumerate() {
+        let context = plant.context(&format!("local-{number}"), 5, |request| {
+            request.work.data.max_bad_rows = Some(most.parse().unwrap());
+        });
+        let (record, summary) = plant.run(&context).await.unwrap();
+        assert_eq!((summary.report.failed, summary.report.succeeded), (failed, 10 - failed), "{most}");
+        let outcome = record.outcomes.iter().find(|o| o.sensor == sensor("1", "3")).unwrap();
+        if failed == 1 {
+            assert_eq!(outcome.reason.as_deref(), Some("TooManyBadRows"));
+            let message = outcome.message.as_deref().unwrap();
+            assert!(message.contains("data/sensor_data.csv: 2 of ") && message.contains("is no number"), "{message}");
+        } else {
+            assert_eq!((outcome.bad_rows, outcome.rows - outcome.scored), (2, 2));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_changed_since_the_run_was_planned_is_not_used() {
     let Some(plant) = plant() else { return };
     let context = plant.context("uid-1", 10, |_| {});

@@ -16,7 +16,7 @@ impl Read for Slow {
 
 /// Every row: its line and fields.
 fn rows(bytes: &[u8], at_once: usize) -> Result<Vec<(u64, Vec<String>)>, ReadingsError> {
-    let mut records = CsvRecords::new("f.csv", Slow(Cursor::new(bytes.to_vec()), at_once), b',');
+    let mut records = CsvRecords::new(Lines::new("f.csv", Slow(Cursor::new(bytes.to_vec()), at_once)), Some(b','))?;
     let mut rows = Vec::new();
     while let Some(record) = records.next()? {
         let fields = (0..record.len()).map(|i| String::from_utf8_lossy(record.get(i).unwrap()).into_owned());
@@ -39,7 +39,8 @@ fn rows_know_the_line_they_start_on() {
 #[test]
 fn a_row_without_end_is_refused_before_it_fills_the_memory() {
     for start in ["x", "\"x\n"] {
-        let mut records = CsvRecords::new("f.csv", start.as_bytes().chain(std::io::repeat(b'y')), b',');
+        let mut records =
+            CsvRecords::new(Lines::new("f.csv", start.as_bytes().chain(std::io::repeat(b'y'))), Some(b',')).unwrap();
         let error = loop {
             match records.next() {
                 Ok(row) => assert!(row.is_some()),
@@ -47,7 +48,7 @@ fn a_row_without_end_is_refused_before_it_fills_the_memory() {
             }
         };
         assert!(error.to_string().contains("f.csv: line 1: the row is longer than"), "{error}");
-        assert!(records.buffer.len() <= 2 * MAX_ROW && records.unquoted.len() <= 2 * MAX_ROW);
+        assert!(records.lines.buffer.len() <= 2 * MAX_ROW && records.unquoted.len() <= 2 * MAX_ROW);
     }
 }
 
@@ -55,6 +56,20 @@ fn a_row_without_end_is_refused_before_it_fills_the_memory() {
 fn a_quote_that_is_never_closed_names_its_line() {
     let error = rows(b"a,b\n1,2\n1,\"2\n3,4\n5,6\n", 100).unwrap_err();
     assert!(error.to_string().contains("f.csv: line 3: a quote is never closed"), "{error}");
+}
+
+#[test]
+fn the_delimiter_is_what_the_first_line_has_most_of() {
+    for (line, delimiter) in [
+        ("TS,Device,Tag", b','),
+        ("TS;Device;Tag, of it", b';'),
+        ("TS\tDevice", b'\t'),
+        ("a|b|c;d", b'|'),
+        ("\"a;b;c\",d", b','),
+        ("alone", b','),
+    ] {
+        assert_eq!(most_usual(line.as_bytes()), delimiter, "{line}");
+    }
 }
 
 proptest! {

@@ -1,0 +1,209 @@
+//! The rows of JSON: one object a line, or an array of objects, as Stream Analytics writes both.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Read;
+
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::ReadingsError;
+use super::lines::Lines;
+use super::record::{Record, Records};
+
+/// The most fields of an object; what is behind them is ignored.
+const MAX_FIELDS: usize = 4_096;
+
+/// The rows of JSON. The fields of a row are those that the objects so far have had, in the order in which they came.
+pub(super) struct JsonRecords<R> {
+    lines: Lines<R>,
+    /// Whether the objects stand in an array.
+    array: bool,
+    names: Vec<String>,
+    places: HashMap<String, usize>,
+    /// Whether names are still added.
+    open: bool,
+    values: Vec<Vec<u8>>,
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl<R: Read> JsonRecords<R> {
+    pub(super) fn new(mut lines: Lines<R>) -> Result<Self, ReadingsError> {
+        lines.skip_bom()?;
+        let array = loop {
+            if let Some(at) = lines.rest().iter().position(|b| !b.is_ascii_whitespace()) {
+                break lines.rest()[at] == b'[';
+            }
+            if !lines.fill()? {
+                break false;
+            }
+        };
+        Ok(Self {
+            lines,
+            array,
+            names: Vec::new(),
+            places: HashMap::new(),
+            open: true,
+            values: Vec::new(),
+            text: Vec::new(),
+            ends: Vec::new(),
+        })
+    }
+
+    /// The names so far; later ones are ignored from now on.
+    pub(super) fn close_names(&mut self) -> Vec<String> {
+        self.open = false;
+        self.names.clone()
+    }
+
+    /// The span of the next object in the buffer and the line it starts on; `start` is behind it then.
+    fn next_span(&mut self) -> Result<Option<(usize, usize, u64)>, ReadingsError> {
+        loop {
+            let Some(byte) = self.lines.rest().first().copied() else {
+                if self.lines.fill()? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            let between = byte.is_ascii_whitespace() || (self.array && matches!(byte, b'[' | b',' | b']'));
+            if !between {
+                break;
+            }
+            self.lines.line += u64::from(byte == b'\n');
+            self.lines.start += 1;
+        }
+        let line = self.lines.line;
+        if !self.array || self.lines.rest().first() != Some(&b'{') {
+            // What is no object ends with its line, so that the next one is read again.
+            let Some((end, next)) = self.lines.line_end()? else { return Ok(None) };
+            let start = std::mem::replace(&mut self.lines.start, next);
+            self.lines.line += 1;
+            return Ok(Some((start, end, line)));
+        }
+        let mut object = Object::default();
+        let mut seen = 0;
+        loop {
+            if let Some(at) = self.lines.rest()[seen..].iter().position(|byte| object.ends(*byte)) {
+                let (start, end) = (self.lines.start, self.lines.start + seen + at + 1);
+                self.lines.line += memchr::memchr_iter(b'\n', &self.lines.buffer[start..end]).count() as u64;
+                self.lines.start = end;
+                return Ok(Some((start, end, line)));
+            }
+            seen = self.lines.rest().len();
+            if !self.lines.fill()? {
+                let (start, end) = (self.lines.start, self.lines.end);
+                self.lines.start = end;
+                return Ok(Some((start, end, line)));
+            }
+        }
+    }
+}
+
+/// Finds the end of an object.
+#[derive(Default)]
+struct Object {
+    depth: usize,
+    quoted: bool,
+    escaped: bool,
+}
+
+impl Object {
+    /// Whether the object ends with this byte.
+    fn ends(&mut self, byte: u8) -> bool {
+        if self.quoted {
+            if self.escaped {
+                self.escaped = false;
+            } else {
+                self.escaped = byte == b'\\';
+                self.quoted = byte != b'"';
+            }
+            return false;
+        }
+        match byte {
+            b'"' => self.quoted = true,
+            b'{' => self.depth += 1,
+            b'}' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        byte == b'}' && self.depth == 0
+    }
+}
+
+impl<R: Read> Records for JsonRecords<R> {
+    fn next(&mut self) -> Result<Option<Record<'_>>, ReadingsError> {
+        let Some((start, end, line)) = self.next_span()? else { return Ok(None) };
+        self.values.iter_mut().for_each(Vec::clear);
+        let row = self.lines.buffer[start..end].trim_ascii();
+        let mut fields =
+            Fields { names: &mut self.names, places: &mut self.places, values: &mut self.values, open: self.open };
+        let mut json = serde_json::Deserializer::from_slice(row);
+        let read = json.deserialize_map(&mut fields).and_then(|()| json.end());
+        let broken = read.is_err().then_some("it is no JSON object; write one object a line, or an array of objects");
+        self.text.clear();
+        self.ends.clear();
+        for value in &self.values {
+            self.text.extend_from_slice(value);
+            self.ends.push(self.text.len());
+        }
+        Ok(Some(Record { text: &self.text, ends: &self.ends, gap: 0, line, broken }))
+    }
+}
+
+/// Puts an object's fields into columns.
+struct Fields<'a> {
+    names: &'a mut Vec<String>,
+    places: &'a mut HashMap<String, usize>,
+    values: &'a mut Vec<Vec<u8>>,
+    open: bool,
+}
+
+impl<'de> Visitor<'de> for &mut Fields<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<Name<'de>>()? {
+            let value: &RawValue = map.next_value()?;
+            let place = match self.places.get(name.0.as_ref()) {
+                Some(place) => *place,
+                None if self.open && self.names.len() < MAX_FIELDS => {
+                    self.names.push(name.0.to_string());
+                    self.values.push(Vec::new());
+                    self.places.insert(name.0.into_owned(), self.names.len() - 1);
+                    self.names.len() - 1
+                }
+                None => continue,
+            };
+            if let Some(text) = self.values.get_mut(place) {
+                put(value.get(), text);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name, copied only where it has escapes.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A value as a text: strings without their quotes, null as nothing, all else as it stands.
+fn put(json: &str, text: &mut Vec<u8>) {
+    text.clear();
+    if json.starts_with('"') {
+        if let Ok(Name(string)) = serde_json::from_str(json) {
+            text.extend_from_slice(string.as_bytes());
+        }
+    } else if json != "null" {
+        text.extend_from_slice(json.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests;

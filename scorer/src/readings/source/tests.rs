@@ -1,0 +1,99 @@
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use spec::SensorKeys;
+use spec::work::Columns;
+
+use super::super::{Readings, Wanted, read};
+use super::*;
+
+const CSV: &str = "TS,Value\n2018-08-28 23:00:05,1.5\n2018-08-28 23:00:10,2.5\n";
+
+fn readings(name: &str, bytes: &[u8], encoding: &Encoding) -> Result<Readings, ReadingsError> {
+    let (columns, fixed) = (Columns::default(), SensorKeys::default());
+    let wanted = Wanted { encoding, columns: &columns, keys: &[], fixed: &fixed, sensors: None, window: None };
+    read(name, bytes, &wanted)
+}
+
+fn values(name: &str, bytes: &[u8]) -> Vec<f64> {
+    let readings = readings(name, bytes, &Encoding::default()).unwrap();
+    readings.sensors[&SensorKeys::default()].good.values().to_vec()
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(text: &str) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+#[test]
+fn the_format_is_told_by_name_and_by_the_first_bytes() {
+    let lines = "{\"ts\":\"2018-08-28T23:00:05Z\",\"value\":1.5}\n{\"ts\":\"x\",\"value\":2.5}\n";
+    let array = "[{\"ts\":\"2018-08-28T23:00:05Z\",\"value\":1.5},\n{\"ts\":\"x\",\"value\":2.5}]";
+    for (name, text) in [
+        ("a.csv", CSV),
+        ("a", CSV),
+        ("a.TSV", &CSV.replace(',', "\t")),
+        ("a.txt", &CSV.replace(',', ";")),
+        ("a.json", lines),
+        ("a.json", array),
+        ("a", lines),
+        ("a.blob", array),
+    ] {
+        assert_eq!(values(name, text.as_bytes()), [1.5, 2.5], "{name}");
+        for (ending, packed) in [(".gz", gzip(text)), (".zst", zstd(text)), ("", gzip(text))] {
+            assert_eq!(values(&format!("{name}{ending}"), &packed), [1.5, 2.5], "{name}{ending}");
+        }
+    }
+}
+
+#[test]
+fn all_members_of_a_gzip_and_all_frames_of_a_zstd_are_read() {
+    let (first, second) = CSV.split_at(40);
+    assert_eq!(values("a.csv.gz", &[gzip(first), gzip(second)].concat()), [1.5, 2.5]);
+    let skipped = [&0x184D_2A50_u32.to_le_bytes()[..], &3_u32.to_le_bytes(), b"abc"].concat();
+    assert_eq!(values("a.csv.zst", &[zstd(first), skipped, zstd(second)].concat()), [1.5, 2.5]);
+}
+
+#[test]
+fn compressed_data_that_is_cut_short_or_damaged_is_an_error_wherever_it_is() {
+    let long = format!("{CSV}{}", "2018-08-28 23:00:15,3.5\n".repeat(10_000));
+    for (name, packed) in [("a.csv.gz", gzip(&long)), ("a.csv.zst", zstd(&long))] {
+        for cut in [5, 20, packed.len() / 2, packed.len() - 1] {
+            let error = readings(name, &packed[..cut], &Encoding::default()).unwrap_err();
+            assert_eq!(error.reason(), "DataInvalid");
+            assert!(error.to_string().starts_with(name), "{error}");
+            assert!(error.to_string().contains("the compressed data"), "{error}");
+        }
+        let mut damaged = packed.clone();
+        let middle = packed.len() / 2;
+        damaged[middle] ^= 0x55;
+        assert!(readings(name, &damaged, &Encoding::default()).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn a_csv_without_header_has_the_names_that_are_said() {
+    let encoding = Encoding { names: Some(vec!["TS".into(), "Value".into()]), ..Encoding::default() };
+    let found = readings("a.csv", b"2018-08-28 23:00:05,1.5\n2018-08-28 23:00:10,2.5\n", &encoding).unwrap();
+    assert_eq!(found.sensors[&SensorKeys::default()].good.values(), [1.5, 2.5]);
+    assert_eq!(found.layout.values[0].name, "Value");
+}
+
+#[test]
+fn other_encodings_are_named() {
+    for (bytes, says) in [
+        (&b"\xff\xfeT\0S\0"[..], "UTF-16; save it as UTF-8"),
+        (b"PAR1abc", "Parquet"),
+        (b"", "the file is empty"),
+        (b"\n\n", "the file is empty"),
+    ] {
+        let error = readings("a", bytes, &Encoding::default()).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}

@@ -1,0 +1,74 @@
+//! Whether readings can be as they are said to be.
+
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+
+use super::{WorkError, wrong};
+use crate::work::{DataFormat, DataSource};
+
+/// At the first field that cannot work.
+pub(super) fn check(data: &DataSource) -> Result<(), WorkError> {
+    if let Some(delimiter) = &data.delimiter
+        && delimiter.byte().is_none()
+    {
+        let message = format!("{:?} is not one ASCII character that is no quote; write ; or | or \\t", delimiter.0);
+        return wrong("data.delimiter", message);
+    }
+    if data.format.is_some_and(|format| format != DataFormat::Csv) && data.delimiter.is_some() {
+        return wrong("data.delimiter", "is a CSV's; leave it out, or data.format");
+    }
+    if let Some(names) = &data.names {
+        if data.format.is_some_and(|format| format != DataFormat::Csv) {
+            return wrong("data.names", "are those of a CSV without header; leave them out, or data.format");
+        }
+        if names.is_empty() || names.iter().any(|name| name.trim().is_empty()) {
+            return wrong("data.names", "must have one name for each column of the file, in order");
+        }
+    }
+    if let Some(zone) = &data.time_zone
+        && TimeZone::get(zone).is_err()
+    {
+        return wrong("data.timeZone", format!("{zone:?} is no zone of the IANA database, such as Europe/Berlin"));
+    }
+    if let Some(format) = &data.time_format {
+        let example = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+        if !format.contains('%') {
+            return wrong("data.timeFormat", format!("{format:?} has no field; write it as %d.%m.%Y %H:%M:%S"));
+        }
+        if let Err(error) = strtime::format(format, &example) {
+            return wrong("data.timeFormat", format!("{format:?} is no format: {error}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_names_its_field_and_what_to_write() {
+        for (changes, field, hint) in [
+            (r#""delimiter": "\"""#, "data.delimiter", "write ;"),
+            (r#""delimiter": "ab""#, "data.delimiter", "write ;"),
+            (r#""delimiter": ";", "format": "JsonLines""#, "data.delimiter", "leave it out"),
+            (r#""names": ["a", ""]"#, "data.names", "each column"),
+            (r#""names": ["a"], "format": "JsonLines""#, "data.names", "without header"),
+            (r#""timeZone": "Berlin""#, "data.timeZone", "Europe/Berlin"),
+            (r#""timeFormat": "dd.mm""#, "data.timeFormat", "%d.%m.%Y"),
+            (r#""timeFormat": "%Q%J""#, "data.timeFormat", "is no format"),
+        ] {
+            let data: DataSource = serde_json::from_str(&format!("{{\"path\": \"d\", {changes}}}")).unwrap();
+            let error = check(&data).unwrap_err();
+            assert_eq!(error.field, field, "{changes}: {error}");
+            assert!(error.to_string().contains(hint), "{changes}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_is_fine() {
+        let data = r#"{"path": "d", "format": "Csv", "delimiter": "\\t", "names": ["a", "b"],
+            "timeZone": "Europe/Berlin", "timeFormat": "%d.%m.%Y %H:%M:%S%.f", "maxBadRows": "5%"}"#;
+        check(&serde_json::from_str(data).unwrap()).unwrap();
+    }
+}
