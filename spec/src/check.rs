@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::template::is_segment;
 use crate::work::{PredictionFormat, PredictionLayout, Predictions, Sensors, Work};
-use crate::{SensorKeys, Template};
+use crate::{Location, SensorKeys, Span, Template};
 
 /// The most sensors that `sensors.list` may name.
 pub const MAX_LISTED: usize = 1_000;
@@ -14,6 +14,12 @@ pub const MAX_LISTED: usize = 1_000;
 pub const MAX_SENSORS: usize = 1_000_000;
 /// The longest name of a sensor as a path segment: with time, UID and ending it stays a file name everywhere.
 const MAX_SLUG: usize = 160;
+
+/// The longest `window.length` and `window.delay`: a century. Any tick's window is then among the years that times have.
+const LONGEST: Span = Span::from_secs(36_500 * 86_400);
+
+/// The field that says where the store is.
+pub const STORE_URL: &str = "store.url";
 
 /// Why nothing can be scored as asked.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -35,6 +41,20 @@ impl Work {
     /// # Errors
     /// At the first field that cannot work.
     pub fn check(&self) -> Result<(), WorkError> {
+        // Which account an az:// URL is in, only the pod knows.
+        if let Err(error) = Location::parse(&self.store.url, Some("account")) {
+            return wrong(STORE_URL, error.to_string());
+        }
+        if let Some(window) = &self.window {
+            for (field, span) in [("window.length", window.length), ("window.delay", window.delay)] {
+                if span > LONGEST {
+                    return wrong(field, format!("{span} is longer than {LONGEST}; write such as 1h"));
+                }
+            }
+            if window.length == Span::default() {
+                return wrong("window.length", "must be longer than 0s; leave window out to score every row");
+            }
+        }
         let keys = match &self.sensors {
             None => self.model.path.keys().into_iter().map(str::to_owned).collect(),
             Some(sensors) => sensors.check()?,
@@ -251,6 +271,7 @@ mod tests {
     #[test]
     fn the_smallest_work_is_fine() {
         work(json!({})).check().unwrap();
+        work(json!({"store": {"url": "az://models"}})).check().unwrap();
         work(json!({"model": {"path": "models/common"}, "sensors": {"list": [{"device": "1"}]}})).check().unwrap();
         work(json!({"model": {"path": "m/{date}"}})).check().unwrap();
     }
@@ -286,6 +307,11 @@ mod tests {
             (json!({"sensors": {"matrix": {}}}), "sensors.matrix", "empty"),
             (json!({"sensors": {"matrix": {"device": ["1", "1"], "tag": ["1"]}}}), "sensors.matrix", "twice"),
             (json!({"sensors": {"matrix": {"device": [], "tag": ["1"]}}}), "sensors.matrix", "without values"),
+            (json!({"store": {"url": "https://x.y"}}), "store.url", "names no account"),
+            (json!({"store": {"url": "az://C"}}), "store.url", "container name"),
+            (json!({"window": {"length": "0s"}}), "window.length", "leave window out"),
+            (json!({"window": {"length": "99999999999d"}}), "window.length", "longer than 36500d"),
+            (json!({"window": {"length": "1h", "delay": "36501d"}}), "window.delay", "longer than 36500d"),
             (json!({"packing": {"sensorsPerPod": 0}}), "packing.sensorsPerPod", "1 to 10000"),
             (json!({"predictions": {"path": "../x"}}), "predictions.path", "folder"),
             (

@@ -1,18 +1,14 @@
 //! What can go wrong with a store, each with a bounded category and whether another attempt may help.
 
 use object_store::Error;
+use spec::location::LocationError;
 
 /// Why the store could not do what was asked. No message holds a credential or the query of a URL.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store's URL cannot be one.
-    #[error("store URL {url:?} {why}")]
-    InvalidUrl {
-        /// The URL, without its query.
-        url: String,
-        /// What is wrong with it and what to write instead.
-        why: String,
-    },
+    #[error("store URL {0}")]
+    InvalidUrl(#[from] LocationError),
     /// A path that is none inside the store.
     #[error("path {path:?} in {store} {why}")]
     InvalidPath {
@@ -102,7 +98,7 @@ impl StoreError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::InvalidUrl { .. } => "InvalidUrl",
+            Self::InvalidUrl(_) => "InvalidUrl",
             Self::InvalidPath { .. } => "InvalidPath",
             Self::InvalidCredential { .. } => "InvalidCredential",
             Self::NotFound { .. } => "NotFound",

@@ -6,7 +6,6 @@ mod counting;
 pub mod credentials;
 pub mod error;
 pub mod latest;
-mod location;
 pub mod log;
 pub mod manifest;
 pub mod outcome;

@@ -15,10 +15,10 @@ use object_store::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use spec::location::{self, Location};
 
 use crate::counting::{Counter, CountingConnector};
 use crate::credentials::Method;
-use crate::location::{self, Location};
 use crate::reader::{self, Fetch, Reader};
 use crate::{Credentials, RequestCounts, StoreError};
 

@@ -11,7 +11,7 @@ use kube::core::{Selector, SelectorExt};
 use planner::capacity::{QuantityError, Resources};
 use planner::run::{MaxFailed, MaxFailedError};
 use planner::ticks::{TickError, Ticks};
-use spec::check::WorkError;
+use spec::check::{STORE_URL, WorkError};
 
 /// What is known of the cluster that a schedule names.
 #[derive(Clone, Copy, Debug)]
@@ -55,17 +55,6 @@ pub enum Invalid {
     /// What to score cannot be scored.
     #[error("{0}")]
     Work(#[from] WorkError),
-    /// The store's URL.
-    #[error(
-        "store.url {url:?} {why}; write https://ACCOUNT.blob.core.windows.net, az://CONTAINER, http://HOST:PORT/ACCOUNT \
-         or file:///FOLDER"
-    )]
-    StoreUrl {
-        /// The URL.
-        url: String,
-        /// What is wrong with it.
-        why: String,
-    },
     /// How many sensors may fail.
     #[error("{0}")]
     MaxFailed(#[from] MaxFailedError),
@@ -99,8 +88,8 @@ impl Invalid {
             Self::ClusterNotFound(_) => "ClusterNotFound",
             Self::ClusterInvalid { .. } | Self::Selector(_) => "ClusterInvalid",
             Self::NamespaceNotSelected { .. } => "NamespaceNotSelected",
+            Self::Work(error) if error.field == STORE_URL => "InvalidStoreUrl",
             Self::Work(_) => "InvalidSpec",
-            Self::StoreUrl { .. } => "InvalidStoreUrl",
             Self::MaxFailed(_) => "InvalidMaxFailedSensors",
             Self::Quantity(_) | Self::RequestAboveLimit { .. } => "InvalidResources",
         }
@@ -120,7 +109,6 @@ pub fn check(
 ) -> Result<Ticks, Invalid> {
     let ticks = Ticks::parse(&spec.schedule, spec.time_zone.as_deref(), now)?;
     spec.work().check()?;
-    store_url(&spec.store.url)?;
     max_failed(spec)?;
     spec.scorer.resources.as_ref().map_or(Ok(()), resources)?;
     admitted(&spec.cluster_ref.name, cluster, namespace, labels)?;
@@ -180,25 +168,6 @@ pub(crate) fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String
     Selector::try_from(selector.clone()).ok().map(|selector| selector.matches(labels))
 }
 
-fn store_url(url: &str) -> Result<(), Invalid> {
-    let wrong = |why: &str| Invalid::StoreUrl { url: url.to_owned(), why: why.to_owned() };
-    let parsed = url::Url::parse(url).map_err(|error| wrong(&format!("is not a URL ({error})")))?;
-    let host = parsed.host_str().unwrap_or_default();
-    match parsed.scheme() {
-        "https" | "http" | "az" if host.is_empty() => Err(wrong("has no host")),
-        "https" | "http" | "az" if !parsed.username().is_empty() || parsed.password().is_some() => {
-            Err(wrong("holds a credential, which belongs into the Secret of store.secretRef"))
-        }
-        "https" | "http" if parsed.query().is_some() => {
-            Err(wrong("has a query; a SAS token belongs into the Secret of store.secretRef"))
-        }
-        "https" | "http" | "az" => Ok(()),
-        "file" if host.is_empty() && parsed.path().len() > 1 => Ok(()),
-        "file" => Err(wrong("names no folder")),
-        _ => Err(wrong("has an unknown scheme")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,6 +225,7 @@ mod tests {
         assert_eq!(reason(&json!({"sensors": {"list": []}})), "InvalidSpec");
         assert_eq!(reason(&json!({"packing": {"sensorsPerPod": 0}})), "InvalidSpec");
         assert!(message(&json!({"predictions": {"path": "../out"}})).starts_with("predictions.path: "));
+        assert!(message(&json!({"window": {"length": "99999999999d"}})).starts_with("window.length: 99999999999d is"));
     }
 
     #[test]
@@ -263,7 +233,17 @@ mod tests {
         for url in ["az://models", "http://10.0.0.1:10000/devstoreaccount1", "file:///mnt/store"] {
             assert_eq!(reason(&json!({"store": {"url": url}})), "Valid", "{url}");
         }
-        for url in ["account", "ftp://x", "file:///", "https://u:p@x", "https://x?sig=1", "az://"] {
+        for url in [
+            "account",
+            "ftp://x",
+            "file:///",
+            "https://u:p@x",
+            "https://x?sig=1",
+            "az://",
+            "http://10.0.0.1",
+            "https://x.y",
+            "az://C",
+        ] {
             assert_eq!(reason(&json!({"store": {"url": url}})), "InvalidStoreUrl", "{url}");
         }
     }

@@ -3,10 +3,10 @@
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use spec::Location;
 
 use super::{File, Place, Store, file};
 use crate::StoreError;
-use crate::location::Location;
 
 impl Store {
     /// Every object whose path starts with `prefix` (a text, not only whole segments), sorted by path.

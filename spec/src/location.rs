@@ -4,23 +4,43 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::StoreError;
+/// Why a text cannot be a store's URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{url:?} {why}")]
+pub struct LocationError {
+    /// The URL, without query, user and password, where a credential may be.
+    pub url: String,
+    /// What is wrong with it and what to write instead.
+    pub why: String,
+}
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Location {
+pub enum Location {
     /// A folder of the file system.
     Folder(PathBuf),
     /// Blob Storage. Without a container, the first segment of each path is the container.
-    Account { account: String, endpoint: String, container: Option<String>, prefix: String },
+    Account {
+        /// The account's name.
+        account: String,
+        /// Where it answers: `https://ACCOUNT.blob.core.windows.net`.
+        endpoint: String,
+        /// The container.
+        container: Option<String>,
+        /// The folder in the container; empty: all of it.
+        prefix: String,
+    },
 }
 
 impl Location {
     /// Reads a URL; `account` is that of `az://` URLs.
-    pub(crate) fn parse(text: &str, account: Option<&str>) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// When it names no place that a store can be at.
+    pub fn parse(text: &str, account: Option<&str>) -> Result<Self, LocationError> {
         // A query may be a SAS token, which must not reach any message.
         let shown = text.split(['?', '#']).next().unwrap_or_default().to_owned();
-        let wrong = |why: &str| StoreError::InvalidUrl { url: shown.clone(), why: why.to_owned() };
+        let wrong = |why: &str| LocationError { url: shown.clone(), why: why.to_owned() };
         let url = Url::parse(text).map_err(|e| {
             wrong(&format!(
                 "is no URL ({e}); write https://ACCOUNT.blob.core.windows.net, az://CONTAINER or file:///FOLDER"
@@ -32,7 +52,7 @@ impl Location {
             ));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(StoreError::InvalidUrl {
+            return Err(LocationError {
                 url: format!("{}://…@{}", url.scheme(), url.host_str().unwrap_or_default()),
                 why: "must not hold a user or password; put the credential into a Secret".to_owned(),
             });
@@ -43,6 +63,7 @@ impl Location {
             "file" if !host.is_empty() => {
                 Err(wrong("names a host; write file:/// with three slashes and an absolute path"))
             }
+            "file" if segments.is_empty() => Err(wrong("names no folder; write file:///FOLDER")),
             "file" => url.to_file_path().map(Self::Folder).map_err(|()| wrong("is no absolute path")),
             "az" if host.is_empty() => Err(wrong("names no container; write az://CONTAINER")),
             "az" => {
@@ -108,7 +129,10 @@ fn segments(url: &Url) -> Option<Vec<String>> {
 }
 
 /// Whether a text is a container's name.
-pub(crate) fn container(name: &str) -> Result<(), &'static str> {
+///
+/// # Errors
+/// When it is none: what to write.
+pub fn container(name: &str) -> Result<(), &'static str> {
     let fits = (3..=63).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !name.starts_with('-')
@@ -172,6 +196,10 @@ mod tests {
             ("file://data/x", "three slashes"),
             ("http://acct.blob.core.windows.net", "write https"),
             ("http://localhost:10000", "names no account"),
+            ("http://10.0.0.1", "names no account"),
+            ("https://x.y", "names no account"),
+            ("az://C", "container name"),
+            ("file:///", "names no folder"),
             ("https://acct.dfs.core.windows.net/x", "Blob one"),
             ("https://acct.blob.core.windows.net/UPPER", "container name"),
             ("ftp://x/y", "unknown scheme"),
@@ -179,7 +207,6 @@ mod tests {
         ] {
             let error = Location::parse(url, Some("env")).unwrap_err();
             assert!(error.to_string().contains(hint), "{url}: {error}");
-            assert_eq!(error.reason(), "InvalidUrl");
         }
     }
 
