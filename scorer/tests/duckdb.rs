@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -34,7 +35,10 @@ fn python() -> Option<String> {
     if there.is_ok_and(|output| output.status.success()) {
         return Some(python);
     }
-    eprintln!("SKIPPED: {python} has no duckdb; pip install duckdb, and set DUCKDB_PYTHON to the Python that has it");
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED: {python} has no duckdb; pip install duckdb, and set DUCKDB_PYTHON to the Python that has it"
+    );
     None
 }
 

@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -152,6 +153,10 @@ fn pythons() -> Option<Vec<PathBuf>> {
     if usual.exists() {
         return Some(vec![usual]);
     }
-    eprintln!("SKIPPED: no scikit-learn at {}; make it with the command in scorer/tests/sklearn.rs", usual.display());
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED: no scikit-learn at {}; make it with the command in scorer/tests/sklearn.rs",
+        usual.display()
+    );
     None
 }

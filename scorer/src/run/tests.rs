@@ -1,6 +1,7 @@
 //! Whole runs in a folder.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -30,10 +31,14 @@ struct Plant {
 
 /// Ten real sensors; none where the reference data is not beside the project.
 fn plant() -> Option<Plant> {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference-data");
-    let from = std::env::var_os("REFERENCE_DATA").map_or(from, PathBuf::from);
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let from = std::env::var_os("BATCHSCORING_SHARED").map_or(shared, PathBuf::from).join("reference-data");
     if !from.join("golden.csv").is_file() {
-        eprintln!("SKIPPED: no reference data at {}; set REFERENCE_DATA to its folder", from.display());
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: no reference data at {}; set BATCHSCORING_SHARED to the folder above it",
+            from.display()
+        );
         return None;
     }
     let dir = tempfile::tempdir().unwrap();

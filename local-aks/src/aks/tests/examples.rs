@@ -2,6 +2,7 @@
 //! it is written there, and the answer must have every field of the example, of the same type, and what the request
 //! set must come back as it was.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,11 @@ fn examples() -> Vec<(PathBuf, Value)> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/aks-rest-examples");
     let directory = std::env::var_os("AKS_REST_EXAMPLES").map_or(beside, PathBuf::from);
     let Ok(entries) = std::fs::read_dir(&directory) else {
-        eprintln!("SKIPPED: no examples in {}; set AKS_REST_EXAMPLES to a folder of them", directory.display());
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: no examples in {}; set AKS_REST_EXAMPLES to a folder of them",
+            directory.display()
+        );
         return Vec::new();
     };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();

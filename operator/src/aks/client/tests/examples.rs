@@ -1,5 +1,6 @@
 //! Every request and response pair of the public specification that concerns us goes through the client.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -14,7 +15,10 @@ fn folder() -> Option<PathBuf> {
 #[tokio::test]
 async fn the_examples_of_the_specification_pass_through_the_client() {
     let Some(folder) = folder() else {
-        println!("SKIPPED: no examples of the AKS REST API; set AKS_REST_EXAMPLES to a folder of them");
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: no examples of the AKS REST API; set AKS_REST_EXAMPLES to a folder of them"
+        );
         return;
     };
     let mut passed = 0;
