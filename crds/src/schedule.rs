@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EnvVar, ResourceRequirements};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::Span;
 use spec::window::Window;
 use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
+use spec::{Limit, Span};
 
 use crate::Condition;
 
@@ -92,8 +91,7 @@ pub struct ScoringScheduleSpec {
     /// How many sensors may fail, as a number or a percentage, before the run itself is Failed. Default `100%` less
     /// one: a run fails when every sensor failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("string(self).matches('^([0-9]{1,9}|(100|[0-9]{1,2})%)$')").message("maxFailedSensors is a number such as 5, or a percentage from 0% to 100% such as 10%"))]
-    pub max_failed_sensors: Option<IntOrString>,
+    pub max_failed_sensors: Option<Limit>,
     /// How many ended runs stay as objects.
     #[serde(default)]
     pub history: History,

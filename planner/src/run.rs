@@ -12,7 +12,7 @@ mod view;
 #[cfg(test)]
 mod world;
 
-pub use verdict::{MaxFailed, MaxFailedError, Tally, Verdict, verdict};
+pub use verdict::{Tally, Verdict, verdict};
 pub use view::{Helper, Job, RunView, Stalled};
 
 /// How long after its deletion a run is held for archiving, such as when its Secret or ServiceAccount are gone.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use spec::window::Window;
 use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
-use spec::{RunRequest, TimeRange};
+use spec::{Limit, RunRequest, TimeRange};
 
 /// The API version that is understood.
 pub const API_VERSION: &str = "batchscoring.dev/v1alpha1";
@@ -57,7 +57,7 @@ struct ScheduleSpec {
     #[serde(default)]
     retries: Option<u32>,
     #[serde(default)]
-    max_failed_sensors: Option<Tolerance>,
+    max_failed_sensors: Option<Limit>,
     #[serde(default, rename = "clusterRef")]
     _cluster_ref: IgnoredAny,
     #[serde(default, rename = "schedule")]
@@ -78,30 +78,6 @@ struct ScheduleSpec {
     _history: IgnoredAny,
     #[serde(default, rename = "scorer")]
     _scorer: IgnoredAny,
-}
-
-/// How many sensors may fail before the run is Failed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Tolerance {
-    /// As a number.
-    Number(u32),
-    /// As a percentage, such as `5%`.
-    Percent(Percent),
-}
-
-/// A percentage, such as `5%`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Percent(u8);
-
-impl TryFrom<String> for Percent {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let number = text.strip_suffix('%').and_then(|n| n.parse().ok()).filter(|n| *n <= 100);
-        number.map(Self).ok_or_else(|| format!("{text:?} is no percentage; write 5%, or a number of sensors"))
-    }
 }
 
 /// Why a manifest cannot be read.
@@ -191,11 +167,7 @@ impl Schedule {
     /// Whether a run with so many failed sensors is Complete all the same.
     #[must_use]
     pub fn tolerates(&self, failed: u32, sensors: u32) -> bool {
-        match &self.spec.max_failed_sensors {
-            Some(Tolerance::Number(most)) => failed <= *most,
-            Some(Tolerance::Percent(Percent(most))) => u64::from(failed) * 100 <= u64::from(sensors) * u64::from(*most),
-            None => failed < sensors,
-        }
+        Limit::tolerates(self.spec.max_failed_sensors, failed, sensors)
     }
 
     fn work(&self) -> Work {

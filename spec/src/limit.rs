@@ -31,6 +31,15 @@ impl Limit {
             Self::Percent(most) => u128::from(some) * 100 <= u128::from(all) * u128::from(most),
         }
     }
+
+    /// Whether a run in which so many sensors failed is Complete (`maxFailedSensors`): without a limit, unless all did.
+    #[must_use]
+    pub fn tolerates(limit: Option<Self>, failed: u32, sensors: u32) -> bool {
+        match limit {
+            Some(limit) => limit.allows(failed.into(), sensors.into()),
+            None => failed == 0 || failed < sensors,
+        }
+    }
 }
 
 impl FromStr for Limit {
@@ -101,8 +110,11 @@ impl JsonSchema for Limit {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "x-kubernetes-int-or-string": true,
-            "minimum": 0,
-            "pattern": "^([0-9]{1,9}|(100|[0-9]{1,2})%)$",
+            // A rule rather than a pattern: it is refused with a sentence.
+            "x-kubernetes-validations": [{
+                "rule": "string(self).matches('^([0-9]{1,9}|(100|[0-9]{1,2})%)$')",
+                "message": "it must be a number such as 5, or a percentage from 0% to 100% such as 10%",
+            }],
         })
     }
 }
@@ -127,5 +139,13 @@ mod tests {
         assert!(Limit::Number(2).allows(2, 2) && !Limit::Number(2).allows(3, 1_000));
         assert!(Limit::Percent(10).allows(10, 100) && !Limit::Percent(10).allows(11, 100));
         assert!(Limit::Percent(0).allows(0, 0));
+        assert!(Limit::Percent(100).allows(20, 20));
+    }
+
+    #[test]
+    fn without_a_limit_a_run_fails_when_every_sensor_failed() {
+        assert!(Limit::tolerates(None, 23, 24) && Limit::tolerates(None, 0, 1) && Limit::tolerates(None, 0, 0));
+        assert!(!Limit::tolerates(None, 24, 24) && !Limit::tolerates(None, 1, 1));
+        assert!(Limit::tolerates(Some(Limit::Percent(100)), 24, 24));
     }
 }

@@ -11,7 +11,6 @@ use super::observe::Observed;
 use super::pods::Trouble;
 use crate::conditions::{Conditions, is_true, whole_seconds};
 use crate::context::{Ctx, namespace_of};
-use crate::schedule::validate::max_failed;
 use crate::{Category, Error};
 
 /// The condition of a run that cannot have something that it needs.
@@ -195,7 +194,7 @@ fn archived(status: &mut ScoringRunStatus, observed: &Observed) -> Verdict {
     status.failed_sensors = report.failures;
     let manifest = status.uris.take().and_then(|uris| uris.manifest);
     status.uris = Some(Uris { manifest, record: Some(report.record), logs: Some(report.logs) });
-    let allowed = observed.frozen.as_ref().and_then(|frozen| max_failed(&frozen.schedule).ok()).unwrap_or_default();
+    let allowed = observed.frozen.as_ref().and_then(|frozen| frozen.schedule.max_failed_sensors);
     verdict(tally, allowed, stopped(&observed.view))
 }
 

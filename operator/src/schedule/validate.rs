@@ -6,10 +6,8 @@ use crds::{ScoringCluster, ScoringScheduleSpec};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::{Selector, SelectorExt};
 use planner::capacity::{QuantityError, Resources};
-use planner::run::{MaxFailed, MaxFailedError};
 use planner::ticks::{TickError, Ticks};
 use spec::check::{STORE_URL, WorkError};
 
@@ -55,9 +53,6 @@ pub enum Invalid {
     /// What to score cannot be scored.
     #[error("{0}")]
     Work(#[from] WorkError),
-    /// How many sensors may fail.
-    #[error("{0}")]
-    MaxFailed(#[from] MaxFailedError),
     /// What a pod asks for is no amount.
     #[error("scorer.resources: {0}")]
     Quantity(#[from] QuantityError),
@@ -90,7 +85,6 @@ impl Invalid {
             Self::NamespaceNotSelected { .. } => "NamespaceNotSelected",
             Self::Work(error) if error.field == STORE_URL => "InvalidStoreUrl",
             Self::Work(_) => "InvalidSpec",
-            Self::MaxFailed(_) => "InvalidMaxFailedSensors",
             Self::Quantity(_) | Self::RequestAboveLimit { .. } => "InvalidResources",
         }
     }
@@ -109,22 +103,9 @@ pub fn check(
 ) -> Result<Ticks, Invalid> {
     let ticks = Ticks::parse(&spec.schedule, spec.time_zone.as_deref(), now)?;
     spec.work().check()?;
-    max_failed(spec)?;
     spec.scorer.resources.as_ref().map_or(Ok(()), resources)?;
     admitted(&spec.cluster_ref.name, cluster, namespace, labels)?;
     Ok(ticks)
-}
-
-/// How many sensors may fail.
-///
-/// # Errors
-/// When the field is neither number nor percentage.
-pub fn max_failed(spec: &ScoringScheduleSpec) -> Result<MaxFailed, MaxFailedError> {
-    match &spec.max_failed_sensors {
-        None => Ok(MaxFailed::default()),
-        Some(IntOrString::Int(number)) => number.to_string().parse(),
-        Some(IntOrString::String(text)) => text.parse(),
-    }
 }
 
 /// The API server would refuse each run's Job.
@@ -264,11 +245,5 @@ mod tests {
         assert_eq!(reason(&of("a lot", "1")), "InvalidResources");
         let message = message(&of("2", "1"));
         assert!(message.starts_with("scorer.resources: cpu: the request 2 is above the limit 1"), "{message}");
-    }
-
-    #[test]
-    fn max_failed_sensors_that_is_no_number_is_told() {
-        assert_eq!(reason(&json!({"maxFailedSensors": "some"})), "InvalidMaxFailedSensors");
-        assert_eq!(reason(&json!({"maxFailedSensors": "10%"})), "Valid");
     }
 }

@@ -1,47 +1,8 @@
 //! Whether a run is Complete or Failed.
 
-use std::str::FromStr;
+use spec::Limit;
 
 use super::Stop;
-
-/// How many sensors may fail before the run itself is Failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MaxFailed {
-    /// All but one: the run fails when every sensor failed.
-    #[default]
-    AllButOne,
-    /// This many.
-    Number(u32),
-    /// This part of all, in percent.
-    Percent(u32),
-}
-
-/// Why a text is not a [`MaxFailed`].
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("maxFailedSensors {0:?} is neither a number such as 5 nor a percentage from 0% to 100% such as 10%")]
-pub struct MaxFailedError(String);
-
-impl FromStr for MaxFailed {
-    type Err = MaxFailedError;
-
-    fn from_str(text: &str) -> Result<Self, MaxFailedError> {
-        let wrong = || MaxFailedError(text.to_owned());
-        match text.strip_suffix('%') {
-            Some(part) => part.parse().ok().filter(|p| *p <= 100).map(Self::Percent).ok_or_else(wrong),
-            None => text.parse().map(Self::Number).map_err(|_| wrong()),
-        }
-    }
-}
-
-impl MaxFailed {
-    fn exceeded(self, failed: u32, total: u32) -> bool {
-        match self {
-            Self::AllButOne => failed > 0 && failed >= total,
-            Self::Number(most) => failed > most,
-            Self::Percent(most) => u64::from(failed) * 100 > u64::from(most) * u64::from(total),
-        }
-    }
-}
 
 /// The sensors of an ended run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,16 +24,17 @@ pub struct Verdict {
     pub message: String,
 }
 
-/// Judges a run by its sensors. A run that was stopped is Failed, unless everything had succeeded by then.
+/// Judges a run by its sensors, of which so many may fail. A run that was stopped is Failed, unless everything had
+/// succeeded by then.
 #[must_use]
-pub fn verdict(tally: Tally, allowed: MaxFailed, stopped: Option<Stop>) -> Verdict {
+pub fn verdict(tally: Tally, allowed: Option<Limit>, stopped: Option<Stop>) -> Verdict {
     let Tally { total, failed } = tally;
     let succeeded = total.saturating_sub(failed);
     if let Some(stop) = stopped.filter(|_| failed > 0) {
         let message = format!("{succeeded} of {total} sensors were scored before {}", stop.clause());
         return Verdict { complete: false, reason: stop.reason(), message };
     }
-    if allowed.exceeded(failed, total) {
+    if !Limit::tolerates(allowed, failed, total) {
         let message = format!("{failed} of {total} sensors failed, more than maxFailedSensors allows");
         return Verdict { complete: false, reason: "TooManyFailedSensors", message };
     }
@@ -90,29 +52,19 @@ pub fn verdict(tally: Tally, allowed: MaxFailed, stopped: Option<Stop>) -> Verdi
 mod tests {
     use super::*;
 
-    fn complete(failed: u32, total: u32, allowed: &str) -> bool {
-        verdict(Tally { total, failed }, allowed.parse().unwrap(), None).complete
-    }
-
     #[test]
-    fn by_default_a_run_fails_when_every_sensor_failed() {
-        let judge = |failed, total| verdict(Tally { total, failed }, MaxFailed::default(), None).complete;
-        assert!(judge(0, 24) && judge(23, 24) && judge(0, 1));
-        assert!(!judge(24, 24) && !judge(1, 1));
-    }
-
-    #[test]
-    fn a_number_or_a_percentage_of_sensors_may_fail() {
-        assert!(complete(2, 24, "2") && !complete(3, 24, "2") && !complete(1, 24, "0"));
-        assert!(complete(2, 20, "10%") && !complete(3, 20, "10%") && complete(20, 20, "100%"));
-        assert!("ten".parse::<MaxFailed>().is_err() && "101%".parse::<MaxFailed>().is_err());
+    fn a_run_is_failed_when_more_sensors_failed_than_may() {
+        let judge = |failed, allowed| verdict(Tally { total: 24, failed }, allowed, None);
+        assert!(judge(2, Some(Limit::Number(2))).complete);
+        assert_eq!(judge(3, Some(Limit::Number(2))).reason, "TooManyFailedSensors");
+        assert!(judge(23, None).complete && !judge(24, None).complete);
     }
 
     #[test]
     fn a_stopped_run_says_why_it_failed() {
-        let stopped = verdict(Tally { total: 4, failed: 1 }, MaxFailed::default(), Some(Stop::DeadlineExceeded));
+        let stopped = verdict(Tally { total: 4, failed: 1 }, None, Some(Stop::DeadlineExceeded));
         assert_eq!((stopped.complete, stopped.reason), (false, "DeadlineExceeded"));
-        let done = verdict(Tally { total: 4, failed: 0 }, MaxFailed::default(), Some(Stop::Cancelled));
+        let done = verdict(Tally { total: 4, failed: 0 }, None, Some(Stop::Cancelled));
         assert!(done.complete);
     }
 }
