@@ -110,7 +110,11 @@ fn max_failed_sensors_is_a_number_or_a_percentage() {
         accepted::<ScoringSchedule>(&schedule("s", &json!({ "maxFailedSensors": good })), None);
     }
     for bad in [json!(-1), json!("101%"), json!("many")] {
-        refused::<ScoringSchedule>(&schedule("s", &json!({ "maxFailedSensors": bad })), None, "it must be a number such as 5");
+        refused::<ScoringSchedule>(
+            &schedule("s", &json!({ "maxFailedSensors": bad })),
+            None,
+            "it must be a number such as 5",
+        );
         let data = json!({"path": "data/d.csv", "maxBadRows": bad});
         refused::<ScoringSchedule>(&schedule("s", &json!({ "data": data })), None, "it must be a number such as 5");
     }

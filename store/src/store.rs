@@ -354,6 +354,7 @@ impl fmt::Debug for Store {
 }
 
 mod conditional;
+mod folder;
 mod list;
 #[cfg(test)]
 mod tests;

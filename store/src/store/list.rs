@@ -1,11 +1,9 @@
 //! Listing by a text prefix: exactly that in Blob Storage, page by page; in a folder, what is below and begins so.
 
-use futures::TryStreamExt;
-use object_store::ObjectStore;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use spec::Location;
 
-use super::{File, Place, Store, file};
+use super::{File, Store, file};
 use crate::StoreError;
 
 impl Store {
@@ -19,28 +17,6 @@ impl Store {
             Location::Account { .. } => self.list_container(prefix, limit).await?,
         };
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(files)
-    }
-
-    async fn list_folder(&self, prefix: &str, limit: usize) -> Result<Vec<File>, StoreError> {
-        let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
-        let root = self.folder_path("")?;
-        let Place::Folder(start) = self.place(folder)? else { return Ok(Vec::new()) };
-        self.inner.counter.list();
-        let mut files = Vec::new();
-        let mut found = self.inner.folder.list(Some(&start));
-        while let Some(meta) = found.try_next().await.map_err(|e| self.error(prefix, &e))? {
-            let at = meta.location.as_ref();
-            let path = if root.is_root() {
-                at
-            } else {
-                at.strip_prefix(root.as_ref()).map_or(at, |rest| rest.trim_start_matches('/'))
-            };
-            if path.starts_with(prefix) {
-                self.within(prefix, files.len(), limit)?;
-                files.push(file(path.to_owned(), meta));
-            }
-        }
         Ok(files)
     }
 
@@ -71,7 +47,7 @@ impl Store {
         }
     }
 
-    fn within(&self, prefix: &str, found: usize, limit: usize) -> Result<(), StoreError> {
+    pub(super) fn within(&self, prefix: &str, found: usize, limit: usize) -> Result<(), StoreError> {
         if found < limit { Ok(()) } else { Err(StoreError::TooMany { uri: self.uri(prefix), limit }) }
     }
 }

@@ -92,6 +92,25 @@ async fn a_listing_takes_a_text_prefix_and_is_sorted_and_bounded() {
 }
 
 #[tokio::test]
+async fn a_name_that_cannot_be_used_and_a_link_in_a_circle_do_not_hide_the_other_files() {
+    use std::os::unix::ffi::OsStrExt;
+    let (dir, store) = folder();
+    for name in ["models/a", "models/z/b", "models/other", "models/z/c#1"] {
+        std::fs::create_dir_all(dir.path().join("models/z")).unwrap();
+        std::fs::write(dir.path().join(name), "model").unwrap();
+    }
+    let clean = store.list("models/", 10).await.unwrap();
+    assert_eq!(clean.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), ["models/a", "models/other", "models/z/b"]);
+    std::fs::write(dir.path().join("models/tab\tname"), "model").unwrap();
+    std::fs::write(dir.path().join("models").join(std::ffi::OsStr::from_bytes(b"latin\xe9")), "model").unwrap();
+    assert_eq!(store.list("models/", 10).await.unwrap(), clean);
+    std::os::unix::fs::symlink(dir.path().join("models"), dir.path().join("models/z/circle")).unwrap();
+    assert_eq!(store.list("models/", 10).await.unwrap(), clean);
+    assert_eq!(store.list("models/o", 10).await.unwrap(), clean[1..2]);
+    assert!(matches!(store.list("models/", 2).await, Err(StoreError::TooMany { .. })));
+}
+
+#[tokio::test]
 async fn a_folder_that_does_not_exist_yet_is_empty_and_comes_with_the_first_write() {
     let (dir, _) = folder();
     let url = format!("file://{}/not/yet", dir.path().display());
