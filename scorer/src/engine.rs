@@ -9,5 +9,6 @@
 pub use crate::model::{Model, ModelError};
 pub use crate::predictions::{Block, Encoder, Header, PredictionsError, ScoreError, Scored, score};
 pub use crate::readings::{
-    Encoding, Layout, Readings, ReadingsError, SensorReadings, TimeParser, Wanted, read, read_csv,
+    BadRow, Counts, Encoding, Head, Layout, Limits, Pass, Readings, ReadingsError, Rows, SensorReadings, Sink,
+    TimeParser, Totals, Unplaced, Usable, Wanted, read, read_csv,
 };

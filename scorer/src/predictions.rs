@@ -79,10 +79,10 @@ pub fn score(
     let scores = model.decisions(readings.good.values());
     let verdicts: Vec<bool> = scores.iter().map(|score| model.is_anomaly(*score)).collect();
     Ok(Scored {
-        rows: readings.rows,
+        rows: readings.counts.rows,
         scored: scores.len() as u64,
         anomalies: verdicts.iter().filter(|anomaly| **anomaly).count() as u64,
-        bad_rows: readings.bad_rows,
+        bad_rows: readings.counts.bad_rows,
         scores,
         verdicts,
     })

@@ -131,7 +131,7 @@ impl Args {
         let readings = self.select.read(&self.input)?;
         let file = || self.input.display().to_string();
         let (sensor, rows) = readings.sensors.iter().next().ok_or_else(|| Error::NoData { file: file() })?;
-        if rows.rows == 0 {
+        if rows.counts.rows == 0 {
             return Err(if sensor.0.is_empty() {
                 Error::NoData { file: file() }
             } else {
@@ -139,7 +139,7 @@ impl Args {
             });
         }
         let scored = score(&model, &readings.layout, sensor, rows)?;
-        for warning in readings.warnings(sensor) {
+        for warning in rows.counts.warnings(&readings.unplaced) {
             tracing::warn!("{}: {warning}", file());
         }
         let kind = Predictions { format: self.format.into(), ..Predictions::default() };

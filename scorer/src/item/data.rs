@@ -64,21 +64,34 @@ impl DataFiles {
     }
 }
 
+/// The files of a data path, in the order in which they are read.
+#[allow(clippy::unused_async, reason = "a path with a pattern is looked up in the store")]
+async fn files_of(_context: &Context, path: &str) -> Result<Vec<String>, Problem> {
+    Ok(vec![path.to_owned()])
+}
+
 async fn read(context: &Context, path: &str, file: &DataFile) -> Result<Loaded, Problem> {
     let started = (context.clock)();
-    let (reader, fetch) = context.store.read(path).await.map_err(|e| Problem::of_data(&e))?;
-    let keys: Vec<String> = file.sensors.first().map(|s| s.0.keys().cloned().collect()).unwrap_or_default();
-    let (source, window) = (context.request.work.data.clone(), context.request.window);
-    let (name, fixed, sensors) = (context.store.uri(path), file.fixed.clone(), file.sensors.clone());
-    let parsed = tokio::task::spawn_blocking(move || {
-        let input = std::io::BufReader::with_capacity(1 << 16, reader);
-        let (encoding, columns) = (&Encoding::of(&source), &source.columns);
-        let wanted = Wanted { encoding, columns, keys: &keys, fixed: &fixed, sensors: Some(&sensors), window };
-        engine::read(&name, input, &wanted)
-    })
-    .await;
-    // A store that failed in the middle explains a file that broke off.
-    fetch.end().await.map_err(|e| Problem::of_data(&e))?;
+    let (mut inputs, mut fetches) = (Vec::new(), Vec::new());
+    for path in files_of(context, path).await? {
+        let (reader, fetch) = context.store.read(&path).await.map_err(|e| Problem::of_data(&e))?;
+        inputs.push((context.store.uri(&path), std::io::BufReader::with_capacity(1 << 16, reader)));
+        fetches.push(fetch);
+    }
+    let source = &context.request.work.data;
+    let wanted = Wanted {
+        encoding: Encoding::of(source),
+        columns: source.columns.clone(),
+        keys: file.sensors.first().map(|s| s.0.keys().cloned().collect()).unwrap_or_default(),
+        fixed: file.fixed.clone(),
+        sensors: Some(file.sensors.clone()),
+        window: context.request.window,
+    };
+    let parsed = tokio::task::spawn_blocking(move || engine::read(inputs, wanted)).await;
+    for fetch in fetches {
+        // A store that failed in the middle explains a file that broke off.
+        fetch.end().await.map_err(|e| Problem::of_data(&e))?;
+    }
     let readings = parsed
         .map_err(|e| Problem::failed("Internal", format!("reading {path} broke off: {e}")))?
         .map_err(|e| Problem::failed(e.reason(), e.to_string()))?;

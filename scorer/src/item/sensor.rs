@@ -252,7 +252,7 @@ impl SensorJob {
                 ),
             ));
         }
-        warnings.extend(loaded.readings.warnings(sensor));
+        warnings.extend(own(&loaded.readings, sensor)?.counts.warnings(&loaded.readings.unplaced));
         for warning in &warnings {
             log.warn(warning);
         }
@@ -295,12 +295,12 @@ impl SensorJob {
     fn check_rows(&self, context: &Context, loaded: &Loaded, path: &str) -> Result<(), Problem> {
         let own = loaded.readings.sensors.get(&self.planned.sensor);
         let uri = context.store.uri(path);
-        if own.is_some_and(|r| r.rows > 0) {
+        if let Some(own) = own.filter(|r| r.counts.rows > 0) {
             let most = context.request.work.data.max_bad_rows;
-            let why = most.and_then(|most| loaded.readings.too_many_bad(&self.planned.sensor, most));
+            let why = most.and_then(|most| own.counts.too_many_bad(&loaded.readings.unplaced, most));
             return why.map_or(Ok(()), |why| Err(Problem::failed("TooManyBadRows", format!("{uri}: {why}"))));
         }
-        let why = match (own.map_or(0, |r| r.outside), context.request.window) {
+        let why = match (own.map_or(0, |r| r.counts.outside), context.request.window) {
             (outside @ 1.., Some(w)) => format!(
                 "{uri} has no reading of it from {} up to {}, and {outside} outside of that; is the data late (window.delay), \
                  or its time zone not UTC?",
@@ -313,6 +313,6 @@ impl SensorJob {
 }
 
 fn first_bad(loaded: &Loaded, sensor: &SensorKeys) -> String {
-    let bad = loaded.readings.sensors.get(sensor).and_then(|r| r.first_bad.as_ref());
+    let bad = loaded.readings.sensors.get(sensor).and_then(|r| r.counts.first_bad.as_ref());
     bad.map(|b| format!("the first is {b}")).unwrap_or_default()
 }

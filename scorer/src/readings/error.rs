@@ -35,6 +35,19 @@ pub enum ReadingsError {
         /// How many there are.
         count: usize,
     },
+    /// A file has other columns than the first one.
+    #[error(
+        "{file} {what}, while {first} is otherwise; files that are read as one must have the same columns of values and \
+         times: name them with data.columns, or correct data.path"
+    )]
+    Differs {
+        /// The file.
+        file: String,
+        /// The first file.
+        first: String,
+        /// What is different about the file.
+        what: String,
+    },
     /// A row is too long to be one.
     #[error(
         "{file}: line {line}: the row is longer than {limit} bytes; is it text with line ends, and every quote closed?"
@@ -130,11 +143,12 @@ impl ReadingsError {
             | Self::Truncated { .. }
             | Self::Damaged { .. } => "DataInvalid",
             Self::Parquet { .. } => "DataUnsupported",
-            Self::ColumnMissing { .. } => "ColumnMissing",
+            Self::ColumnMissing { .. } | Self::Differs { .. } => "ColumnMissing",
             Self::ColumnAmbiguous { .. } => "ColumnAmbiguous",
             Self::Unreadable { .. } => "DataUnreadable",
         }
     }
+
     /// What reading or decompressing a file met.
     pub(super) fn of_io(file: &str, source: io::Error) -> Self {
         let file = file.to_owned();

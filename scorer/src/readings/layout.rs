@@ -11,6 +11,9 @@ use super::{Column, Layout, ReadingsError, number};
 /// Names that a time column may have, without regard to case.
 const TIME_NAMES: [&str; 5] = ["ts", "time", "timestamp", "datetime", "date"];
 
+/// What a column of values is for, as messages say it.
+pub(super) const VALUE: &str = "a value";
+
 /// The header of a file, and what is asked of it.
 pub(super) struct Resolver<'a> {
     pub(super) file: &'a str,
@@ -31,7 +34,7 @@ impl Resolver<'_> {
         } else {
             let named = self.columns.value.iter().map(|name| {
                 self.find(name)?
-                    .ok_or_else(|| self.missing(format!("{name:?}"), "a value", "columns.value (--columns value=…)"))
+                    .ok_or_else(|| self.missing(format!("{name:?}"), VALUE, "columns.value (--columns value=…)"))
             });
             named.collect::<Result<_, _>>()?
         };

@@ -1,12 +1,34 @@
-//! The good rows of a sensor, side by side in a few allocations.
+//! Rows of a sensor, side by side in a few allocations.
 
-/// Good rows of one sensor, in the file's order.
+use super::{BadRow, Head};
+
+/// Rows of one sensor, in the files' order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
     times: Texts,
     texts: Texts,
     values: Vec<f64>,
     count: usize,
+    /// Rows that have a value which is no finite number, and the file and line of each.
+    marked: Vec<Marked>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Marked {
+    row: usize,
+    file: u32,
+    line: u64,
+}
+
+/// Rows that a model can use, and what was left out for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Usable {
+    /// The rows.
+    pub rows: Rows,
+    /// How many were left out.
+    pub bad_rows: u64,
+    /// The first of those.
+    pub first_bad: Option<BadRow>,
 }
 
 impl Rows {
@@ -22,7 +44,7 @@ impl Rows {
         self.count == 0
     }
 
-    /// The values, one row after the other.
+    /// The values, one row after the other. NaN is a missing one; an infinity stands for what is no finite number.
     #[must_use]
     pub fn values(&self) -> &[f64] {
         &self.values
@@ -42,53 +64,95 @@ impl Rows {
     /// Bytes that they take in memory, roughly.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.times.bytes() + self.texts.bytes() + self.values.len() * size_of::<f64>()
+        self.times.bytes()
+            + self.texts.bytes()
+            + self.values.len() * size_of::<f64>()
+            + self.marked.len() * size_of::<Marked>()
     }
 
-    /// Adds the next value of a row that is not yet whole; what is read as a number is ASCII.
-    pub(super) fn push_value(&mut self, value: f64, text: &[u8]) {
+    /// Adds the next value of a row that is not yet whole.
+    pub(super) fn push_value(&mut self, value: f64, text: &str) {
         self.values.push(value);
         self.texts.push(text);
     }
 
-    /// Ends a row.
-    pub(super) fn push_time(&mut self, time: &str) {
-        self.times.push(time.as_bytes());
+    /// Ends a row. `bad`: the file and line of one that has a value which is no finite number.
+    pub(super) fn push_time(&mut self, time: &str, bad: Option<(u32, u64)>) {
+        self.times.push(time);
+        self.marked.extend(bad.map(|(file, line)| Marked { row: self.count, file, line }));
         self.count += 1;
     }
 
-    /// Takes the values of a row back that did not become whole.
-    pub(super) fn drop_partial(&mut self, width: usize) {
-        self.values.truncate(self.count * width);
-        self.texts.truncate(self.count * width);
+    /// Adds rows behind these.
+    pub fn append(&mut self, more: &Self) {
+        self.marked.extend(more.marked.iter().map(|m| Marked { row: m.row + self.count, ..*m }));
+        self.times.append(&more.times);
+        self.texts.append(&more.texts);
+        self.values.extend_from_slice(&more.values);
+        self.count += more.count;
+    }
+
+    /// Leaves out the rows that have a value which is no finite number.
+    #[must_use]
+    pub fn usable(self, head: &Head) -> Usable {
+        let bad_rows = self.marked.len() as u64;
+        let Some(first) = self.marked.first() else { return Usable { rows: self, bad_rows, first_bad: None } };
+        let first_bad = Some(self.explain(head, *first));
+        let width = head.layout.values.len();
+        let mut rows = Self::default();
+        let mut marked = self.marked.iter().map(|m| m.row).peekable();
+        for row in 0..self.count {
+            if marked.next_if_eq(&row).is_some() {
+                continue;
+            }
+            for (value, text) in self.values.iter().skip(row * width).zip(self.value_texts(row, width)) {
+                rows.push_value(*value, text);
+            }
+            rows.push_time(self.time(row), None);
+        }
+        Usable { rows, bad_rows, first_bad }
+    }
+
+    fn explain(&self, head: &Head, Marked { row, file, line }: Marked) -> BadRow {
+        let width = head.layout.values.len();
+        let cells = head.layout.values.iter().zip(self.value_texts(row, width));
+        let bad = cells.zip(self.values.iter().skip(row * width)).find(|(_, value)| !value.is_finite());
+        let why = bad.map(|((column, text), _)| {
+            let what = if super::number::is_number(text.as_bytes()) { "no finite number" } else { "no number" };
+            format!("column {}: {text:?} is {what}", column.name)
+        });
+        let several = head.files.len() > 1;
+        let name = usize::try_from(file).ok().and_then(|file| head.files.get(file)).filter(|_| several);
+        BadRow { file: name.cloned(), number: file, line, why: why.unwrap_or_default() }
     }
 }
 
-/// Many short texts in one allocation, each of them UTF-8.
+/// Many short texts in one allocation.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Texts {
-    text: Vec<u8>,
+    text: String,
     ends: Vec<usize>,
 }
 
 impl Texts {
-    fn push(&mut self, text: &[u8]) {
-        self.text.extend_from_slice(text);
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
         self.ends.push(self.text.len());
+    }
+
+    fn append(&mut self, more: &Self) {
+        let start = self.text.len();
+        self.text.push_str(&more.text);
+        self.ends.extend(more.ends.iter().map(|end| start + end));
     }
 
     fn bytes(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<usize>()
     }
 
-    fn truncate(&mut self, count: usize) {
-        self.ends.truncate(count);
-        self.text.truncate(self.ends.last().copied().unwrap_or(0));
-    }
-
     fn get(&self, at: usize) -> &str {
         let start = if at == 0 { 0 } else { self.ends.get(at - 1).copied().unwrap_or_default() };
         let end = self.ends.get(at).copied().unwrap_or(start);
-        self.text.get(start..end).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+        self.text.get(start..end).unwrap_or_default()
     }
 }

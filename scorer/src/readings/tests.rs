@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use spec::TimeRange;
+use spec::{SensorKeys, TimeRange};
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn rows_go_to_their_sensors_and_bad_values_are_counted() {
     let readings = read(FILE).unwrap();
     assert_eq!(readings.sensors.keys().cloned().collect::<Vec<_>>(), [sensor("1", "1"), sensor("1", "2")]);
     let one = &readings.sensors[&sensor("1", "1")];
-    assert_eq!((one.rows, one.bad_rows, one.good.values()), (6, 4, &[10.5, 11.5][..]));
+    assert_eq!((one.counts.rows, one.counts.bad_rows, one.good.values()), (6, 4, &[10.5, 11.5][..]));
     assert_eq!(one.good.time(1), "2018-08-28 23:00:10.000");
     let columns = readings.layout.to_columns();
     assert_eq!((columns.time.as_deref(), columns.value.as_slice()), (Some("TS"), &["Value".to_owned()][..]));
@@ -48,9 +48,9 @@ fn rows_go_to_their_sensors_and_bad_values_are_counted() {
 fn a_window_is_half_open_and_a_sensor_without_rows_is_there_empty() {
     let readings = windowed(FILE, "2018-08-28T23:00:05Z", "2018-08-28T23:00:10Z").unwrap();
     let one = &readings.sensors[&sensor("1", "1")];
-    assert_eq!((one.rows, one.outside), (1, 5));
+    assert_eq!((one.counts.rows, one.counts.outside), (1, 5));
     let unknown = &readings.sensors[&sensor("9", "9")];
-    assert_eq!((unknown.rows, unknown.outside), (0, 0), "the file does not know it");
+    assert_eq!((unknown.counts.rows, unknown.counts.outside), (0, 0), "the file does not know it");
     assert!(!readings.sensors.contains_key(&sensor("1", "2")), "nobody asked for it");
 }
 
@@ -58,7 +58,7 @@ fn a_window_is_half_open_and_a_sensor_without_rows_is_there_empty() {
 fn a_row_without_a_time_is_bad_and_a_file_without_any_time_is_an_error() {
     let one_bad = FILE.replace("2018-08-28 23:00:10.000", "soon");
     let readings = windowed(&one_bad, "2018-08-28T00:00:00Z", "2018-08-29T00:00:00Z").unwrap();
-    assert_eq!(readings.sensors[&sensor("1", "1")].bad_rows, 5);
+    assert_eq!(readings.sensors[&sensor("1", "1")].counts.bad_rows, 5);
     let all_bad = "TS,Device,Tag,Value\nsoon,1,1,2\n";
     let error = windowed(all_bad, "2018-08-28T00:00:00Z", "2018-08-29T00:00:00Z").unwrap_err();
     assert!(error.to_string().contains("line 2: column TS: \"soon\""), "{error}");
@@ -79,7 +79,7 @@ fn several_values_are_a_readings_features_in_the_order_asked_for() {
     let columns = Columns { value: vec!["flow".into(), "heat".into()], ..Columns::default() };
     let readings = read_csv("f", file.as_bytes(), &columns, &[], &none, None, None).unwrap();
     let all = &readings.sensors[&none];
-    assert_eq!((all.good.values(), all.rows, all.bad_rows), (&[3.0, 2.0][..], 2, 1));
+    assert_eq!((all.good.values(), all.counts.rows, all.counts.bad_rows), (&[3.0, 2.0][..], 2, 1));
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn the_first_bad_row_is_told_with_line_column_and_what_stands_there() {
         ("x,1,1,2,3", "line 3: it has 5 field(s), the header 4"),
     ] {
         let one = read(&format!("{start}{row}\nx,1,1,2\n")).unwrap().sensors.remove(&sensor("1", "1")).unwrap();
-        assert_eq!((one.rows, one.bad_rows, one.good.len()), (3, 1, 2), "{row}");
-        assert!(one.first_bad.as_ref().unwrap().to_string().starts_with(says), "{one:?}");
+        assert_eq!((one.counts.rows, one.counts.bad_rows, one.good.len()), (3, 1, 2), "{row}");
+        assert!(one.counts.first_bad.as_ref().unwrap().to_string().starts_with(says), "{one:?}");
     }
 }
 
@@ -148,8 +148,8 @@ fn a_row_whose_keys_cannot_be_told_is_nobodys_and_counted() {
             let none = SensorKeys::default();
             let readings =
                 read_csv("f", &file[..], &Columns::default(), &keys(), &none, sensors.as_ref(), None).unwrap();
-            assert_eq!((readings.unplaced, readings.sensors[&sensor("1", "1")].rows), (1, 1));
-            assert!(readings.first_unplaced.unwrap().to_string().starts_with(says));
+            assert_eq!((readings.unplaced.rows, readings.sensors[&sensor("1", "1")].counts.rows), (1, 1));
+            assert!(readings.unplaced.first.unwrap().to_string().starts_with(says));
         }
     }
 }
@@ -173,9 +173,9 @@ proptest! {
         let lines = rows.iter().map(|(d, t, v)| format!("x,{d},{t},{}\n", v.map_or(String::new(), |v| v.to_string())));
         let file = format!("TS,Device,Tag,Value\n{}", lines.collect::<String>());
         let readings = read(&file).unwrap();
-        prop_assert_eq!(readings.sensors.values().map(|s| s.rows).sum::<u64>(), rows.len() as u64);
+        prop_assert_eq!(readings.sensors.values().map(|s| s.counts.rows).sum::<u64>(), rows.len() as u64);
         let bad = rows.iter().filter(|(.., v)| v.is_none()).count() as u64;
-        prop_assert_eq!(readings.sensors.values().map(|s| s.bad_rows).sum::<u64>(), bad);
+        prop_assert_eq!(readings.sensors.values().map(|s| s.counts.bad_rows).sum::<u64>(), bad);
     }
 
     #[test]

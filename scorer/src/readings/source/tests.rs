@@ -3,7 +3,6 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use spec::SensorKeys;
-use spec::work::Columns;
 
 use super::super::{Readings, Wanted, read};
 use super::*;
@@ -11,9 +10,7 @@ use super::*;
 const CSV: &str = "TS,Value\n2018-08-28 23:00:05,1.5\n2018-08-28 23:00:10,2.5\n";
 
 fn readings(name: &str, bytes: &[u8], encoding: &Encoding) -> Result<Readings, ReadingsError> {
-    let (columns, fixed) = (Columns::default(), SensorKeys::default());
-    let wanted = Wanted { encoding, columns: &columns, keys: &[], fixed: &fixed, sensors: None, window: None };
-    read(name, bytes, &wanted)
+    read([(name.to_owned(), bytes)], Wanted { encoding: encoding.clone(), ..Wanted::default() })
 }
 
 fn values(name: &str, bytes: &[u8]) -> Vec<f64> {

@@ -1,0 +1,94 @@
+//! What was counted while reading, and what is to be said of it.
+
+use std::fmt;
+
+use spec::{Limit, SensorKeys};
+
+/// What a pass over files found, told at its end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// The sensors, in the order of their numbers. Where they were asked for exactly those, so that one without any row
+    /// is there.
+    pub sensors: Vec<(SensorKeys, Counts)>,
+    /// Rows of which it cannot be told whose they are.
+    pub unplaced: Unplaced,
+}
+
+/// One sensor's rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Data rows of this sensor in the window, bad ones included.
+    pub rows: u64,
+    /// Rows among them that cannot be used; they are kept nowhere else. A pass counts those that are not whole or have,
+    /// where there is a window, no time; those with a bad value are counted where [`Rows::usable`](super::Rows::usable)
+    /// leaves them out.
+    pub bad_rows: u64,
+    /// Rows of this sensor outside the window. With `rows` 0 and this 0, the files do not know the sensor.
+    pub outside: u64,
+    /// The first bad row.
+    pub first_bad: Option<BadRow>,
+}
+
+/// Rows of which it cannot be told whose they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unplaced {
+    /// How many.
+    pub rows: u64,
+    /// The first of them.
+    pub first: Option<BadRow>,
+}
+
+/// A row that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRow {
+    /// The file's name, where there are several.
+    pub file: Option<String>,
+    /// The file's place among them, from 0.
+    pub number: u32,
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl fmt::Display for BadRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}: ")?;
+        }
+        write!(f, "line {}: {}", self.line, self.why)
+    }
+}
+
+impl Counts {
+    /// Counts more bad rows, of which this is the first.
+    pub fn add_bad(&mut self, rows: u64, first: Option<BadRow>) {
+        self.bad_rows += rows;
+        let place = |bad: &BadRow| (bad.number, bad.line);
+        self.first_bad = self.first_bad.take().into_iter().chain(first).min_by_key(place);
+    }
+
+    /// Why there are too many bad rows to be scored, if there are. Rows that may be any sensor's count as its own.
+    #[must_use]
+    pub fn too_many_bad(&self, unplaced: &Unplaced, most: Limit) -> Option<String> {
+        let (bad, all) = (self.bad_rows + unplaced.rows, self.rows + unplaced.rows);
+        let first = self.first_bad.as_ref().or(unplaced.first.as_ref())?;
+        let more = !most.allows(bad, all);
+        more.then(|| format!("{bad} of {all} rows are bad, more than maxBadRows ({most}); the first is {first}"))
+    }
+
+    /// What the user of the sensor's predictions should know of the rows that were left out.
+    #[must_use]
+    pub fn warnings(&self, unplaced: &Unplaced) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(first) = &self.first_bad {
+            let Self { rows, bad_rows, .. } = self;
+            warnings.push(format!("{bad_rows} of {rows} rows are bad and were left out; the first is {first}"));
+        }
+        if let Some(first) = &unplaced.first {
+            let rows = unplaced.rows;
+            warnings.push(format!("{rows} rows of the file have no keys that can be told; the first is {first}"));
+        }
+        warnings
+    }
+}

@@ -1,0 +1,293 @@
+//! Gives each row to its sensor, and counts what is wrong with rows.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use spec::{SensorKeys, TimeRange};
+
+use super::pass::{Limits, Sink, Wanted};
+use super::record::Record;
+use super::time::TimeParser;
+use super::{BadRow, Column, Counts, Layout, ReadingsError, Rows, Totals, Unplaced, number};
+
+pub(super) struct Splitter {
+    limits: Limits,
+    times: TimeParser,
+    window: Option<TimeRange>,
+    /// Every key: its name, its column in the file under way, and the value that it has in all files.
+    keys: Vec<(String, Option<usize>, Option<String>)>,
+    file: File,
+    /// Whether there are several files.
+    several: bool,
+    /// Where the texts of a sensor's keys lead, in `found`.
+    places: HashMap<Vec<u8>, usize>,
+    found: Vec<Found>,
+    /// Whether sensors that nobody named are kept.
+    open: bool,
+    /// Bytes of the rows of all sensors.
+    held: usize,
+    /// The texts of a row's keys, reused.
+    lookup: Vec<u8>,
+    unplaced: Unplaced,
+    /// The time of the row before: neighbours often have the same.
+    last_time: (Vec<u8>, Option<Timestamp>),
+    times_read: bool,
+    first_bad_time: Option<ReadingsError>,
+}
+
+/// The file under way.
+#[derive(Default)]
+struct File {
+    name: String,
+    number: u32,
+    time: Option<Column>,
+    values: Vec<Column>,
+    /// Fields of a whole row.
+    width: usize,
+}
+
+struct Found {
+    sensor: SensorKeys,
+    counts: Counts,
+    rows: Rows,
+}
+
+/// Whose a row is.
+enum Place {
+    At(usize),
+    /// Nobody's who was asked for.
+    Unwanted,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl Splitter {
+    pub(super) fn new(wanted: &Wanted, several: bool, limits: Limits) -> Self {
+        let keys = wanted.keys.iter().map(|k| (k.clone(), None, wanted.fixed.get(k).map(str::to_owned))).collect();
+        let mut splitter = Self {
+            limits,
+            times: wanted.encoding.times.clone(),
+            window: wanted.window,
+            keys,
+            file: File::default(),
+            several,
+            places: HashMap::new(),
+            found: Vec::new(),
+            open: wanted.sensors.is_none(),
+            held: 0,
+            lookup: Vec::new(),
+            unplaced: Unplaced::default(),
+            last_time: (Vec::new(), None),
+            times_read: false,
+            first_bad_time: None,
+        };
+        for sensor in wanted.sensors.iter().flatten() {
+            let mut lookup = Vec::new();
+            for (name, ..) in &splitter.keys {
+                extend(&mut lookup, sensor.get(name).unwrap_or_default().as_bytes());
+            }
+            splitter.add(sensor.clone(), lookup);
+        }
+        splitter
+    }
+
+    /// Goes on with another file; `width`: fields of a whole row.
+    pub(super) fn open(&mut self, name: &str, number: usize, layout: Layout, width: usize) {
+        for (key, column, _) in &mut self.keys {
+            *column = layout.keys.get(key).map(|c| c.index);
+        }
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        self.file = File { name: name.to_owned(), number, time: layout.time, values: layout.values, width };
+    }
+
+    fn add(&mut self, sensor: SensorKeys, lookup: Vec<u8>) -> usize {
+        let place = self.found.len();
+        self.found.push(Found { sensor, counts: Counts::default(), rows: Rows::default() });
+        self.places.insert(lookup, place);
+        place
+    }
+
+    fn bad_row(&self, line: u64, why: String) -> BadRow {
+        BadRow { file: self.several.then(|| self.file.name.clone()), number: self.file.number, line, why }
+    }
+
+    pub(super) fn take(&mut self, record: Record<'_>, sink: &mut dyn Sink) -> ControlFlow<()> {
+        let place = match self.place(record) {
+            Place::At(place) => place,
+            Place::Unwanted => return ControlFlow::Continue(()),
+            Place::Unknown => {
+                self.unplaced.rows += 1;
+                if self.unplaced.first.is_none() {
+                    let why = match record.broken {
+                        Some(why) => why.to_owned(),
+                        None if record.len() == self.file.width => "a key is not UTF-8".to_owned(),
+                        None => self.wrong_width(record),
+                    };
+                    self.unplaced.first = Some(self.bad_row(record.line, why));
+                }
+                return ControlFlow::Continue(());
+            }
+        };
+        let time = self.file.time.as_ref().and_then(|c| record.get(c.index)).unwrap_or_default();
+        let mut bad_time = false;
+        if let Some(window) = self.window {
+            match self.time_of(time) {
+                Some(at) => {
+                    self.times_read = true;
+                    if !window.contains(at) {
+                        self.found[place].counts.outside += 1;
+                        return ControlFlow::Continue(());
+                    }
+                }
+                None => {
+                    bad_time = true;
+                    self.first_bad_time.get_or_insert_with(|| ReadingsError::Time {
+                        file: self.file.name.clone(),
+                        line: record.line,
+                        column: self.file.time.as_ref().map(|c| c.name.clone()).unwrap_or_default(),
+                        text: shown(time),
+                    });
+                }
+            }
+        }
+        self.found[place].counts.rows += 1;
+        let time = if bad_time { None } else { std::str::from_utf8(time).ok() };
+        let why = match time {
+            _ if record.len() != self.file.width => self.wrong_width(record),
+            None => {
+                let name = self.file.time.as_ref().map(|c| c.name.as_str()).unwrap_or_default();
+                let text = self.file.time.as_ref().and_then(|c| record.get(c.index)).unwrap_or_default();
+                format!("column {name}: {:?} is no time", shown(text))
+            }
+            Some(time) => return self.keep(place, record, time, sink),
+        };
+        let counts = &self.found[place].counts;
+        let first = counts.first_bad.is_none().then(|| self.bad_row(record.line, why));
+        self.found[place].counts.add_bad(1, first);
+        ControlFlow::Continue(())
+    }
+
+    /// Keeps a row, with whatever is in its values.
+    fn keep(&mut self, place: usize, record: Record<'_>, time: &str, sink: &mut dyn Sink) -> ControlFlow<()> {
+        let rows = &mut self.found[place].rows;
+        let before = rows.bytes();
+        let mut all_good = true;
+        for column in &self.file.values {
+            let text = record.trimmed(column.index).unwrap_or_default();
+            let value = number::parse(text);
+            all_good &= value.is_finite();
+            match std::str::from_utf8(text) {
+                Ok(text) if !value.is_infinite() => rows.push_value(value, text),
+                _ => rows.push_value(value, &shown(text)),
+            }
+        }
+        rows.push_time(time, (!all_good).then_some((self.file.number, record.line)));
+        let after = rows.bytes();
+        self.held += after - before;
+        if after >= self.limits.block {
+            return self.close(place, sink);
+        }
+        if self.held >= self.limits.open {
+            return self.close_largest(sink);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn close(&mut self, place: usize, sink: &mut dyn Sink) -> ControlFlow<()> {
+        let rows = std::mem::take(&mut self.found[place].rows);
+        self.held -= rows.bytes();
+        sink.rows(place, rows)
+    }
+
+    /// Makes room: the largest blocks are closed until half of what is held is left, so that blocks do not become small.
+    fn close_largest(&mut self, sink: &mut dyn Sink) -> ControlFlow<()> {
+        let mut sizes: Vec<(usize, usize)> =
+            self.found.iter().enumerate().map(|(place, found)| (found.rows.bytes(), place)).collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        for (bytes, place) in sizes {
+            if bytes == 0 || self.held <= self.limits.open / 2 {
+                break;
+            }
+            self.close(place, sink)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn wrong_width(&self, record: Record<'_>) -> String {
+        let width = self.file.width;
+        format!("it has {} field(s), the header {width}; is it cut short, or are quotes missing?", record.len())
+    }
+
+    fn time_of(&mut self, text: &[u8]) -> Option<Timestamp> {
+        if self.last_time.0 != text || text.is_empty() {
+            self.last_time.0.clear();
+            self.last_time.0.extend_from_slice(text);
+            self.last_time.1 = self.times.parse(text);
+        }
+        self.last_time.1
+    }
+
+    fn place(&mut self, record: Record<'_>) -> Place {
+        if record.broken.is_some() {
+            return Place::Unknown;
+        }
+        let whole = record.len() == self.file.width;
+        self.lookup.clear();
+        for (_, column, fixed) in &self.keys {
+            let value = match column {
+                // The last field of a row that is too short may be a part of what it was.
+                Some(index) if !whole && index + 1 >= record.len() => return Place::Unknown,
+                Some(index) => record.trimmed(*index).unwrap_or_default(),
+                None => fixed.as_deref().unwrap_or_default().as_bytes(),
+            };
+            if fixed.as_ref().is_some_and(|f| f.as_bytes() != value) {
+                return Place::Unwanted;
+            }
+            extend(&mut self.lookup, value);
+        }
+        if let Some(place) = self.places.get(&self.lookup) {
+            return Place::At(*place);
+        }
+        let mut sensor = SensorKeys::default();
+        for (name, column, fixed) in &self.keys {
+            let fixed = fixed.as_ref().map(String::as_bytes);
+            let value = column.and_then(|c| record.trimmed(c)).or(fixed).unwrap_or_default();
+            let Ok(value) = std::str::from_utf8(value) else { return Place::Unknown };
+            if self.open {
+                sensor.0.insert(name.clone(), value.to_owned());
+            }
+        }
+        if !self.open {
+            return Place::Unwanted;
+        }
+        Place::At(self.add(sensor, self.lookup.clone()))
+    }
+
+    pub(super) fn end(mut self, sink: &mut dyn Sink) -> Result<Totals, ReadingsError> {
+        if let (Some(error), false) = (self.first_bad_time, self.times_read) {
+            return Err(error);
+        }
+        for (place, found) in self.found.iter_mut().enumerate() {
+            let rows = std::mem::take(&mut found.rows);
+            if !rows.is_empty() && sink.rows(place, rows).is_break() {
+                break;
+            }
+        }
+        let sensors = self.found.into_iter().map(|found| (found.sensor, found.counts)).collect();
+        Ok(Totals { sensors, unplaced: self.unplaced })
+    }
+}
+
+/// A field as messages show it.
+fn shown(text: &[u8]) -> String {
+    const MOST: usize = 40;
+    let text = String::from_utf8_lossy(text);
+    if text.chars().count() <= MOST { text.into_owned() } else { text.chars().take(MOST).chain(['…']).collect() }
+}
+
+/// Adds a key's text in such a way that no two lists of texts look the same.
+fn extend(lookup: &mut Vec<u8>, text: &[u8]) {
+    lookup.extend_from_slice(&text.len().to_le_bytes());
+    lookup.extend_from_slice(text);
+}
