@@ -1,28 +1,16 @@
 //! The query of docs/predictions.md, run by DuckDB over what several runs wrote.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use common::{Plant, TRAINED};
 use serde_json::Value;
-
-const SCHEDULE: &str = r#"
-apiVersion: batchscoring.dev/v1alpha1
-kind: ScoringSchedule
-metadata: {name: plant}
-spec:
-  clusterRef: {name: none}
-  schedule: "@hourly"
-  store: {url: file:///nowhere}
-  model: {path: "models/model_{device}_{tag}"}
-  data: {path: data/sensor_data.csv}
-  window: {length: 1h}
-  packing: {sensorsPerPod: 2}
-  predictions: {layout: LAYOUT, format: FORMAT}
-"#;
 
 /// Prints the rows of a query as JSON.
 const QUERY: &str = "import duckdb, json, sys
@@ -57,63 +45,53 @@ fn documented_query() -> String {
     page.split("```sql\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap().to_owned()
 }
 
-struct Plant(tempfile::TempDir);
+fn plant() -> Plant {
+    let plant = Plant::new();
+    let simulate = "simulate --devices 2 --tags 3 --length 3h --start 2026-01-31T22:00:00Z --seed 5";
+    plant.scorer(&simulate.split(' ').collect::<Vec<_>>());
+    plant.scorer(&["train"]);
+    plant
+}
 
-impl Plant {
-    fn new() -> Self {
-        let plant = Self(tempfile::tempdir().unwrap());
-        let simulate = "simulate --devices 2 --tags 3 --length 3h --start 2026-01-31T22:00:00Z --seed 5";
-        plant.scorer(&simulate.split(' ').collect::<Vec<_>>());
-        plant.scorer(&["train"]);
-        plant
+/// Three runs, the last in another month.
+fn runs(plant: &Plant, layout: &str, format: &str) {
+    let lines = format!(
+        "{TRAINED}  window: {{length: 1h}}\n  packing: {{sensorsPerPod: 2}}\n  predictions: {{layout: {layout}, format: {format}}}\n"
+    );
+    for tick in ["2026-01-31T23:00:00Z", "2026-02-01T00:00:00Z", "2026-02-01T01:00:00Z"] {
+        assert_eq!(plant.run(&lines, tick)["succeeded"], 6);
     }
+}
 
-    fn scorer(&self, args: &[&str]) -> Value {
-        let store = format!("file://{}", self.0.path().display());
-        run(Command::new(env!("CARGO_BIN_EXE_scorer")).args(args).args(["--store", &store]))
-    }
-
-    /// Three runs, the last in another month.
-    fn runs(&self, layout: &str, format: &str) {
-        let file = self.0.path().join("schedule.yaml");
-        fs::write(&file, SCHEDULE.replace("LAYOUT", layout).replace("FORMAT", format)).unwrap();
-        for tick in ["2026-01-31T23:00:00Z", "2026-02-01T00:00:00Z", "2026-02-01T01:00:00Z"] {
-            let summary = self.scorer(&["run", "-f", file.to_str().unwrap(), "--at", tick, "--json"]);
-            assert_eq!((summary["state"].as_str(), summary["succeeded"].as_u64()), (Some("Complete"), Some(6)));
-        }
-    }
-
-    /// Readings and anomalies of each sensor in the January files that have one sensor each.
-    fn counted(&self) -> BTreeMap<(String, String), (u64, u64)> {
-        let mut counts = BTreeMap::new();
-        for folder in fs::read_dir(self.0.path().join("predictions/default/plant")).unwrap() {
-            let folder = folder.unwrap().path();
-            for name in ["20260131T220000Z.csv", "20260131T230000Z.csv"] {
-                let Ok(text) = fs::read_to_string(folder.join(name)) else { continue };
-                for row in text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>()) {
-                    let (readings, anomalies) = counts.entry((row[1].to_owned(), row[2].to_owned())).or_default();
-                    *readings += 1;
-                    *anomalies += u64::from(row.last() == Some(&"1"));
-                }
+/// Readings and anomalies of each sensor in the January files that have one sensor each.
+fn counted(plant: &Plant) -> BTreeMap<(String, String), (u64, u64)> {
+    let mut counts = BTreeMap::new();
+    for folder in plant.predictions() {
+        for name in ["20260131T220000Z.csv", "20260131T230000Z.csv"] {
+            let Ok(text) = fs::read_to_string(folder.join(name)) else { continue };
+            for row in text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>()) {
+                let (readings, anomalies) = counts.entry((row[1].to_owned(), row[2].to_owned())).or_default();
+                *readings += 1;
+                *anomalies += u64::from(row.last() == Some(&"1"));
             }
         }
-        counts
     }
+    counts
 }
 
 #[test]
 fn duckdb_reads_a_month_of_all_sensors_by_the_documented_query() {
     let Some(python) = python() else { return };
-    let plant = Plant::new();
-    plant.runs("PerSensor", "Csv");
-    let expected = plant.counted();
+    let plant = plant();
+    runs(&plant, "PerSensor", "Csv");
+    let expected = counted(&plant);
     assert_eq!(expected.len(), 6);
-    fs::remove_dir_all(plant.0.path().join("predictions")).unwrap();
+    fs::remove_dir_all(plant.path().join("predictions")).unwrap();
 
-    plant.runs("Partitioned", "Parquet");
+    runs(&plant, "Partitioned", "Parquet");
     // Once more: a window scored again stands once.
-    plant.runs("Partitioned", "Parquet");
-    let rows = query(&python, plant.0.path(), &documented_query());
+    runs(&plant, "Partitioned", "Parquet");
+    let rows = query(&python, plant.path(), &documented_query());
     let found: BTreeMap<_, _> = rows
         .iter()
         .map(|row| {
@@ -130,19 +108,19 @@ fn duckdb_reads_a_month_of_all_sensors_by_the_documented_query() {
 #[test]
 fn every_file_of_a_schedule_has_the_same_types_and_latest_json_says_which_are_of_the_last_run() {
     let Some(python) = python() else { return };
-    let plant = Plant::new();
-    plant.runs("Partitioned", "Parquet");
-    let latest = fs::read(plant.0.path().join("predictions/default/plant/_runs/latest.json")).unwrap();
+    let plant = plant();
+    runs(&plant, "Partitioned", "Parquet");
+    let latest = fs::read(plant.path().join("predictions/default/plant/_runs/latest.json")).unwrap();
     let latest: Value = serde_json::from_slice(&latest).unwrap();
     let files = latest["predictions"].as_str().unwrap().trim_start_matches("file://");
     let read = format!("FROM read_parquet('{files}', hive_partitioning = false)");
-    let types = query(&python, plant.0.path(), &format!("SELECT column_name, column_type FROM (DESCRIBE {read})"));
+    let types = query(&python, plant.path(), &format!("SELECT column_name, column_type FROM (DESCRIBE {read})"));
     let types: Vec<String> = types.iter().map(|row| format!("{} {}", row[0], row[1]).replace('"', "")).collect();
     let expected = ["time TIMESTAMP WITH TIME ZONE", "device VARCHAR", "tag VARCHAR"];
     assert_eq!(types[..3], expected);
     let last = &types[types.len() - 2..];
     assert_eq!(last, ["score DOUBLE", "prediction INTEGER"]);
-    let rows = query(&python, plant.0.path(), &format!("SELECT count(*), min(epoch(time)), max(epoch(time)) {read}"));
+    let rows = query(&python, plant.path(), &format!("SELECT count(*), min(epoch(time)), max(epoch(time)) {read}"));
     assert_eq!(rows[0][0], latest["rows"], "{latest}");
     let midnight = 1_769_904_000.0; // 2026-02-01T00:00:00Z
     let (first, last) = (rows[0][1].as_f64().unwrap(), rows[0][2].as_f64().unwrap());
@@ -152,10 +130,10 @@ fn every_file_of_a_schedule_has_the_same_types_and_latest_json_says_which_are_of
 #[test]
 fn json_lines_of_many_items_are_one_table() {
     let Some(python) = python() else { return };
-    let plant = Plant::new();
-    plant.runs("PerItem", "JsonLines");
+    let plant = plant();
+    runs(&plant, "PerItem", "JsonLines");
     let sql = "SELECT count(*), count(DISTINCT (device, tag)) FROM read_json('predictions/default/plant/*/*.jsonl')";
-    let rows = query(&python, plant.0.path(), sql);
+    let rows = query(&python, plant.path(), sql);
     assert_eq!(rows[0][1], 6);
     assert!(rows[0][0].as_u64().unwrap() > 0);
 }

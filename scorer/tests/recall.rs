@@ -1,35 +1,19 @@
 //! What `scorer run` finds of the anomalies that `scorer simulate` put there, with models that `scorer train` made.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-const SCHEDULE: &str = r#"
-apiVersion: batchscoring.dev/v1alpha1
-kind: ScoringSchedule
-metadata: {name: plant}
-spec:
-  clusterRef: {name: none}
-  schedule: "@hourly"
-  store: {url: file:///nowhere}
-  model: {path: "models/model_{device}_{tag}"}
-  data: {path: data/sensor_data.csv}
-"#;
+use common::{Plant, TRAINED};
 
-fn scorer(store: &str, args: &[&str]) -> serde_json::Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_scorer")).args(args).args(["--store", store]).output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "scorer {args:?}: {errors}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn simulate(store: &str, seed: u32) {
+fn simulate(plant: &Plant, seed: u32) {
     let seed = seed.to_string();
     let start = "2026-01-01T00:00:00Z";
-    let plant = ["simulate", "--devices", "2", "--tags", "3", "--length", "2h", "--start", start, "--seed", &seed];
-    scorer(store, &plant);
+    let args = ["simulate", "--devices", "2", "--tags", "3", "--length", "2h", "--start", start, "--seed", &seed];
+    plant.scorer(&args);
 }
 
 /// Each row's verdict, by time, device and tag.
@@ -46,19 +30,15 @@ fn verdicts(file: &Path, column: &str, verdicts: &mut BTreeMap<(String, String, 
 }
 
 /// Runs the schedule and gives recall and precision.
-fn judge(dir: &Path, store: &str, at: &str) -> (f64, f64) {
-    let schedule = dir.join("schedule.yaml");
-    fs::write(&schedule, SCHEDULE).unwrap();
-    let summary = scorer(store, &["run", "-f", schedule.to_str().unwrap(), "--at", at, "--json"]);
-    assert_eq!((summary["state"].as_str(), summary["succeeded"].as_u64()), (Some("Complete"), Some(6)), "{summary}");
+fn judge(plant: &Plant, at: &str) -> (f64, f64) {
+    let summary = plant.run(TRAINED, at);
+    assert_eq!(summary["succeeded"], 6, "{summary}");
     let mut truth = BTreeMap::new();
-    verdicts(&dir.join("data/labels.csv"), "Anomaly", &mut truth);
+    verdicts(&plant.path().join("data/labels.csv"), "Anomaly", &mut truth);
     let mut found = BTreeMap::new();
     let name = format!("{}.csv", at.replace(['-', ':'], ""));
-    for folder in fs::read_dir(dir.join("predictions/default/plant")).unwrap().map(|folder| folder.unwrap()) {
-        if folder.file_name() != "_runs" {
-            verdicts(&folder.path().join(&name), "prediction", &mut found);
-        }
+    for folder in plant.predictions() {
+        verdicts(&folder.join(&name), "prediction", &mut found);
     }
     assert_eq!(found.len(), truth.len(), "every row is scored");
     let both = truth.iter().filter(|(key, anomaly)| **anomaly && found[*key]).count() as f64;
@@ -69,14 +49,13 @@ fn judge(dir: &Path, store: &str, at: &str) -> (f64, f64) {
 #[test]
 fn over_ten_seeds_a_run_finds_nine_of_ten_anomalies_and_four_of_five_alarms_are_true() {
     for seed in 1..=10 {
-        let dir = tempfile::tempdir().unwrap();
-        let store = format!("file://{}", dir.path().display());
-        simulate(&store, seed);
-        scorer(&store, &["train"]);
-        let own = judge(dir.path(), &store, "2026-01-01T02:00:00Z");
+        let plant = Plant::new();
+        simulate(&plant, seed);
+        plant.scorer(&["train"]);
+        let own = judge(&plant, "2026-01-01T02:00:00Z");
         // The same plant at another time: the models have not seen these readings.
-        simulate(&store, 1_000 + seed);
-        let other = judge(dir.path(), &store, "2026-01-01T03:00:00Z");
+        simulate(&plant, 1_000 + seed);
+        let other = judge(&plant, "2026-01-01T03:00:00Z");
         println!("seed {seed}: recall, precision {own:.3?}; on readings the models have not seen {other:.3?}");
         for (recall, precision) in [own, other] {
             assert!(recall >= 0.9 && precision >= 0.8, "seed {seed}: recall {recall}, precision {precision}");
