@@ -1,0 +1,4 @@
+//! Manifests of `scorer run`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::manifest(data));
