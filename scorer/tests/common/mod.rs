@@ -19,21 +19,22 @@ spec:
 "#;
 
 /// Where the models are that `scorer train` makes of simulated readings.
-pub const TRAINED: &str = "  model: {path: \"models/model_{device}_{tag}\"}\n  data: {path: data/sensor_data.csv}\n";
+pub(crate) const TRAINED: &str =
+    "  model: {path: \"models/model_{device}_{tag}\"}\n  data: {path: data/sensor_data.csv}\n";
 
 /// A folder that is a store.
-pub struct Plant(tempfile::TempDir);
+pub(crate) struct Plant(tempfile::TempDir);
 
 impl Plant {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub fn put(&self, path: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn put(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
@@ -45,7 +46,7 @@ impl Plant {
     }
 
     /// What the scorer prints on this store; it must succeed.
-    pub fn scorer(&self, args: &[&str]) -> Value {
+    pub(crate) fn scorer(&self, args: &[&str]) -> Value {
         let output = self.command(args);
         assert!(output.status.success(), "scorer {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
@@ -57,23 +58,23 @@ impl Plant {
     }
 
     /// A run of the schedule with these lines, which must be Complete: its summary.
-    pub fn run(&self, lines: &str, at: &str) -> Value {
+    pub(crate) fn run(&self, lines: &str, at: &str) -> Value {
         let summary = self.scorer(&["run", "-f", &self.schedule(lines), "--at", at, "--json"]);
         assert_eq!(summary["state"], "Complete", "{summary}");
         summary
     }
 
     /// A run of the schedule with these lines, however it ends: its record.
-    pub fn record(&self, lines: &str, at: &str) -> Value {
+    pub(crate) fn record(&self, lines: &str, at: &str) -> Value {
         let output = self.command(&["run", "-f", &self.schedule(lines), "--at", at, "--json"]);
-        let summary: Value = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
+        assert!(!output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
         let run = self.path().join("runs/default/plant").join(summary["run"].as_str().unwrap());
         serde_json::from_slice(&fs::read(run.join("record.json")).unwrap()).unwrap()
     }
 
     /// The folders of the sensors' predictions.
-    pub fn predictions(&self) -> Vec<PathBuf> {
+    pub(crate) fn predictions(&self) -> Vec<PathBuf> {
         let folders = fs::read_dir(self.path().join("predictions/default/plant")).unwrap().map(|f| f.unwrap().path());
         folders.filter(|folder| !folder.ends_with("_runs")).collect()
     }
