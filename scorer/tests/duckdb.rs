@@ -5,10 +5,10 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use common::living::python;
 use common::{Plant, TRAINED};
 use serde_json::Value;
 
@@ -16,27 +16,13 @@ use serde_json::Value;
 const QUERY: &str = "import duckdb, json, sys
 print(json.dumps(duckdb.sql(sys.argv[1]).fetchall(), default=str))";
 
-/// The Python of `DUCKDB_PYTHON`, else python3; none where it lacks duckdb.
-fn python() -> Option<String> {
-    let python = std::env::var("DUCKDB_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let there = Command::new(&python).args(["-c", "import duckdb"]).output();
-    if there.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    let _ = writeln!(
-        std::io::stderr(),
-        "SKIPPED: {python} has no duckdb; pip install duckdb, and set DUCKDB_PYTHON to the Python that has it"
-    );
-    None
-}
-
 fn run(command: &mut Command) -> Value {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn query(python: &str, folder: &Path, sql: &str) -> Vec<Vec<Value>> {
+fn query(python: &Path, folder: &Path, sql: &str) -> Vec<Vec<Value>> {
     serde_json::from_value(run(Command::new(python).current_dir(folder).args(["-c", QUERY, sql]))).unwrap()
 }
 

@@ -2,17 +2,13 @@
 //! parameters.
 //!
 //! `models/*.json` and `models/estimators/*.json` are what scikit-learn says; `make.py` and `estimators.py` beside them
-//! made them; so it is in `models/skops`. The last test asks a living scikit-learn; to give it one:
-//!
-//! ```sh
-//! python3 -m venv target/sklearn && target/sklearn/bin/pip install scikit-learn pandas
-//! ```
-//!
-//! or name others, of any version since 0.19: `SKLEARN_PYTHON=/a/bin/python:/b/bin/python`.
+//! made them; so it is in `models/skops`. The last test asks a living scikit-learn: that of an environment that it makes, or
+//! others, of any version since 0.19, each with pandas: `SKLEARN_PYTHON=/a/bin/python:/b/bin/python`.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -146,17 +142,8 @@ fn models_that_a_living_scikit_learn_makes_score_as_it_does() {
 
 /// Pythons that have scikit-learn, or a word on stderr that the test did not run.
 fn pythons() -> Option<Vec<PathBuf>> {
-    if let Some(named) = std::env::var_os("SKLEARN_PYTHON") {
-        return Some(std::env::split_paths(&named).collect());
+    match std::env::var_os("SKLEARN_PYTHON") {
+        Some(named) => Some(std::env::split_paths(&named).collect()),
+        None => Some(vec![common::living::python()?]),
     }
-    let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/sklearn/bin/python");
-    if usual.exists() {
-        return Some(vec![usual]);
-    }
-    let _ = writeln!(
-        std::io::stderr(),
-        "SKIPPED: no scikit-learn at {}; make it with the command in scorer/tests/sklearn.rs",
-        usual.display()
-    );
-    None
 }

@@ -6,37 +6,20 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
+#[path = "../../tests/common/python.rs"]
+mod environment;
+
+use environment::environment;
+pub(crate) use environment::scratch;
+
 /// The folder of these programs.
 fn programs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/python")
 }
 
-/// The folder for what benchmarks make.
-pub(crate) fn scratch() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("benches")
-}
-
-/// The interpreter of the environment, which is made when it is missing or its requirements have changed.
+/// The interpreter of the benchmarks' environment.
 pub(crate) fn interpreter() -> Result<PathBuf, String> {
-    let folder = scratch().join("python");
-    let (python, made) = (folder.join("bin/python"), folder.join("requirements.txt"));
-    let requirements = programs().join("requirements.txt");
-    let read = |path: &Path| std::fs::read(path).unwrap_or_default();
-    if read(&made) != read(&requirements) {
-        eprintln!("making a Python environment in {}", folder.display());
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))?;
-        std::fs::copy(&requirements, &made).map_err(|e| format!("{}: {e}", made.display()))?;
-    }
-    Ok(python)
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{command:?} ended with {status}")),
-        Err(error) => Err(format!("{command:?} did not start: {error}")),
-    }
+    environment("benches", &programs().join("requirements.txt"))
 }
 
 /// A program that answers requests, one line of JSON each.

@@ -1,6 +1,9 @@
 //! A schedule in a folder, and the program that runs it.
 #![allow(dead_code)] // Each test uses a part.
 
+pub(crate) mod living;
+mod python;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
