@@ -36,8 +36,18 @@ enum Command {
     Run(Settings),
 }
 
+/// A controller that panics takes the process with it, which Kubernetes starts again.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    abort_on_panic();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_lease_manager=warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

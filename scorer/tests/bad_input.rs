@@ -271,3 +271,28 @@ fn a_model_of_an_unknown_class_fails_the_sensor_and_names_the_class() {
     let outcome = outcome("", Some(GOOD.as_bytes()), pickle);
     failed(&outcome, "ModelUnsupported", &["models/bad", "LinearRegression"]);
 }
+
+/// The readings that pyarrow wrote, of one sensor here.
+fn parquet() -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readings/pyarrow.parquet")).unwrap()
+}
+
+#[test]
+fn parquet_that_is_cut_short_or_damaged_fails_the_sensor() {
+    let whole = parquet();
+    failed(&read(&whole[..whole.len() / 2]), "DataInvalid", &["data/bad", "Parquet file is damaged", "write it again"]);
+    // The header of the first page.
+    let mut damaged = whole;
+    damaged[4..12].fill(0xff);
+    failed(&read(&damaged), "DataInvalid", &["data/bad: column TS", "Parquet file is damaged"]);
+}
+
+#[test]
+fn no_room_for_a_copy_of_parquet_fails_the_sensor_and_says_what_to_mount() {
+    let plant = Plant::new();
+    plant.put("models/bad", std::fs::read(model("sklearn19_one_p4.pkl")).unwrap());
+    plant.put("data/bad", parquet());
+    let lines = "  model: {path: \"models/{device}\"}\n  data: {path: \"data/{device}\"}\n";
+    let record = plant.record_with(lines, AT, &[("TMPDIR", "/nonexistent")]);
+    failed(&record["outcomes"][0], "NoTemporarySpace", &["data/bad", "/nonexistent cannot take", "mount a volume"]);
+}

@@ -115,14 +115,16 @@ pub struct DataSource {
     pub columns: Columns,
 }
 
-/// How readings are written: `Csv`, or `JsonLines` (an array of objects too). Absent: told by the file's name, else by its
-/// first bytes. gzip and zstd are recognised by themselves.
+/// How readings are written: `Csv`, `JsonLines` (an array of objects too) or `Parquet`. Absent: told by the file's name,
+/// else by its first bytes. gzip and zstd are recognised by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DataFormat {
     /// Fields with a delimiter between them, quoted where need be.
     Csv,
     /// One JSON object a line, or an array of objects.
     JsonLines,
+    /// Parquet, of which columns that are nested are not read.
+    Parquet,
 }
 
 /// One ASCII character that is no quote and no line end; a tab may be written `\t`.

@@ -45,10 +45,28 @@ pub struct BadRow {
     pub file: Option<String>,
     /// The file's place among them, from 0.
     pub number: u32,
-    /// Its line in the file, from 1.
-    pub line: u64,
+    /// Its place in the file.
+    pub at: RowAt,
     /// What is wrong with it.
     pub why: String,
+}
+
+/// Where a row is in its file, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowAt {
+    /// The line on which it starts.
+    Line(u64),
+    /// Which row it is, in a format without lines.
+    Row(u64),
+}
+
+impl fmt::Display for RowAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
+    }
 }
 
 impl fmt::Display for BadRow {
@@ -56,7 +74,7 @@ impl fmt::Display for BadRow {
         if let Some(file) = &self.file {
             write!(f, "{file}: ")?;
         }
-        write!(f, "line {}: {}", self.line, self.why)
+        write!(f, "{}: {}", self.at, self.why)
     }
 }
 
@@ -64,7 +82,7 @@ impl Counts {
     /// Counts more bad rows, of which this is the first.
     pub fn add_bad(&mut self, rows: u64, first: Option<BadRow>) {
         self.bad_rows += rows;
-        let place = |bad: &BadRow| (bad.number, bad.line);
+        let place = |bad: &BadRow| (bad.number, bad.at);
         self.first_bad = self.first_bad.take().into_iter().chain(first).min_by_key(place);
     }
 

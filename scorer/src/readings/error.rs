@@ -1,6 +1,9 @@
 //! Why a file of readings could not be read: what, where, and what to do.
 
 use std::io;
+use std::path::PathBuf;
+
+use super::RowAt;
 
 /// Why a file of readings could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -80,14 +83,14 @@ pub enum ReadingsError {
     },
     /// No row has a time that can be read, although there is a window.
     #[error(
-        "{file}: line {line}: column {column}: {text:?} is no time (nor is any other row's); \
+        "{file}: {at}: column {column}: {text:?} is no time (nor is any other row's); \
          write 2018-08-28 23:00:05[.000], RFC 3339 or seconds since 1970, or say how times are written with data.timeFormat"
     )]
     Time {
         /// The file.
         file: String,
-        /// The first such line, from 1.
-        line: u64,
+        /// The first such row.
+        at: RowAt,
         /// The column.
         column: String,
         /// The field.
@@ -99,11 +102,35 @@ pub enum ReadingsError {
         /// The file.
         file: String,
     },
-    /// The file is Parquet.
-    #[error("{file}: the file is Parquet, which is not read yet; write CSV or JSON lines")]
-    Parquet {
+    /// A Parquet file is wrong.
+    #[error("{file}: the Parquet file is damaged ({what}); write it again")]
+    ParquetDamaged {
+        /// The file, and the column.
+        file: String,
+        /// What was found.
+        what: String,
+    },
+    /// A Parquet file is right, but not read.
+    #[error("{file}: {what}")]
+    ParquetUnsupported {
+        /// The file, and the column.
+        file: String,
+        /// Why, and what to do.
+        what: String,
+    },
+    /// There is no room for a copy of the file.
+    #[error(
+        "{file}: Parquet is read from a copy, which {} cannot take ({source}); mount a volume there that has room for \
+         the file, or name another folder with TMPDIR",
+        .folder.display()
+    )]
+    NoTemporarySpace {
         /// The file.
         file: String,
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// Compressed data ends too early.
     #[error("{file}: the compressed data ends in the middle; was the file written whole? Write it again")]
@@ -130,7 +157,8 @@ pub enum ReadingsError {
 }
 
 impl ReadingsError {
-    /// `DataInvalid`, `DataUnreadable`, `DataUnsupported`, `ColumnMissing` or `ColumnAmbiguous`.
+    /// `DataInvalid`, `DataUnreadable`, `DataUnsupported`, `NoTemporarySpace`, `ColumnMissing` or
+    /// `ColumnAmbiguous`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -141,8 +169,10 @@ impl ReadingsError {
             | Self::Utf16 { .. }
             | Self::Time { .. }
             | Self::Truncated { .. }
-            | Self::Damaged { .. } => "DataInvalid",
-            Self::Parquet { .. } => "DataUnsupported",
+            | Self::Damaged { .. }
+            | Self::ParquetDamaged { .. } => "DataInvalid",
+            Self::ParquetUnsupported { .. } => "DataUnsupported",
+            Self::NoTemporarySpace { .. } => "NoTemporarySpace",
             Self::ColumnMissing { .. } | Self::Differs { .. } => "ColumnMissing",
             Self::ColumnAmbiguous { .. } => "ColumnAmbiguous",
             Self::Unreadable { .. } => "DataUnreadable",

@@ -1,4 +1,5 @@
-//! Readings: files of CSV or JSON, read once and split by sensor, a block of rows at a time. What is wrong with them is told, row by row.
+//! Readings: files of CSV, JSON or Parquet, read once and split by sensor, a block of rows at a time. What is wrong with
+//! them is told, row by row.
 
 mod counts;
 mod csv;
@@ -7,6 +8,7 @@ mod json;
 mod layout;
 mod lines;
 mod number;
+mod parquet;
 mod pass;
 mod read;
 mod record;
@@ -16,11 +18,11 @@ mod splitter;
 mod time;
 mod zstd;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use spec::work::Columns;
 
-pub use counts::{BadRow, Counts, Totals, Unplaced};
+pub use counts::{BadRow, Counts, RowAt, Totals, Unplaced};
 pub use error::ReadingsError;
 pub use pass::{Head, Limits, Pass, Sink, Wanted};
 pub use read::{Readings, SensorReadings, read, read_csv};
@@ -50,6 +52,11 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The places of all its columns.
+    fn indices(&self) -> BTreeSet<usize> {
+        self.keys.values().chain(&self.time).chain(&self.values).map(|column| column.index).collect()
+    }
+
     /// The layout as a user would have written it, for the record.
     #[must_use]
     pub fn to_columns(&self) -> Columns {

@@ -110,9 +110,10 @@ impl Pass {
             Some((head, header)) if *header == opened.header => head.layout.clone(),
             Some((head, _)) => self.resolve_like(head, &name, &opened)?,
         };
-        self.splitter.open(&name, self.next, layout, opened.header.len());
+        opened.rest.keep(&layout.indices());
+        self.splitter.open(&name, self.next, layout, opened.header.len(), &*opened.rest);
         self.next += 1;
-        for record in &opened.sample {
+        for record in opened.sample.iter().filter(|_| !opened.sample_comes_again) {
             if self.splitter.take(record.as_record(), sink).is_break() {
                 return Ok(ControlFlow::Break(()));
             }

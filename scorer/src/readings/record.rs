@@ -1,5 +1,7 @@
 //! One row of a file, whatever the format: its fields as texts.
 
+use std::collections::BTreeSet;
+
 use super::ReadingsError;
 
 /// One row: its fields, side by side in one text.
@@ -10,7 +12,7 @@ pub(super) struct Record<'a> {
     pub(super) ends: &'a [usize],
     /// Bytes between two fields.
     pub(super) gap: usize,
-    /// The line on which it starts, from 1.
+    /// The line on which it starts, from 1; of a format without lines, the row.
     pub(super) line: u64,
     /// Why it is no row at all.
     pub(super) broken: Option<&'static str>,
@@ -65,4 +67,17 @@ impl OwnedRecord {
 pub(super) trait Records {
     /// The next row; none at the end.
     fn next(&mut self) -> Result<Option<Record<'_>>, ReadingsError>;
+
+    /// Says which columns are asked for; the fields of others may be empty from now on.
+    fn keep(&mut self, _columns: &BTreeSet<usize>) {}
+
+    /// Whether a column holds instants; they come as RFC 3339, however times are said to be written.
+    fn has_instants(&self, _column: usize) -> bool {
+        false
+    }
+
+    /// Whether rows are told by their lines, not by their number.
+    fn has_lines(&self) -> bool {
+        true
+    }
 }

@@ -1,6 +1,6 @@
 //! Rows of a sensor, side by side in a few allocations.
 
-use super::{BadRow, Head};
+use super::{BadRow, Head, RowAt};
 
 /// Rows of one sensor, in the files' order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -9,7 +9,7 @@ pub struct Rows {
     texts: Texts,
     values: Vec<f64>,
     count: usize,
-    /// Rows that have a value which is no finite number, and the file and line of each.
+    /// Rows that have a value which is no finite number, and the file and place of each.
     marked: Vec<Marked>,
 }
 
@@ -17,7 +17,7 @@ pub struct Rows {
 struct Marked {
     row: usize,
     file: u32,
-    line: u64,
+    at: RowAt,
 }
 
 /// Rows that a model can use, and what was left out for it.
@@ -76,10 +76,10 @@ impl Rows {
         self.texts.push(text);
     }
 
-    /// Ends a row. `bad`: the file and line of one that has a value which is no finite number.
-    pub(super) fn push_time(&mut self, time: &str, bad: Option<(u32, u64)>) {
+    /// Ends a row. `bad`: the file and place of one that has a value which is no finite number.
+    pub(super) fn push_time(&mut self, time: &str, bad: Option<(u32, RowAt)>) {
         self.times.push(time);
-        self.marked.extend(bad.map(|(file, line)| Marked { row: self.count, file, line }));
+        self.marked.extend(bad.map(|(file, at)| Marked { row: self.count, file, at }));
         self.count += 1;
     }
 
@@ -113,7 +113,7 @@ impl Rows {
         Usable { rows, bad_rows, first_bad }
     }
 
-    fn explain(&self, head: &Head, Marked { row, file, line }: Marked) -> BadRow {
+    fn explain(&self, head: &Head, Marked { row, file, at }: Marked) -> BadRow {
         let width = head.layout.values.len();
         let cells = head.layout.values.iter().zip(self.value_texts(row, width));
         let bad = cells.zip(self.values.iter().skip(row * width)).find(|(_, value)| !value.is_finite());
@@ -123,7 +123,7 @@ impl Rows {
         });
         let several = head.files.len() > 1;
         let name = usize::try_from(file).ok().and_then(|file| head.files.get(file)).filter(|_| several);
-        BadRow { file: name.cloned(), number: file, line, why: why.unwrap_or_default() }
+        BadRow { file: name.cloned(), number: file, at, why: why.unwrap_or_default() }
     }
 }
 

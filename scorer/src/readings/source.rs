@@ -9,6 +9,7 @@ use super::ReadingsError;
 use super::csv::CsvRecords;
 use super::json::JsonRecords;
 use super::lines::Lines;
+use super::parquet::{ParquetRecords, is_parquet};
 use super::record::{OwnedRecord, Records};
 use super::time::TimeParser;
 use super::zstd::Zstd;
@@ -20,7 +21,6 @@ const BUFFER: usize = 1 << 16;
 const PEEK: u64 = 256;
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
-const PARQUET: &[u8] = b"PAR1";
 
 /// How the readings are written, as far as it was said.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +53,8 @@ pub(super) struct Opened<'a> {
     pub(super) header: Vec<String>,
     /// The first rows, from which it is told which columns are numbers.
     pub(super) sample: Vec<OwnedRecord>,
+    /// Whether the rest begins with the sample again.
+    pub(super) sample_comes_again: bool,
     pub(super) rest: Box<dyn Records + 'a>,
 }
 
@@ -66,11 +68,11 @@ pub(super) fn open<'a>(name: &str, input: impl Read + 'a, encoding: &Encoding) -
     if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
         return Err(ReadingsError::Utf16 { file: name });
     }
-    let lines = Lines::new(&name, input);
+    let lines = |input| Lines::new(&name, input);
     match encoding.format.unwrap_or_else(|| format_of(&name, &start)) {
-        DataFormat::Csv if start.starts_with(PARQUET) => Err(ReadingsError::Parquet { file: name }),
-        DataFormat::Csv => open_csv(&name, CsvRecords::new(lines, encoding.delimiter)?, encoding.names.clone()),
-        DataFormat::JsonLines => open_json(JsonRecords::new(lines)?),
+        DataFormat::Csv => open_csv(&name, CsvRecords::new(lines(input), encoding.delimiter)?, encoding.names.clone()),
+        DataFormat::JsonLines => open_json(JsonRecords::new(lines(input))?),
+        DataFormat::Parquet => open_parquet(ParquetRecords::new(&name, input)?),
     }
 }
 
@@ -98,8 +100,11 @@ fn peek<'a>(mut input: impl Read + 'a) -> std::io::Result<(Vec<u8>, Input<'a>)> 
     Ok((start, Box::new(input)))
 }
 
-/// The format that a file's name says, else its first bytes.
+/// The format that a file's name says, else its first bytes; nothing else begins as Parquet does.
 fn format_of(name: &str, start: &[u8]) -> DataFormat {
+    if is_parquet(start) {
+        return DataFormat::Parquet;
+    }
     let name = name.to_ascii_lowercase();
     let name = name.trim_end_matches(".gz").trim_end_matches(".zst").trim_end_matches(".gzip");
     let is = |endings: &[&str]| endings.iter().any(|e| name.ends_with(e));
@@ -108,6 +113,9 @@ fn format_of(name: &str, start: &[u8]) -> DataFormat {
     }
     if is(&[".json", ".jsonl", ".ndjson"]) {
         return DataFormat::JsonLines;
+    }
+    if is(&[".parquet"]) {
+        return DataFormat::Parquet;
     }
     let start = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start).trim_ascii_start();
     if start.starts_with(b"{") || start.starts_with(b"[") { DataFormat::JsonLines } else { DataFormat::Csv }
@@ -131,12 +139,17 @@ fn open_csv<'a>(
         }
     };
     let sample = sample(&mut records)?;
-    Ok(Opened { header, sample, rest: Box::new(records) })
+    Ok(Opened { header, sample, sample_comes_again: false, rest: Box::new(records) })
 }
 
 fn open_json<'a>(mut records: JsonRecords<impl Read + 'a>) -> Result<Opened<'a>, ReadingsError> {
     let sample = sample(&mut records)?;
-    Ok(Opened { header: records.close_names(), sample, rest: Box::new(records) })
+    Ok(Opened { header: records.close_names(), sample, sample_comes_again: false, rest: Box::new(records) })
+}
+
+fn open_parquet<'a>(records: ParquetRecords) -> Result<Opened<'a>, ReadingsError> {
+    let sample = records.sample(SAMPLE)?;
+    Ok(Opened { header: records.names(), sample, sample_comes_again: true, rest: Box::new(records) })
 }
 
 fn sample(records: &mut impl Records) -> Result<Vec<OwnedRecord>, ReadingsError> {

@@ -7,12 +7,14 @@ use jiff::Timestamp;
 use spec::{SensorKeys, TimeRange};
 
 use super::pass::{Limits, Sink, Wanted};
-use super::record::Record;
+use super::record::{Record, Records};
 use super::time::TimeParser;
-use super::{BadRow, Column, Counts, Layout, ReadingsError, Rows, Totals, Unplaced, number};
+use super::{BadRow, Column, Counts, Layout, ReadingsError, RowAt, Rows, Totals, Unplaced, number};
 
 pub(super) struct Splitter {
     limits: Limits,
+    /// How times are written, as was said, and in the file under way.
+    said_times: TimeParser,
     times: TimeParser,
     window: Option<TimeRange>,
     /// Every key: its name, its column in the file under way, and the value that it has in all files.
@@ -45,6 +47,8 @@ struct File {
     values: Vec<Column>,
     /// Fields of a whole row.
     width: usize,
+    /// Whether its rows are told by their lines.
+    has_lines: bool,
 }
 
 struct Found {
@@ -67,6 +71,7 @@ impl Splitter {
         let keys = wanted.keys.iter().map(|k| (k.clone(), None, wanted.fixed.get(k).map(str::to_owned))).collect();
         let mut splitter = Self {
             limits,
+            said_times: wanted.encoding.times.clone(),
             times: wanted.encoding.times.clone(),
             window: wanted.window,
             keys,
@@ -93,12 +98,16 @@ impl Splitter {
     }
 
     /// Goes on with another file; `width`: fields of a whole row.
-    pub(super) fn open(&mut self, name: &str, number: usize, layout: Layout, width: usize) {
+    pub(super) fn open(&mut self, name: &str, number: usize, layout: Layout, width: usize, records: &dyn Records) {
+        let instants = layout.time.as_ref().is_some_and(|time| records.has_instants(time.index));
+        self.times = if instants { self.said_times.without_format() } else { self.said_times.clone() };
+        self.last_time = (Vec::new(), None);
         for (key, column, _) in &mut self.keys {
             *column = layout.keys.get(key).map(|c| c.index);
         }
         let number = u32::try_from(number).unwrap_or(u32::MAX);
-        self.file = File { name: name.to_owned(), number, time: layout.time, values: layout.values, width };
+        let Layout { time, values, .. } = layout;
+        self.file = File { name: name.to_owned(), number, time, values, width, has_lines: records.has_lines() };
     }
 
     fn add(&mut self, sensor: SensorKeys, lookup: Vec<u8>) -> usize {
@@ -108,8 +117,13 @@ impl Splitter {
         place
     }
 
-    fn bad_row(&self, line: u64, why: String) -> BadRow {
-        BadRow { file: self.several.then(|| self.file.name.clone()), number: self.file.number, line, why }
+    fn at(&self, record: Record<'_>) -> RowAt {
+        if self.file.has_lines { RowAt::Line(record.line) } else { RowAt::Row(record.line) }
+    }
+
+    fn bad_row(&self, record: Record<'_>, why: String) -> BadRow {
+        let file = self.several.then(|| self.file.name.clone());
+        BadRow { file, number: self.file.number, at: self.at(record), why }
     }
 
     pub(super) fn take(&mut self, record: Record<'_>, sink: &mut dyn Sink) -> ControlFlow<()> {
@@ -124,7 +138,7 @@ impl Splitter {
                         None if record.len() == self.file.width => "a key is not UTF-8".to_owned(),
                         None => self.wrong_width(record),
                     };
-                    self.unplaced.first = Some(self.bad_row(record.line, why));
+                    self.unplaced.first = Some(self.bad_row(record, why));
                 }
                 return ControlFlow::Continue(());
             }
@@ -142,9 +156,10 @@ impl Splitter {
                 }
                 None => {
                     bad_time = true;
+                    let at = self.at(record);
                     self.first_bad_time.get_or_insert_with(|| ReadingsError::Time {
                         file: self.file.name.clone(),
-                        line: record.line,
+                        at,
                         column: self.file.time.as_ref().map(|c| c.name.clone()).unwrap_or_default(),
                         text: shown(time),
                     });
@@ -163,13 +178,14 @@ impl Splitter {
             Some(time) => return self.keep(place, record, time, sink),
         };
         let counts = &self.found[place].counts;
-        let first = counts.first_bad.is_none().then(|| self.bad_row(record.line, why));
+        let first = counts.first_bad.is_none().then(|| self.bad_row(record, why));
         self.found[place].counts.add_bad(1, first);
         ControlFlow::Continue(())
     }
 
     /// Keeps a row, with whatever is in its values.
     fn keep(&mut self, place: usize, record: Record<'_>, time: &str, sink: &mut dyn Sink) -> ControlFlow<()> {
+        let at = self.at(record);
         let rows = &mut self.found[place].rows;
         let before = rows.bytes();
         let mut all_good = true;
@@ -182,7 +198,7 @@ impl Splitter {
                 _ => rows.push_value(value, &shown(text)),
             }
         }
-        rows.push_time(time, (!all_good).then_some((self.file.number, record.line)));
+        rows.push_time(time, (!all_good).then_some((self.file.number, at)));
         let after = rows.bytes();
         self.held += after - before;
         if after >= self.limits.block {

@@ -35,6 +35,11 @@ impl TimeParser {
         Self { zone, format: format.map(str::to_owned) }
     }
 
+    /// The same for times that are written as RFC 3339 whatever was said.
+    pub(super) fn without_format(&self) -> Self {
+        Self { zone: self.zone.clone(), format: None }
+    }
+
     /// Reads a time.
     #[must_use]
     pub fn parse(&self, text: &[u8]) -> Option<Timestamp> {

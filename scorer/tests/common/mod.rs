@@ -43,14 +43,15 @@ impl Plant {
         fs::write(path, content).unwrap();
     }
 
-    fn command(&self, args: &[&str]) -> Output {
+    fn command(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
         let store = format!("file://{}", self.path().display());
-        Command::new(env!("CARGO_BIN_EXE_scorer")).args(args).args(["--store", &store]).output().unwrap()
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scorer"));
+        command.args(args).args(["--store", &store]).envs(env.iter().copied()).output().unwrap()
     }
 
     /// What the scorer prints on this store; it must succeed.
     pub(crate) fn scorer(&self, args: &[&str]) -> Value {
-        let output = self.command(args);
+        let output = self.command(args, &[]);
         assert!(output.status.success(), "scorer {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
@@ -69,7 +70,12 @@ impl Plant {
 
     /// A run of the schedule with these lines, however it ends: its record.
     pub(crate) fn record(&self, lines: &str, at: &str) -> Value {
-        let output = self.command(&["run", "-f", &self.schedule(lines), "--at", at, "--json"]);
+        self.record_with(lines, at, &[])
+    }
+
+    /// The same in another environment.
+    pub(crate) fn record_with(&self, lines: &str, at: &str, env: &[(&str, &str)]) -> Value {
+        let output = self.command(&["run", "-f", &self.schedule(lines), "--at", at, "--json"], env);
         assert!(!output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
         let run = self.path().join("runs/default/plant").join(summary["run"].as_str().unwrap());

@@ -86,7 +86,7 @@ fn a_csv_without_header_has_the_names_that_are_said() {
 fn other_encodings_are_named() {
     for (bytes, says) in [
         (&b"\xff\xfeT\0S\0"[..], "UTF-16; save it as UTF-8"),
-        (b"PAR1abc", "Parquet"),
+        (b"PAR1\x15\x04", "the Parquet file is damaged (it is too short)"),
         (b"", "the file is empty"),
         (b"\n\n", "the file is empty"),
     ] {
