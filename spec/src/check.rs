@@ -66,8 +66,9 @@ impl Work {
                  or give sensors.list or sensors.matrix",
             );
         }
-        subset("model.path", &self.model.path, &keys)?;
-        subset("data.path", &self.data.path, &keys)?;
+        subset("model.path", self.model.path.keys(), &keys)?;
+        data::check_path(&self.data.path, self.window.as_ref(), &keys)?;
+        subset("data.path", self.data.path.keys(), &keys)?;
         if let Some(key) = self.data.columns.keys.keys().find(|k| !keys.contains(*k)) {
             return wrong("data.columns.keys", format!("{key} is no key of the sensors; they have {}", join(&keys)));
         }
@@ -240,8 +241,8 @@ pub fn check_sensor(field: &'static str, sensor: &SensorKeys) -> Result<(), Work
     Ok(())
 }
 
-fn subset(field: &'static str, template: &Template, keys: &BTreeSet<String>) -> Result<(), WorkError> {
-    match template.keys().into_iter().find(|k| !keys.contains(*k)) {
+fn subset(field: &'static str, of: BTreeSet<&str>, keys: &BTreeSet<String>) -> Result<(), WorkError> {
+    match of.into_iter().find(|k| !keys.contains(*k)) {
         Some(key) => wrong(field, format!("{{{key}}} is no key of the sensors; they have {}", join(keys))),
         None => Ok(()),
     }
@@ -274,6 +275,9 @@ mod tests {
         work(json!({"store": {"url": "az://models"}})).check().unwrap();
         work(json!({"model": {"path": "models/common"}, "sensors": {"list": [{"device": "1"}]}})).check().unwrap();
         work(json!({"model": {"path": "m/{date}"}})).check().unwrap();
+        work(json!({"data": {"path": "data/*.csv"}})).check().unwrap();
+        let hourly = json!({"data": {"path": "{device}/{yyyy}/{MM}/{dd}/{HH}/*"}, "window": {"length": "1d"}});
+        work(hourly).check().unwrap();
     }
 
     #[test]
@@ -281,6 +285,17 @@ mod tests {
         for (changes, field, hint) in [
             (json!({"model": {"path": "models/common"}}), "model.path", "braces"),
             (json!({"data": {"path": "data/{plant}.csv"}}), "data.path", "device, tag"),
+            (json!({"data": {"path": "data/{yyyy}.csv"}}), "data.path", "only a window tells which"),
+            (
+                json!({"data": {"path": "{yyyy}{MM}{dd}{HH}{mm}"}, "window": {"length": "70d"}}),
+                "data.path",
+                "100000 files",
+            ),
+            (
+                json!({"model": {"path": "m/{dd}"}, "data": {"path": "{yyyy}/{MM}/{dd}"}, "window": {"length": "1h"}}),
+                "data.path",
+                "rename the key",
+            ),
             (json!({"sensors": {}}), "sensors", "neither"),
             (
                 json!({"sensors": {"list": [{"device": "1", "tag": "1"}], "matrix": {"device": ["1"]}}}),

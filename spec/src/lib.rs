@@ -4,8 +4,10 @@
 #![deny(missing_docs)]
 
 pub mod check;
+pub mod data_path;
 pub mod duration;
 pub mod ends;
+pub mod files;
 pub mod keys;
 pub mod limit;
 pub mod location;
@@ -15,7 +17,9 @@ pub mod template;
 pub mod window;
 pub mod work;
 
+pub use data_path::DataPath;
 pub use duration::Span;
+pub use files::FilePattern;
 pub use keys::SensorKeys;
 pub use limit::Limit;
 pub use location::Location;

@@ -46,7 +46,8 @@ pub enum TemplateError {
     Path(String),
     /// The sensor lacks a key of the template, or its value is no part of a path.
     #[error(
-        "sensor {sensor} has no usable value for {{{key}}}: a value must not be empty, hold / or \\, or be . or .."
+        "sensor {sensor} has no usable value for {{{key}}}: a value must not be empty, hold / or \\ (nor *, {{ or }} in a path of \
+         many files), or be . or .."
     )]
     Value {
         /// The key.
@@ -139,8 +140,46 @@ pub(crate) fn is_segment(value: &str) -> bool {
         && !value.chars().any(char::is_control)
 }
 
-fn is_path(path: &str) -> bool {
+pub(crate) fn is_path(path: &str) -> bool {
     path.split('/').all(is_segment)
+}
+
+/// A part of a text with names in braces.
+pub(crate) enum Piece<'a> {
+    Text(&'a str),
+    /// What is between two braces.
+    Braces(&'a str),
+}
+
+/// A text's parts, in order.
+pub(crate) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let open = rest.find(['{', '}']).unwrap_or(rest.len());
+        if open > 0 {
+            pieces.push(Piece::Text(&rest[..open]));
+            rest = &rest[open..];
+            continue;
+        }
+        let close = rest.strip_prefix('{').and_then(|r| r.find(['{', '}'])).map(|at| at + 1);
+        let close = close.filter(|at| rest[*at..].starts_with('}'));
+        let close = close.ok_or_else(|| TemplateError::Brace(text.to_owned()))?;
+        pieces.push(Piece::Braces(&rest[1..close]));
+        rest = &rest[close + 1..];
+    }
+    Ok(pieces)
+}
+
+/// The name of a key in a template.
+pub(crate) fn key(name: &str, template: &str) -> Result<String, TemplateError> {
+    let mut chars = name.chars();
+    if !chars.next().is_some_and(|c| c.is_ascii_lowercase())
+        || !chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    {
+        return Err(TemplateError::Key { key: name.to_owned(), template: template.to_owned() });
+    }
+    Ok(name.to_owned())
 }
 
 impl FromStr for Template {
@@ -148,29 +187,14 @@ impl FromStr for Template {
 
     fn from_str(text: &str) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
-        let mut rest = text;
-        while !rest.is_empty() {
-            let open = rest.find(['{', '}']).unwrap_or(rest.len());
-            if open > 0 {
-                parts.push(Part::Text(rest[..open].to_owned()));
-                rest = &rest[open..];
-                continue;
+        for piece in pieces(text)? {
+            match piece {
+                Piece::Text(literal) => parts.push(Part::Text(literal.to_owned())),
+                Piece::Braces(_) if matches!(parts.last(), Some(Part::Key(_))) => {
+                    return Err(TemplateError::Adjacent(text.to_owned()));
+                }
+                Piece::Braces(name) => parts.push(Part::Key(key(name, text)?)),
             }
-            let close = rest.strip_prefix('{').and_then(|r| r.find(['{', '}'])).map(|at| at + 1);
-            let close = close.filter(|at| rest[*at..].starts_with('}'));
-            let close = close.ok_or_else(|| TemplateError::Brace(text.to_owned()))?;
-            let key = &rest[1..close];
-            let mut chars = key.chars();
-            if !chars.next().is_some_and(|c| c.is_ascii_lowercase())
-                || !chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-            {
-                return Err(TemplateError::Key { key: key.to_owned(), template: text.to_owned() });
-            }
-            if matches!(parts.last(), Some(Part::Key(_))) {
-                return Err(TemplateError::Adjacent(text.to_owned()));
-            }
-            parts.push(Part::Key(key.to_owned()));
-            rest = &rest[close + 1..];
         }
         let template = Self { parts };
         let probe: String =

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::window::Window;
-use crate::{Limit, SensorKeys, Template};
+use crate::{DataPath, Limit, SensorKeys, Template};
 
 /// What to score: sensors, models, data, window, and where results go. The scorer reads nothing else of a schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -84,8 +84,9 @@ pub struct ModelSource {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DataSource {
     /// The readings' path in the store: one file with the sensors interleaved (`data/sensor_data.csv`), or one file
-    /// each, with the sensor's keys in braces (`data/{device}/{tag}.csv`).
-    pub path: Template,
+    /// each, with the sensor's keys in braces (`data/{device}/{tag}.csv`). Of many files for a window, `{yyyy}`, `{MM}`,
+    /// `{dd}`, `{HH}` and `{mm}` are the times in UTC, and `*` is any part of a name: `data/{yyyy}/{MM}/{dd}/{HH}/*.json`.
+    pub path: DataPath,
     /// How they are written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<DataFormat>,

@@ -8,6 +8,7 @@ use spec::SensorKeys;
 use spec::work::DataSource;
 use tokio::sync::OnceCell;
 
+use super::files::files_of;
 use super::sensor::Problem;
 use crate::context::Context;
 use crate::engine::{self, Encoding, Readings, Wanted};
@@ -62,12 +63,6 @@ impl DataFiles {
         });
         loaded.await?.clone()
     }
-}
-
-/// The files of a data path, in the order in which they are read.
-#[allow(clippy::unused_async, reason = "a path with a pattern is looked up in the store")]
-async fn files_of(_context: &Context, path: &str) -> Result<Vec<String>, Problem> {
-    Ok(vec![path.to_owned()])
 }
 
 async fn read(context: &Context, path: &str, file: &DataFile) -> Result<Loaded, Problem> {

@@ -1,6 +1,7 @@
 //! One item of a run: its sensors scored, each on its own, with predictions, logs and outcomes.
 
 mod data;
+mod files;
 mod ledger;
 mod sensor;
 mod shared;

@@ -12,6 +12,7 @@ use store::{Clock, Credentials, Status};
 
 use super::*;
 
+mod files;
 mod layouts;
 mod success;
 

@@ -1,10 +1,29 @@
 //! Whether readings can be as they are said to be.
 
+use std::collections::BTreeSet;
+
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 use super::{WorkError, wrong};
+use crate::DataPath;
+use crate::window::Window;
 use crate::work::{DataFormat, DataSource};
+
+/// Whether a window's files can be told.
+pub(super) fn check_path(path: &DataPath, window: Option<&Window>, keys: &BTreeSet<String>) -> Result<(), WorkError> {
+    const FIELD: &str = "data.path";
+    if path.finest().is_some()
+        && let Some(key) = keys.iter().find(|key| matches!(key.as_str(), "yyyy" | "dd" | "mm"))
+    {
+        let message =
+            format!("{{{key}}} could be the key {key} or a part of a time; rename the key, or leave times out");
+        return wrong(FIELD, message);
+    }
+    // Of which tick does not matter: only how many files are named, and whether there is a window.
+    let any = window.and_then(|window| window.at(jiff::Timestamp::UNIX_EPOCH).ok());
+    path.files(any).map(|_| ()).or_else(|error| wrong(FIELD, error.to_string()))
+}
 
 /// At the first field that cannot work.
 pub(super) fn check(data: &DataSource) -> Result<(), WorkError> {
