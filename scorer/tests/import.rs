@@ -30,10 +30,10 @@ fn is_own(file: &Path) -> bool {
 fn every_model_of_scikit_learn_is_the_same_after_its_conversion() {
     let folder = tempfile::tempdir().unwrap();
     let mut converted = 0;
-    let folders = [fixture(""), fixture("estimators"), fixture("skops")];
+    let folders = [fixture(""), fixture("estimators"), fixture("skops"), fixture("onnx")];
     for file in folders.iter().flat_map(|f| std::fs::read_dir(f).unwrap()).map(|f| f.unwrap().path()) {
         let name = file.file_name().unwrap().to_str().unwrap();
-        if ![".pkl", ".joblib", ".skops"].iter().any(|e| name.contains(e)) {
+        if ![".pkl", ".joblib", ".skops", ".onnx"].iter().any(|e| name.contains(e)) {
             continue;
         }
         let output = folder.path().join("out.model");

@@ -56,6 +56,30 @@ fn a_model_is_told_in_scikit_learns_words() {
 }
 
 #[test]
+fn an_onnx_model_is_told_with_what_converted_it() {
+    let output = scorer(&fixtures(), &["onnx/skl2onnx120_named.onnx"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    for says in [
+        "  format           ONNX, IR version 10\n",
+        "  scikit-learn     not said\n",
+        "  producer         skl2onnx 1.20.0\n",
+        "  features         3: flow, pressure, heat\n",
+        "  transforms       StandardScaler(mean_=[",
+        "  estimator        OneClassSVM(kernel=\"rbf\", gamma=0.3",
+        "  support vectors  ",
+        "  warnings         none\n",
+    ] {
+        assert!(text.contains(says), "{says:?} in {text}");
+    }
+    let output = scorer(&fixtures(), &["onnx/skl2onnx120_forest.onnx", "-o", "json"]);
+    let [model] = &lines(&output)[..] else { panic!("one line") };
+    assert_eq!(model["format"], serde_json::json!({"name": "onnx", "irVersion": 8}));
+    assert_eq!(model["estimator"]["class"], "IsolationForest");
+    assert_eq!(model["producer"], "skl2onnx 1.20.0");
+}
+
+#[test]
 fn json_tells_the_same() {
     let output = scorer(&fixtures(), &["sklearn19_named_p4.pkl", "-o", "json"]);
     assert_eq!(output.status.code(), Some(0));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{compressed, native, skops};
+use super::{compressed, native, onnx, skops};
 
 /// What kind of file a model is in, as its first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -27,6 +27,12 @@ pub enum Format {
     },
     /// A zip archive, as skops writes it.
     Skops,
+    /// An ONNX file, as skl2onnx writes it.
+    #[serde(rename_all = "camelCase")]
+    Onnx {
+        /// The version of the file format.
+        ir_version: u8,
+    },
     /// None of these.
     Unknown,
 }
@@ -41,6 +47,7 @@ impl Format {
             }
             [0x80, protocol, ..] => Self::Pickle { protocol: *protocol },
             _ if skops::is_zip(bytes) => Self::Skops,
+            _ if onnx::is_onnx(bytes) => Self::Onnx { ir_version: onnx::ir_version(bytes) },
             _ => compressed::method(bytes).map_or(Self::Unknown, |with| Self::Compressed { with }),
         }
     }
@@ -53,6 +60,7 @@ impl fmt::Display for Format {
             Self::Pickle { protocol } => write!(f, "pickle, protocol {protocol}"),
             Self::Compressed { with } => write!(f, "pickle, compressed with {with}"),
             Self::Skops => f.write_str("skops"),
+            Self::Onnx { ir_version } => write!(f, "ONNX, IR version {ir_version}"),
             Self::Unknown => f.write_str("unknown"),
         }
     }

@@ -1,4 +1,5 @@
-//! Models: scikit-learn's, saved by pickle, joblib or skops and read without executing anything, and the project's own format.
+//! Models: scikit-learn's, saved by pickle, joblib, skops or skl2onnx (ONNX) and read without executing anything, and the
+//! project's own format.
 
 mod compressed;
 mod describe;
@@ -6,6 +7,7 @@ mod estimator;
 mod exact;
 mod format;
 mod native;
+mod onnx;
 mod pickle;
 mod probe;
 mod sklearn;
@@ -51,6 +53,9 @@ pub struct Metadata {
     /// The scikit-learn that wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sklearn_version: Option<String>,
+    /// The program that converted it, with its version, such as `skl2onnx 1.20.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub producer: Option<String>,
     /// The names of its features, in order; none where it was fitted to columns without names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feature_names: Vec<String>,
@@ -98,6 +103,7 @@ impl Model {
     /// When the bytes are damaged or hold anything but a supported model. Nothing in them is executed.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
         use compressed::CompressedError;
+        use onnx::OnnxError;
         use skops::SkopsError;
 
         let file = name.to_owned();
@@ -123,10 +129,16 @@ impl Model {
                 _ => ModelError::Unsupported { file, what: e.to_string() },
             });
         }
+        if onnx::is_onnx(&bytes) {
+            return onnx::read(&bytes).map_err(|e| match e {
+                OnnxError::Damaged { .. } | OnnxError::Invalid(_) => ModelError::Invalid { file, what: e.to_string() },
+                _ => ModelError::Unsupported { file, what: e.to_string() },
+            });
+        }
         if bytes.first() != Some(&0x80) {
             let what = if bytes.is_empty() { "the file is empty" } else { "the file is no model" };
             let what = format!(
-                "{what}; give a scikit-learn pipeline saved with pickle (protocol 2 or later), joblib or skops, or one from `scorer train`"
+                "{what}; give a scikit-learn pipeline saved with pickle (protocol 2 or later), joblib, skops or skl2onnx, or one from `scorer train`"
             );
             return Err(ModelError::Invalid { file, what });
         }

@@ -33,6 +33,7 @@ fn own() -> (Model, Vec<u8>) {
     let scaler = Transform::StandardScaler(Scaler { mean: vec![1.0, 2.0], scale: vec![0.1, 3.0] });
     let metadata = Metadata {
         sklearn_version: Some("1.9.1".to_owned()),
+        producer: None,
         feature_names: vec!["flow".to_owned(), "heat".to_owned()],
     };
     let model = Model::new(vec![scaler], Estimator::OneClassSvm(svm), metadata).unwrap();

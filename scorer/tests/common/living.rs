@@ -1,4 +1,4 @@
-//! The Python of the tests that ask living programs: scikit-learn, DuckDB.
+//! The Python of the tests that ask living programs: scikit-learn, ONNX Runtime, DuckDB.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

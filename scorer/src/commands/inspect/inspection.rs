@@ -49,6 +49,8 @@ pub(super) struct Loaded {
     feature_names: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sklearn_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    producer: Option<String>,
     #[serde(serialize_with = "boundary")]
     boundary: Boundary,
     fills_missing: bool,
@@ -90,6 +92,7 @@ impl Loaded {
             features: model.n_features(),
             feature_names: metadata.feature_names.clone(),
             sklearn_version: metadata.sklearn_version.clone(),
+            producer: metadata.producer.clone(),
             boundary: model.estimator().boundary(),
             fills_missing: model.accepts_missing(),
             warnings: model.warnings(),
@@ -110,6 +113,9 @@ impl fmt::Display for Inspection {
             Outcome::Fails { error } => return line("does not load", &error.message),
         };
         line("scikit-learn", &loaded.sklearn_version.as_deref().unwrap_or("not said"))?;
+        if let Some(producer) = &loaded.producer {
+            line("producer", producer)?;
+        }
         line("features", &features(loaded))?;
         for (i, transform) in loaded.transforms.iter().enumerate() {
             line(if i == 0 { "transforms" } else { "" }, transform)?;

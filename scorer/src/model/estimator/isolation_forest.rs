@@ -97,7 +97,7 @@ impl Tree {
 }
 
 /// The average length of a path in a tree that isolates so many rows.
-fn average_path(rows: u32, single_rows_count: bool) -> f64 {
+pub(in crate::model) fn average_path(rows: u32, single_rows_count: bool) -> f64 {
     const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
     let n = f64::from(rows);
     match rows {

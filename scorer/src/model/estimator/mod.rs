@@ -12,6 +12,7 @@ use super::exact;
 use crate::kernel::{Precision, Rbf};
 pub use elliptic_envelope::EllipticEnvelope;
 use isolation_forest::Paths;
+pub(super) use isolation_forest::average_path;
 pub use isolation_forest::{IsolationForest, Tree};
 pub use local_outlier_factor::{LocalOutlierFactor, Metric};
 pub use sgd::SgdOneClassSvm;

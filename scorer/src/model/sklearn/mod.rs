@@ -165,6 +165,7 @@ impl<'a> Fitted<'a> {
         let names = states().take(2).find_map(|s| self.heap.texts(self.heap.entry(s, "feature_names_in_")?));
         Metadata {
             sklearn_version: version.map(|v| v.chars().take(40).collect()),
+            producer: None,
             feature_names: names.unwrap_or_default().into_iter().map(str::to_owned).collect(),
         }
     }
