@@ -5,29 +5,56 @@ mod encode;
 mod header;
 mod json_lines;
 mod parquet;
+mod sensor_file;
+
+use std::sync::Arc;
 
 use spec::SensorKeys;
 
 use crate::model::Model;
-use crate::readings::{Layout, SensorReadings};
+use crate::readings::{BadRow, Head, Layout, Rows, Usable};
 
 pub use encode::{Block, Encoder, PredictionsError};
 pub use header::Header;
+pub use sensor_file::SensorFile;
 
-/// One sensor, scored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scored {
-    /// Data rows read: scored and bad ones.
-    pub rows: u64,
+/// Scores one sensor's readings, block by block. The same rows give the same scores on every machine, whatever the blocks.
+#[derive(Clone, Debug)]
+pub struct Scorer {
+    model: Arc<Model>,
+    head: Arc<Head>,
+    tally: Tally,
+}
+
+/// What was scored so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
     /// Rows with a prediction.
     pub scored: u64,
     /// Rows that the model calls anomalies.
     pub anomalies: u64,
     /// Rows without a usable value, left out of the predictions.
     pub bad_rows: u64,
-    /// The decision of each row with a prediction.
+    /// The first of those.
+    pub first_bad: Option<BadRow>,
+}
+
+impl Tally {
+    /// Counts more bad rows, of which this is the first.
+    pub fn add_bad(&mut self, rows: u64, first: Option<BadRow>) {
+        self.bad_rows += rows;
+        self.first_bad = self.first_bad.take().or(first);
+    }
+}
+
+/// Rows, scored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// Those that could be scored.
+    pub rows: Rows,
+    /// The decision of each.
     pub scores: Vec<f64>,
-    /// Whether it is an anomaly.
+    /// Whether each is an anomaly.
     pub verdicts: Vec<bool>,
 }
 
@@ -59,33 +86,52 @@ impl ScoreError {
     }
 }
 
-/// Scores one sensor's readings. The same input gives the same scores on every machine.
-///
-/// # Errors
-/// When the model takes another number of values than the readings have.
-pub fn score(
-    model: &Model,
-    layout: &Layout,
-    sensor: &SensorKeys,
-    readings: &SensorReadings,
-) -> Result<Scored, ScoreError> {
-    if model.n_features() != layout.values.len() {
-        return Err(ScoreError::Features {
-            sensor: sensor.to_string(),
-            wanted: model.n_features(),
-            found: layout.values.iter().map(|c| c.name.clone()).collect(),
-        });
+impl Scorer {
+    /// Begins with a sensor.
+    ///
+    /// # Errors
+    /// When the model takes another number of values than the readings have.
+    pub fn new(model: Arc<Model>, head: Arc<Head>, sensor: &SensorKeys) -> Result<Self, ScoreError> {
+        let values = &head.layout.values;
+        if model.n_features() != values.len() {
+            return Err(ScoreError::Features {
+                sensor: sensor.to_string(),
+                wanted: model.n_features(),
+                found: values.iter().map(|c| c.name.clone()).collect(),
+            });
+        }
+        Ok(Self { model, head, tally: Tally::default() })
     }
-    let scores = model.decisions(readings.good.values());
-    let verdicts: Vec<bool> = scores.iter().map(|score| model.is_anomaly(*score)).collect();
-    Ok(Scored {
-        rows: readings.counts.rows,
-        scored: scores.len() as u64,
-        anomalies: verdicts.iter().filter(|anomaly| **anomaly).count() as u64,
-        bad_rows: readings.counts.bad_rows,
-        scores,
-        verdicts,
-    })
+
+    /// Which column is what in the rows that come out.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.head.layout
+    }
+
+    /// What was scored so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// How many rows among some cannot be scored, and the first of them; they are not counted for it.
+    #[must_use]
+    pub fn unusable(&self, rows: &Rows) -> (u64, Option<BadRow>) {
+        rows.unusable(&self.head)
+    }
+
+    /// Scores the next rows.
+    #[must_use]
+    pub fn score(&mut self, rows: Rows) -> Scored {
+        let Usable { rows, bad_rows, first_bad } = rows.usable(&self.head);
+        let scores = self.model.decisions(rows.values());
+        let verdicts: Vec<bool> = scores.iter().map(|score| self.model.is_anomaly(*score)).collect();
+        self.tally.scored += scores.len() as u64;
+        self.tally.anomalies += verdicts.iter().filter(|anomaly| **anomaly).count() as u64;
+        self.tally.add_bad(bad_rows, first_bad);
+        Scored { rows, scores, verdicts }
+    }
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ pub async fn run(
     let (manifest, sensors) = unless_told(&mut stop, "planning", planning).await?;
     progress(Progress::Planned { sensors: manifest.sensors, items: manifest.items });
     let worker = Worker {
-        data: Arc::new(DataFiles::of(&context.request.work.data, sensors)),
+        data: Arc::new(DataFiles::of(&context.request.work.data, sensors, options.at_once)),
         next: Arc::new(AtomicU32::new(0)),
         items: manifest.items,
         retries: options.retries,

@@ -8,10 +8,12 @@
 //! without margin finds 0.89 of them, and two of three alarms are false. `margin` 0 is scikit-learn's own boundary.
 
 mod columns;
+mod sample;
 mod solver;
 
 use crate::model::{Estimator, Kernel, Metadata, Model, OneClassSvm, Scaler, Transform};
 use columns::Columns;
+pub use sample::{Sampler, Samples};
 use solver::solve;
 
 /// Readings that a model is fitted to at most, unless asked otherwise. The fit would take more; but a share `nu` of them
@@ -116,7 +118,7 @@ pub struct Fitted {
 
 /// Fits a model to readings that stand one after the other.
 ///
-/// Of more than `max_rows` readings, that many are taken at even distances. The same readings give the same model, on
+/// Of more than `max_rows` readings, that many are taken at even distances; see [`Sampler`] for those of a long file. The same readings give the same model, on
 /// every machine.
 ///
 /// # Errors

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use scorer::engine::{Model, Readings, read_csv, score};
+use scorer::engine::{Model, Readings, Scorer, SensorFile, Tally, read_csv};
 use spec::SensorKeys;
 use spec::work::{Columns, Predictions};
 
@@ -51,6 +52,13 @@ fn model(folder: &std::path::Path, sensor: &SensorKeys) -> Model {
     Model::from_bytes(&name, &std::fs::read(folder.join("models").join(&name)).unwrap()).unwrap()
 }
 
+fn predictions(folder: &std::path::Path, readings: &Readings, sensor: &SensorKeys) -> (Tally, Vec<u8>) {
+    let scorer = Scorer::new(Arc::new(model(folder, sensor)), readings.head.clone(), sensor).unwrap();
+    let mut file = SensorFile::begin(&Predictions::default(), sensor, scorer, None).unwrap();
+    file.add(readings.sensors[sensor].good.clone()).unwrap();
+    (file.tally().clone(), file.finish().unwrap())
+}
+
 #[test]
 fn every_sensor_of_the_reference_has_its_golden_rows_and_anomalies() {
     let Some(folder) = reference() else { return };
@@ -59,8 +67,8 @@ fn every_sensor_of_the_reference_has_its_golden_rows_and_anomalies() {
     assert_eq!(golden.len(), 10);
     assert_eq!(readings.sensors.len(), 10, "sensors are found by reading the file once");
     for Golden { sensor, rows, anomalies } in golden {
-        let scored = score(&model(&folder, &sensor), &readings.layout, &sensor, &readings.sensors[&sensor]).unwrap();
-        assert_eq!((scored.rows, scored.anomalies, scored.bad_rows), (rows, anomalies, 0), "{sensor}");
+        let (tally, _) = predictions(&folder, &readings, &sensor);
+        assert_eq!((tally.scored, tally.anomalies, tally.bad_rows), (rows, anomalies, 0), "{sensor}");
     }
 }
 
@@ -70,14 +78,8 @@ fn predictions_have_the_same_bytes_whether_a_sensor_is_read_alone_or_with_others
     let all = read(&folder, None);
     for Golden { sensor, .. } in golden(&folder) {
         let alone = read(&folder, Some(&BTreeSet::from([sensor.clone()])));
-        let model = model(&folder, &sensor);
-        let csv = |readings: &Readings| {
-            let rows = &readings.sensors[&sensor];
-            let scored = score(&model, &readings.layout, &sensor, rows).unwrap();
-            scored.to_file(&Predictions::default(), &readings.layout, &sensor, &rows.good).unwrap()
-        };
-        let from_all = csv(&all);
-        assert!(from_all == csv(&alone), "{sensor}");
+        let (_, from_all) = predictions(&folder, &all, &sensor);
+        assert!(from_all == predictions(&folder, &alone, &sensor).1, "{sensor}");
         assert!(from_all.starts_with(b"TS,Device,Tag,Value,score,prediction\n"), "{sensor}");
     }
 }

@@ -1,6 +1,8 @@
 //! `scorer score`: one model, one file.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -11,10 +13,13 @@ use spec::report::exit;
 use spec::work::{PredictionFormat, Predictions};
 
 use super::models::{ReadError, read_file};
-use super::output::write_whole;
-use super::select::{Select, SelectError};
-use crate::engine::{Model, ModelError, PredictionsError, ScoreError, score};
+use super::output::Whole;
+use super::select::{Select, SelectError, open};
+use super::stored::runtime;
+use crate::engine::{Counts, Model, ModelError, Pass, PredictionsError, ReadingsError, ScoreError, Scorer, SensorFile};
+use crate::feed::{Budget, Feed, feeds};
 use crate::kernel::Precision;
+use crate::problem::Problem;
 
 /// Score one file of readings with one model
 ///
@@ -96,6 +101,10 @@ enum Error {
     Model(#[from] ModelError),
     #[error(transparent)]
     Select(#[from] SelectError),
+    #[error(transparent)]
+    Readings(#[from] ReadingsError),
+    #[error("{}", .0.message)]
+    Problem(Problem),
     #[error("{file}: no row has {sensor}; look at --where and at the file")]
     NoRows { file: String, sensor: SensorKeys },
     #[error("{file}: there is a header but no data row")]
@@ -106,6 +115,14 @@ enum Error {
     Predictions { file: String, source: PredictionsError },
     #[error("cannot write {path}: {source}")]
     Output { path: String, source: std::io::Error },
+    #[error("cannot start: {0}")]
+    Start(std::io::Error),
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
 }
 
 impl Args {
@@ -128,27 +145,69 @@ impl Args {
         for warning in model.warnings() {
             tracing::warn!("model {}: {warning}", self.model.display());
         }
-        let readings = self.select.read(&self.input)?;
-        let file = || self.input.display().to_string();
-        let (sensor, rows) = readings.sensors.iter().next().ok_or_else(|| Error::NoData { file: file() })?;
-        if rows.counts.rows == 0 {
-            return Err(if sensor.0.is_empty() {
-                Error::NoData { file: file() }
-            } else {
-                Error::NoRows { file: file(), sensor: sensor.clone() }
-            });
-        }
-        let scored = score(&model, &readings.layout, sensor, rows)?;
-        for warning in rows.counts.warnings(&readings.unplaced) {
-            tracing::warn!("{}: {warning}", file());
-        }
         let kind = Predictions { format: self.format.into(), ..Predictions::default() };
-        let predictions = scored
-            .to_file(&kind, &readings.layout, sensor, &rows.good)
-            .map_err(|source| Error::Predictions { file: file(), source })?;
-        write_whole(&self.output, &predictions)
-            .map_err(|source| Error::Output { path: self.output.display().to_string(), source })?;
+        let mut wanted = self.select.wanted()?;
+        wanted.instants = kind.format == PredictionFormat::Parquet;
+        let (name, input) = open(&self.input)?;
+        let budget = Budget::share(1, 1);
+        let mut pass = Pass::new(wanted, vec![name], budget.limits());
+        let (mut filler, feeds) = feeds(1, budget);
+        // Read on a thread of its own: the next rows are read while these are scored.
+        std::thread::spawn(move || {
+            let end = match pass.file(input, &mut filler) {
+                Ok(ControlFlow::Continue(())) => pass.end(&mut filler),
+                Ok(ControlFlow::Break(())) => return,
+                Err(error) => Err(error),
+            };
+            filler.end(end.map_err(|e| Problem::of_readings(&e)));
+        });
+        let (counts, anomalies) = runtime().map_err(Error::Start)?.block_on(self.score_rows(model, feeds, &kind))?;
         let seconds = started.elapsed().as_secs_f64();
-        Ok(Summary { rows: scored.rows, anomalies: scored.anomalies, bad_rows: scored.bad_rows, seconds })
+        Ok(Summary { rows: counts.rows, anomalies, bad_rows: counts.bad_rows, seconds })
     }
+
+    async fn score_rows(&self, model: Model, feeds: Vec<Feed>, kind: &Predictions) -> Result<(Counts, u64), Error> {
+        let (name, sensor) = (self.input.display().to_string(), self.select.sensor());
+        let Some(mut feed) = feeds.into_iter().next() else { return Err(Error::NoData { file: name }) };
+        let scorer = match Scorer::new(Arc::new(model), feed.head().await?, &sensor) {
+            Ok(scorer) => scorer,
+            // That there are no readings is the more useful thing to know.
+            Err(_) if feed.next().await?.is_none() => return Err(no_rows(name, sensor)),
+            Err(error) => return Err(error.into()),
+        };
+        // What a Parquet file has for times is told before its rows, and known at their end only.
+        let unread_time = match kind.format {
+            PredictionFormat::Parquet => {
+                let totals = feed.end().await?;
+                feed.counts(&totals).and_then(|counts| counts.unread_time.clone())
+            }
+            _ => None,
+        };
+        let of_file = |source| Error::Predictions { file: name.clone(), source };
+        let of_output = |source| Error::Output { path: self.output.display().to_string(), source };
+        let mut file = SensorFile::begin(kind, &sensor, scorer, unread_time.as_deref()).map_err(of_file)?;
+        let mut output = Whole::begin(&self.output).map_err(of_output)?;
+        while let Some(rows) = feed.next().await? {
+            file.add(rows).map_err(of_file)?;
+            output.write_all(file.ready()).map_err(of_output)?;
+            file.ready().clear();
+        }
+        let totals = feed.end().await?;
+        let mut counts = feed.counts(&totals).cloned().unwrap_or_default();
+        if counts.rows == 0 {
+            return Err(no_rows(name, sensor));
+        }
+        let tally = file.tally().clone();
+        counts.add_bad(tally.bad_rows, tally.first_bad);
+        for warning in counts.warnings(&totals.unplaced) {
+            tracing::warn!("{name}: {warning}");
+        }
+        output.write_all(&file.finish().map_err(of_file)?).map_err(of_output)?;
+        output.finish().map_err(of_output)?;
+        Ok((counts, tally.anomalies))
+    }
+}
+
+fn no_rows(file: String, sensor: SensorKeys) -> Error {
+    if sensor.0.is_empty() { Error::NoData { file } } else { Error::NoRows { file, sensor } }
 }

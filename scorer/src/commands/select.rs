@@ -1,12 +1,14 @@
 //! Which rows and columns of a file: `--where` and `--columns`, shared by commands.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::Path;
 
 use spec::SensorKeys;
 use spec::work::Columns;
 
-use crate::engine::{Readings, ReadingsError, read_csv};
+use crate::engine::Wanted;
+use crate::readings::ReadingsError;
 
 /// Why rows could not be selected.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +16,6 @@ pub enum SelectError {
     /// `--columns` names something that no column can be.
     #[error("--columns {0}=…: write time=…, value=…, or a name that is in --where too")]
     Unknown(String),
-    /// The file.
-    #[error(transparent)]
-    Readings(#[from] ReadingsError),
 }
 
 /// `NAME=VALUE`.
@@ -71,21 +70,28 @@ impl Select {
         columns
     }
 
-    /// Reads the selected rows of a file, which are one sensor's.
+    /// The selected rows of files, which are one sensor's.
     ///
     /// # Errors
-    /// When the file cannot be read or lacks a column, or `--columns` names what there is not.
-    pub fn read(&self, file: &Path) -> Result<Readings, SelectError> {
-        let name = file.display().to_string();
-        let open = std::fs::File::open(file);
-        let open = open.map_err(|source| ReadingsError::Unreadable { file: name.clone(), source })?;
-        let sensor = self.sensor();
-        let columns = self.columns();
+    /// When `--columns` names what there is not.
+    pub fn wanted(&self) -> Result<Wanted, SelectError> {
+        let (sensor, columns) = (self.sensor(), self.columns());
         let keys: Vec<String> = sensor.0.keys().cloned().collect();
         if let Some(what) = columns.keys.keys().find(|k| !keys.contains(k)) {
             return Err(SelectError::Unknown(what.clone()));
         }
-        let wanted = BTreeSet::from([sensor]);
-        Ok(read_csv(&name, open, &columns, &keys, &SensorKeys::default(), Some(&wanted), None)?)
+        Ok(Wanted { columns, keys, sensors: Some(BTreeSet::from([sensor])), ..Wanted::default() })
+    }
+}
+
+/// Opens a file of readings.
+///
+/// # Errors
+/// When it cannot be.
+pub fn open(file: &Path) -> Result<(String, File), ReadingsError> {
+    let name = file.display().to_string();
+    match File::open(file) {
+        Ok(open) => Ok((name, open)),
+        Err(source) => Err(ReadingsError::Unreadable { file: name, source }),
     }
 }

@@ -1,5 +1,6 @@
 //! `scorer train`: a model from a file of readings, or one for each sensor of a file in a store.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,12 +14,13 @@ use store::{Store, StoreError};
 
 use super::output::write_whole;
 use super::progress;
-use super::select::{Select, SelectError};
+use super::select::{Select, SelectError, open};
 use super::stored::{StoreArgs, runtime};
 use crate::context::StepError;
-use crate::engine::{Readings, ReadingsError, read_csv};
+use crate::engine::{Pass, ReadingsError, Wanted};
+use crate::feed::Budget;
 use crate::model::Trained;
-use crate::train::{CACHE_BYTES, Fitted, Gamma, MAX_ROWS, TrainError, TrainOptions, train};
+use crate::train::{CACHE_BYTES, Fitted, Gamma, MAX_ROWS, Sampler, Samples, TrainError, TrainOptions, train};
 
 /// Models under way to the store at once.
 const WRITES: usize = 16;
@@ -153,10 +155,10 @@ impl Args {
     }
 
     fn train_file(&self, input: &Path, output: &Path) -> Result<Summary, Error> {
-        let readings = self.select.read(input)?;
-        let data = input.display().to_string();
-        let sensor = readings.sensors.keys().next().cloned().ok_or_else(|| Error::NoSensors(data.clone()))?;
-        let job = Job { data, readings, options: self.options(1), force: self.force };
+        let (data, file) = open(input)?;
+        let samples = self.sample(&data, file, self.select.wanted()?)?;
+        let sensor = samples.sensors.keys().next().cloned().ok_or_else(|| Error::NoSensors(data.clone()))?;
+        let job = Job { data, samples, options: self.options(1), force: self.force };
         let (model, rows) = job.train(&sensor)?;
         write_whole(output, &model).map_err(|source| Error::Output { path: output.display().to_string(), source })?;
         Ok(Summary { models: 1, rows, ..Summary::default() })
@@ -167,15 +169,15 @@ impl Args {
         let runtime = runtime().map_err(Error::Start)?;
         let Some(store) = self.store.open()? else { return Err(Error::NoSensors(self.data.clone())) };
         let bar = progress::bar("reading");
-        let readings = self.read_store(&runtime, &store)?;
-        let sensors: Vec<SensorKeys> = readings.sensors.keys().cloned().collect();
+        let samples = self.sample_store(&runtime, &store)?;
+        let sensors: Vec<SensorKeys> = samples.sensors.keys().cloned().collect();
         if sensors.is_empty() {
             return Err(Error::NoSensors(store.uri(&self.data)));
         }
         progress::count_sensors(&bar, sensors.len() as u64);
         let at_once = std::thread::available_parallelism().map_or(1, usize::from);
         let options = self.options(at_once);
-        let job = Arc::new(Job { data: self.data.clone(), readings, options, force: self.force });
+        let job = Arc::new(Job { data: self.data.clone(), samples, options, force: self.force });
         let written = stream::iter(sensors)
             .map(|sensor| {
                 let job = job.clone();
@@ -215,25 +217,33 @@ impl Args {
         summary
     }
 
-    fn read_store(&self, runtime: &tokio::runtime::Runtime, store: &Store) -> Result<Readings, Error> {
+    fn sample_store(&self, runtime: &tokio::runtime::Runtime, store: &Store) -> Result<Samples, Error> {
         let keys: Vec<String> = self.models.keys().into_iter().map(str::to_owned).collect();
         let (reader, fetch) = runtime.block_on(store.read(&self.data))?;
         // This thread is none of the runtime's, so it may block on the reader.
-        let fixed = SensorKeys::default();
-        let file = store.uri(&self.data);
-        let read = read_csv(&file, reader, &self.select.columns(), &keys, &fixed, None, None);
+        let wanted = Wanted { columns: self.select.columns(), keys, ..Wanted::default() };
+        let samples = self.sample(&store.uri(&self.data), reader, wanted);
         runtime.block_on(fetch.end())?;
-        let mut readings = read?;
-        let wanted = self.select.sensor();
-        readings.sensors.retain(|sensor, _| wanted.0.iter().all(|(key, value)| sensor.get(key) == Some(value)));
-        Ok(readings)
+        let (mut samples, wanted) = (samples?, self.select.sensor());
+        samples.sensors.retain(|sensor, _| wanted.0.iter().all(|(key, value)| sensor.get(key) == Some(value)));
+        Ok(samples)
+    }
+
+    /// Reads a file and keeps what models are trained on.
+    fn sample(&self, name: &str, input: impl Read, wanted: Wanted) -> Result<Samples, ReadingsError> {
+        let mut pass = Pass::new(wanted, vec![name.to_owned()], Budget::share(1, 1).limits());
+        let mut sampler = Sampler::new(self.max_rows);
+        // The sampler never has enough.
+        let _ = pass.file(input, &mut sampler)?;
+        let totals = pass.end(&mut sampler)?;
+        Ok(sampler.finish(&totals))
     }
 }
 
 /// What models are trained on, and how.
 struct Job {
     data: String,
-    readings: Readings,
+    samples: Samples,
     options: TrainOptions,
     force: bool,
 }
@@ -241,8 +251,8 @@ struct Job {
 impl Job {
     /// A sensor's model as a file, and how many readings it was fitted to.
     fn train(&self, sensor: &SensorKeys) -> Result<(Vec<u8>, u64), Error> {
-        let values = self.readings.sensors.get(sensor).map(|r| r.good.values()).unwrap_or_default();
-        let Fitted { model, rows, degenerate } = train(values, self.readings.layout.values.len(), &self.options)
+        let values = self.samples.sensors.get(sensor).map(Vec::as_slice).unwrap_or_default();
+        let Fitted { model, rows, degenerate } = train(values, self.samples.n_features, &self.options)
             .map_err(|source| Error::Train { sensor: sensor.clone(), source })?;
         match degenerate {
             Some(why) if !self.force => return Err(Error::Degenerate { sensor: sensor.clone(), why }),

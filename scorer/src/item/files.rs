@@ -7,8 +7,8 @@ use spec::data_path::MAX_FILES;
 use spec::{DataPath, FilePattern};
 use store::{File, Store, StoreError};
 
-use super::sensor::Problem;
 use crate::context::Context;
+use crate::problem::Problem;
 
 /// Requests under way at once.
 const AT_ONCE: usize = 16;

@@ -91,10 +91,11 @@ pub async fn run(
     let data = match data {
         Some(data) => data,
         None => {
-            own = DataFiles::of(&context.request.work.data, pending.iter().map(|s| s.sensor.clone()).collect());
+            own = DataFiles::of(&context.request.work.data, pending.iter().map(|s| s.sensor.clone()).collect(), 1);
             &own
         }
     };
+    data.want(pending.iter().map(|s| &s.sensor));
     let ledger = Ledger::start(context, index, pod, before);
     ledger.keep(earlier.iter().flat_map(|a| &a.outcomes));
     let finished = {

@@ -1,64 +1,19 @@
 //! One sensor: model, readings, predictions. Whatever goes wrong, it fails alone.
 
-use jiff::Timestamp;
-use spec::SensorKeys;
-use store::{LogFile, Outcome, PlannedSensor, Status, StoreError};
+use std::sync::Arc;
 
-use super::data::{DataFiles, Loaded};
+use jiff::{SignedDuration, Timestamp};
+use spec::SensorKeys;
+use spec::work::{Columns, PredictionFormat};
+use store::{LogFile, Outcome, PlannedSensor, Status};
+
+use super::data::DataFiles;
 use super::ledger::Ledger;
 use crate::context::Context;
-use crate::engine::{Model, PredictionsError, Readings, Scored, SensorReadings, score};
+use crate::engine::{Counts, Model, Scorer, SensorFile, Tally, Totals};
+use crate::feed::Feed;
 use crate::model::{MAX_BYTES, sha256};
-use crate::readings::Rows;
-
-/// Why a sensor was not scored.
-#[derive(Clone, Debug)]
-pub(super) struct Problem {
-    reason: String,
-    message: String,
-    /// Whether another attempt may score it.
-    pub(super) retry: bool,
-}
-
-impl Problem {
-    pub(super) fn failed(reason: &str, message: impl Into<String>) -> Self {
-        Self { reason: reason.to_owned(), message: message.into(), retry: false }
-    }
-
-    pub(super) fn again(reason: &str, message: impl Into<String>) -> Self {
-        Self { retry: true, ..Self::failed(reason, message) }
-    }
-
-    pub(super) fn of_predictions(error: &PredictionsError) -> Self {
-        Self::failed(error.reason(), error.to_string())
-    }
-
-    pub(super) fn of_store(error: &StoreError) -> Self {
-        Self { reason: error.reason().to_owned(), message: error.to_string(), retry: error.is_retryable() }
-    }
-
-    pub(super) fn of_data(error: &StoreError) -> Self {
-        match error {
-            StoreError::NotFound { .. } => Self::failed(
-                "DataNotFound",
-                format!("{error}; correct data.path, or write the readings there before the tick"),
-            ),
-            _ => Self::of_store(error),
-        }
-    }
-
-    fn of_model(error: &StoreError) -> Self {
-        match error {
-            StoreError::NotFound { .. } => Self::failed("ModelNotFound", format!("the model {error}")),
-            StoreError::Changed { .. } => Self::failed(
-                "ModelChanged",
-                format!("the model {error}, when the run was planned; run again to score with the new one"),
-            ),
-            StoreError::TooLarge { .. } => Self::failed("ModelTooLarge", format!("the model {error}")),
-            _ => Self::of_store(error),
-        }
-    }
-}
+use crate::problem::Problem;
 
 /// An outcome with nothing in it yet.
 pub(crate) fn outcome(sensor: SensorKeys, status: Status, started: Timestamp, now: Timestamp) -> Outcome {
@@ -84,29 +39,28 @@ pub(crate) fn outcome(sensor: SensorKeys, status: Status, started: Timestamp, no
     }
 }
 
-impl Done {
-    /// The rows that were scored.
-    pub(super) fn rows(&self, sensor: &SensorKeys) -> Result<&Rows, Problem> {
-        Ok(&own(&self.loaded.readings, sensor)?.good)
-    }
-}
-
-fn own<'a>(readings: &'a Readings, sensor: &SensorKeys) -> Result<&'a SensorReadings, Problem> {
-    readings.sensors.get(sensor).ok_or_else(|| Problem::failed("Internal", "its readings were not kept"))
-}
-
 /// The work on one sensor.
 pub(super) struct SensorJob {
     planned: PlannedSensor,
     started: Timestamp,
 }
 
+/// A sensor whose model and columns are known.
+pub(super) struct Ready {
+    pub(super) feed: Feed,
+    pub(super) scorer: Scorer,
+    pub(super) model_hash: String,
+    /// What is to be said of the model.
+    pub(super) warnings: Vec<String>,
+}
+
 /// What scoring found, and what it was done with.
 pub(super) struct Done {
-    pub(super) scored: Scored,
+    pub(super) tally: Tally,
+    counts: Counts,
+    columns: Columns,
     model_hash: String,
     warnings: Vec<String>,
-    pub(super) loaded: Loaded,
 }
 
 impl SensorJob {
@@ -143,12 +97,10 @@ impl SensorJob {
 
     /// Scores the sensor, writes its predictions to a file of its own, and says what became of it.
     pub(super) async fn run(mut self, context: &Context, data: &DataFiles, ledger: &Ledger) -> Outcome {
-        let mut done = self.score(context, data, ledger).await;
-        if let Ok(scored) = &done
-            && let Err(problem) = self.write(context, scored, ledger).await
-        {
-            done = Err(problem);
-        }
+        let done = match self.begin(context, data, ledger).await {
+            Ok(ready) => self.write(context, ready, ledger).await,
+            Err(problem) => Err(problem),
+        };
         self.end(context, done, ledger).await
     }
 
@@ -159,7 +111,7 @@ impl SensorJob {
             Ok(done) => {
                 let how = format!(
                     "succeeded: {} rows, {} scored, {} anomalies, {} bad rows",
-                    done.scored.rows, done.scored.scored, done.scored.anomalies, done.scored.bad_rows
+                    done.counts.rows, done.tally.scored, done.tally.anomalies, done.counts.bad_rows
                 );
                 (self.succeeded(context, done, ledger.index), how)
             }
@@ -185,13 +137,13 @@ impl SensorJob {
 
     fn succeeded(&self, context: &Context, done: Done, item: u32) -> Outcome {
         let mut outcome = outcome(self.planned.sensor.clone(), Status::Succeeded, self.started, (context.clock)());
-        outcome.rows = done.scored.rows;
-        outcome.scored = done.scored.scored;
-        outcome.anomalies = done.scored.anomalies;
-        outcome.bad_rows = done.scored.bad_rows;
+        outcome.rows = done.counts.rows;
+        outcome.scored = done.tally.scored;
+        outcome.anomalies = done.tally.anomalies;
+        outcome.bad_rows = done.counts.bad_rows;
         outcome.model_hash = Some(done.model_hash);
         outcome.warnings = done.warnings;
-        outcome.columns = Some(done.loaded.readings.layout.to_columns());
+        outcome.columns = Some(done.columns);
         outcome.predictions = Some(context.store.uri(&context.paths.prediction(item, &self.planned.sensor)));
         outcome
     }
@@ -204,73 +156,118 @@ impl SensorJob {
         outcome
     }
 
-    /// Scores the sensor.
-    pub(super) async fn score(
+    /// Starts to read the sensor's readings, and gets its model ready for them.
+    pub(super) async fn begin(
         &mut self,
         context: &Context,
         data: &DataFiles,
         ledger: &Ledger,
-    ) -> Result<Done, Problem> {
+    ) -> Result<Ready, Problem> {
         let log = ledger.log(&self.planned.sensor);
         if log.is_empty() {
             self.started = (context.clock)();
             self.start_log(context, ledger);
         }
-        let (store, sensor) = (&context.store, &self.planned.sensor);
-        let clock = &context.clock;
-        let model_at = clock();
-        let model_bytes = self.model_bytes(context).await?;
-        log.chunk(&format!("fetching the model ({} bytes)", model_bytes.len()), clock().duration_since(model_at));
-        let path = context.request.work.data.path.render(sensor);
-        let path = path.map_err(|e| Problem::failed("InvalidRequest", e.to_string()))?;
-        let loaded = data.load(context, &path).await?;
-        log.chunk(&format!("reading {}", store.uri(&path)), loaded.took);
-        self.check_rows(context, &loaded, &path)?;
-
-        let score_at = clock();
-        let name = store.uri(&self.planned.model.path);
-        let (readings, keys) = (loaded.readings.clone(), sensor.clone());
-        let model_hash = sha256(&model_bytes);
-        let scored = tokio::task::spawn_blocking(move || {
-            let model =
-                Model::from_bytes(&name, &model_bytes).map_err(|e| Problem::failed(e.reason(), e.to_string()))?;
-            let own = own(&readings, &keys)?;
-            let scored = score(&model, &readings.layout, &keys, own);
-            Ok((scored.map_err(|e| Problem::failed(e.reason(), e.to_string()))?, model.warnings()))
+        let (sensor, clock) = (&self.planned.sensor, &context.clock);
+        let path = self.data_path(context)?;
+        let mut feed = data.feed(context, &path, sensor)?;
+        let started = clock();
+        let bytes = self.model_bytes(context).await?;
+        log.chunk(&format!("fetching the model ({} bytes)", bytes.len()), clock().duration_since(started));
+        let name = context.store.uri(&self.planned.model.path);
+        let model = tokio::task::spawn_blocking(move || {
+            let model = Model::from_bytes(&name, &bytes).map_err(|e| Problem::failed(e.reason(), e.to_string()))?;
+            Ok::<_, Problem>((sha256(&bytes), model.warnings(), Arc::new(model)))
         });
-        let (scored, mut warnings) =
-            scored.await.map_err(|e| Problem::failed("Internal", format!("scoring broke off: {e}")))??;
-        log.chunk(&format!("scoring {} rows", scored.scored), clock().duration_since(score_at));
-        if scored.scored == 0 {
-            return Err(Problem::failed(
-                "DataInvalid",
-                format!(
-                    "{}: none of its {} rows is good; {}",
-                    store.uri(&path),
-                    scored.rows,
-                    first_bad(&loaded, sensor)
-                ),
-            ));
+        let (model_hash, warnings, model) = model.await.map_err(|e| Problem::internal("reading the model", e))??;
+        let scorer = match Scorer::new(model, feed.head().await?, sensor) {
+            Ok(scorer) => scorer,
+            Err(error) => {
+                // That there are no readings is the more useful thing to know.
+                if feed.next().await?.is_none() {
+                    let totals = feed.end().await?;
+                    self.check(context, &feed, &totals, Tally::default())?;
+                }
+                return Err(Problem::failed(error.reason(), error.to_string()));
+            }
+        };
+        Ok(Ready { feed, scorer, model_hash, warnings })
+    }
+
+    /// Scores the readings as they come, and writes the predictions to a file of the sensor's own.
+    async fn write(&self, context: &Context, ready: Ready, ledger: &Ledger) -> Result<Done, Problem> {
+        let Ready { mut feed, scorer, model_hash, warnings } = ready;
+        let (clock, store, log) = (&context.clock, &context.store, ledger.log(self.sensor()));
+        let kind = &context.request.work.predictions;
+        // What a Parquet file has for times is told before its rows, and not known before their end without a window.
+        let unread_time = match context.request.window {
+            None if kind.format == PredictionFormat::Parquet => {
+                let totals = feed.end().await?;
+                feed.counts(&totals).and_then(|counts| counts.unread_time.clone())
+            }
+            _ => None,
+        };
+        let path = context.paths.prediction(ledger.index, self.sensor());
+        let mut upload = store.upload(&path).map_err(|e| Problem::of_store(&e))?;
+        let columns = scorer.layout().to_columns();
+        let file = SensorFile::begin(kind, self.sensor(), scorer, unread_time.as_deref());
+        let mut file = file.map_err(|e| Problem::of_predictions(&e))?;
+        let (mut times, mut bytes) = (Times::default(), 0);
+        loop {
+            let started = clock();
+            let Some(rows) = feed.next().await? else {
+                times.reading += clock().duration_since(started);
+                break;
+            };
+            let read = clock();
+            let scored = tokio::task::spawn_blocking(move || file.add(rows).map(|()| file)).await;
+            file = scored.map_err(|e| Problem::internal("scoring", e))?.map_err(|e| Problem::of_predictions(&e))?;
+            let scored = clock();
+            let ready = file.ready();
+            bytes += ready.len();
+            upload.write(ready).await.map_err(|e| Problem::of_store(&e))?;
+            ready.clear();
+            times.reading += read.duration_since(started);
+            times.scoring += scored.duration_since(read);
+            times.writing += clock().duration_since(scored);
         }
-        warnings.extend(own(&loaded.readings, sensor)?.counts.warnings(&loaded.readings.unplaced));
+        let totals = feed.end().await?;
+        let tally = file.tally().clone();
+        log.chunk(&format!("reading {}", store.uri(&self.data_path(context)?)), times.reading);
+        log.chunk(&format!("scoring {} rows", tally.scored), times.scoring);
+        let done = self.check(context, &feed, &totals, tally)?;
+        let started = clock();
+        let last = tokio::task::spawn_blocking(move || file.finish()).await;
+        let last = last.map_err(|e| Problem::internal("writing", e))?.map_err(|e| Problem::of_predictions(&e))?;
+        bytes += last.len();
+        upload.write(&last).await.map_err(|e| Problem::of_store(&e))?;
+        upload.finish().await.map_err(|e| Problem::of_store(&e))?;
+        times.writing += clock().duration_since(started);
+        log.chunk(&format!("writing {bytes} bytes to {}", store.uri(&path)), times.writing);
+        Ok(self.done(done, columns, model_hash, warnings, &totals, &log))
+    }
+
+    /// What is known of the sensor once it is scored.
+    pub(super) fn done(
+        &self,
+        (tally, counts): (Tally, Counts),
+        columns: Columns,
+        model_hash: String,
+        mut warnings: Vec<String>,
+        totals: &Totals,
+        log: &LogFile,
+    ) -> Done {
+        warnings.extend(counts.warnings(&totals.unplaced));
         for warning in &warnings {
             log.warn(warning);
         }
-        Ok(Done { scored, model_hash, warnings, loaded })
+        Done { tally, counts, columns, model_hash, warnings }
     }
 
-    /// Writes the predictions to a file of the sensor's own.
-    async fn write(&self, context: &Context, done: &Done, ledger: &Ledger) -> Result<(), Problem> {
-        let (clock, store, sensor) = (&context.clock, &context.store, &self.planned.sensor);
-        let started = clock();
-        let own = done.rows(sensor)?;
-        let file = done.scored.to_file(&context.request.work.predictions, &done.loaded.readings.layout, sensor, own);
-        let file = file.map_err(|e| Problem::of_predictions(&e))?;
-        let (path, bytes) = (context.paths.prediction(ledger.index, sensor), file.len());
-        store.put(&path, file).await.map_err(|e| Problem::of_store(&e))?;
-        let what = format!("writing {bytes} bytes to {}", store.uri(&path));
-        ledger.log(sensor).chunk(&what, clock().duration_since(started));
-        Ok(())
+    /// The path of the sensor's readings.
+    fn data_path(&self, context: &Context) -> Result<String, Problem> {
+        let path = context.request.work.data.path.render(&self.planned.sensor);
+        path.map_err(|e| Problem::failed("InvalidRequest", e.to_string()))
     }
 
     async fn model_bytes(&self, context: &Context) -> Result<bytes::Bytes, Problem> {
@@ -292,27 +289,48 @@ impl SensorJob {
         bytes.map_err(|e| Problem::of_model(&e))
     }
 
-    fn check_rows(&self, context: &Context, loaded: &Loaded, path: &str) -> Result<(), Problem> {
-        let own = loaded.readings.sensors.get(&self.planned.sensor);
-        let uri = context.store.uri(path);
-        if let Some(own) = own.filter(|r| r.counts.rows > 0) {
-            let most = context.request.work.data.max_bad_rows;
-            let why = most.and_then(|most| own.counts.too_many_bad(&loaded.readings.unplaced, most));
-            return why.map_or(Ok(()), |why| Err(Problem::failed("TooManyBadRows", format!("{uri}: {why}"))));
+    /// What only the end of the readings tells: whether there were enough, and enough of them good. `tally` may lack what
+    /// was not scored yet, but for the bad rows.
+    pub(super) fn check(
+        &self,
+        context: &Context,
+        feed: &Feed,
+        totals: &Totals,
+        tally: Tally,
+    ) -> Result<(Tally, Counts), Problem> {
+        let uri = context.store.uri(&self.data_path(context)?);
+        let mut counts = feed.counts(totals).cloned().unwrap_or_default();
+        if counts.rows == 0 {
+            let why = match (counts.outside, context.request.window) {
+                (outside @ 1.., Some(w)) => format!(
+                    "{uri} has no reading of it from {} up to {}, and {outside} outside of that; is the data late \
+                     (window.delay), or its time zone not UTC?",
+                    w.start, w.end
+                ),
+                _ => {
+                    format!("{uri} has no reading of it; correct data.path or data.columns.keys, or look at the sensor")
+                }
+            };
+            return Err(Problem::failed("NoReadings", why));
         }
-        let why = match (own.map_or(0, |r| r.counts.outside), context.request.window) {
-            (outside @ 1.., Some(w)) => format!(
-                "{uri} has no reading of it from {} up to {}, and {outside} outside of that; is the data late (window.delay), \
-                 or its time zone not UTC?",
-                w.start, w.end
-            ),
-            _ => format!("{uri} has no reading of it; correct data.path or data.columns.keys, or look at the sensor"),
-        };
-        Err(Problem::failed("NoReadings", why))
+        counts.add_bad(tally.bad_rows, tally.first_bad.clone());
+        let most = context.request.work.data.max_bad_rows;
+        if let Some(why) = most.and_then(|most| counts.too_many_bad(&totals.unplaced, most)) {
+            return Err(Problem::failed("TooManyBadRows", format!("{uri}: {why}")));
+        }
+        if counts.bad_rows == counts.rows {
+            let first = counts.first_bad.map(|bad| format!("the first is {bad}")).unwrap_or_default();
+            let message = format!("{uri}: none of its {} rows is good; {first}", counts.rows);
+            return Err(Problem::failed("DataInvalid", message));
+        }
+        Ok((tally, counts))
     }
 }
 
-fn first_bad(loaded: &Loaded, sensor: &SensorKeys) -> String {
-    let bad = loaded.readings.sensors.get(sensor).and_then(|r| r.counts.first_bad.as_ref());
-    bad.map(|b| format!("the first is {b}")).unwrap_or_default()
+/// What the parts of the work took.
+#[derive(Default)]
+struct Times {
+    reading: SignedDuration,
+    scoring: SignedDuration,
+    writing: SignedDuration,
 }

@@ -2,19 +2,30 @@
 //!
 //! The file is there whole or not at all, so a sensor has succeeded only once the file is finished, and another attempt
 //! at the item makes the whole file anew. It replaces the file of an earlier attempt only when it lacks nothing of it.
+//!
+//! A sensor that fails must leave no rows in the file. So its rows stay in its feed until the readings have ended and it is
+//! known that it will not.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use spec::SensorKeys;
 use store::{LogFile, Outcome, Status, Upload};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::AT_ONCE;
 use super::data::DataFiles;
 use super::ledger::Ledger;
-use super::sensor::{Done, Problem, SensorJob};
+use super::sensor::{Done, Ready, SensorJob};
 use crate::context::Context;
-use crate::engine::{Encoder, Header, PredictionsError};
+use crate::engine::{Encoder, Header, Layout, PredictionsError, Scored, Tally, Totals};
+use crate::feed::Feed;
+use crate::problem::Problem;
+
+/// Blocks of a sensor that are scored ahead of the file.
+const AHEAD: usize = 2;
 
 /// Scores the sensors of all jobs and writes their predictions to `path`. `earlier` are those in the file that an
 /// earlier attempt left there.
@@ -29,25 +40,23 @@ pub(super) async fn work_on(
     let mut file = context.store.upload(path).map_err(|e| Problem::of_store(&e)).map(File::new);
     let mut written: Vec<(SensorJob, Outcome)> = Vec::new();
     let jobs = futures::stream::iter(jobs).map(|mut job| async move {
-        let done = job.score(context, data, ledger).await;
-        (job, done)
+        let scoring = Scoring::begin(&mut job, context, data, ledger).await;
+        (job, scoring)
     });
     let mut scored = std::pin::pin!(jobs.buffered(AT_ONCE));
-    while let Some((job, mut done)) = scored.next().await {
-        if let Ok(found) = &done {
-            let added = match &mut file {
-                Ok(file) => file.add(context, job.sensor(), found, &ledger.log(job.sensor())).await,
-                Err(problem) => Err(Refused::Sensor(problem.clone())),
-            };
-            match added {
-                Ok(()) => {}
-                Err(Refused::Sensor(problem)) => done = Err(problem),
+    while let Some((job, scoring)) = scored.next().await {
+        let done = match (scoring, &mut file) {
+            (Err(problem), _) => Err(problem),
+            (Ok(_), Err(problem)) => Err(problem.clone()),
+            (Ok(scoring), Ok(open)) => match open.add(context, &job, scoring, &ledger.log(job.sensor())).await {
+                Ok(done) => Ok(done),
+                Err(Refused::Sensor(problem)) => Err(problem),
                 Err(Refused::File(problem)) => {
-                    done = Err(problem.clone());
-                    file = Err(problem);
+                    file = Err(problem.clone());
+                    Err(problem)
                 }
-            }
-        }
+            },
+        };
         let outcome = job.end(context, done, ledger).await;
         if outcome.status == Status::Succeeded {
             written.push((job, outcome));
@@ -83,6 +92,50 @@ fn lost(sensor: &SensorKeys) -> Problem {
     )
 }
 
+/// A sensor whose readings are all there, and which is scored ahead of the file.
+struct Scoring {
+    layout: Layout,
+    model_hash: String,
+    warnings: Vec<String>,
+    totals: Arc<Totals>,
+    unread_time: Option<String>,
+    blocks: mpsc::Receiver<Scored>,
+    task: JoinHandle<Result<(Feed, Tally), Problem>>,
+}
+
+impl Scoring {
+    async fn begin(job: &mut SensorJob, context: &Context, data: &DataFiles, ledger: &Ledger) -> Result<Self, Problem> {
+        let Ready { mut feed, mut scorer, model_hash, warnings } = job.begin(context, data, ledger).await?;
+        let (log, started) = (ledger.log(job.sensor()), (context.clock)());
+        let totals = feed.end().await?;
+        log.chunk("reading", (context.clock)().duration_since(started));
+        let mut tally = Tally::default();
+        if context.request.work.data.max_bad_rows.is_some() {
+            feed.look(|rows| {
+                let (bad_rows, first) = scorer.unusable(rows);
+                tally.add_bad(bad_rows, first);
+            })
+            .await?;
+        }
+        job.check(context, &feed, &totals, tally)?;
+        let unread_time = feed.counts(&totals).and_then(|counts| counts.unread_time.clone());
+        let layout = scorer.layout().clone();
+        let (send, blocks) = mpsc::channel(AHEAD);
+        let task = tokio::spawn(async move {
+            while let Some(rows) = feed.next().await? {
+                let scored = tokio::task::spawn_blocking(move || (scorer.score(rows), scorer)).await;
+                let (scored, rest) = scored.map_err(|e| Problem::internal("scoring", e))?;
+                scorer = rest;
+                if send.send(scored).await.is_err() {
+                    break;
+                }
+            }
+            Ok((feed, scorer.tally().clone()))
+        });
+        Ok(Self { layout, model_hash, warnings, totals, unread_time, blocks, task })
+    }
+}
+
 /// The file under way.
 struct File {
     upload: Upload,
@@ -93,7 +146,7 @@ struct File {
 
 /// Why predictions could not be added.
 enum Refused {
-    /// Those of this sensor alone cannot be part of the file.
+    /// Those of this sensor alone cannot be part of the file, and none of them is.
     Sensor(Problem),
     /// The file cannot be written.
     File(Problem),
@@ -110,20 +163,44 @@ impl File {
         Self { upload, encoder: None, ready: Vec::new() }
     }
 
-    async fn add(&mut self, context: &Context, sensor: &SensorKeys, done: &Done, log: &LogFile) -> Result<(), Refused> {
+    async fn add(
+        &mut self,
+        context: &Context,
+        job: &SensorJob,
+        mut scoring: Scoring,
+        log: &LogFile,
+    ) -> Result<Done, Refused> {
         let (kind, started) = (&context.request.work.predictions, (context.clock)());
-        let rows = done.rows(sensor).map_err(Refused::Sensor)?;
-        let header = Header::of(kind, &done.loaded.readings.layout, sensor)?;
-        let encoder = match &mut self.encoder {
-            Some(encoder) => encoder,
-            none => none.insert(Encoder::begin(kind.format, header.clone(), &mut self.ready)?),
-        };
-        encoder.has(&header)?;
-        encoder.write(&done.scored.block(sensor, rows), &mut self.ready)?;
-        self.send().await.map_err(Refused::File)?;
-        let what = format!("adding {} rows to {}", done.scored.scored, context.store.uri(self.upload.path()));
+        let header = Header::of(kind, &scoring.layout, job.sensor())?;
+        let unread_time = scoring.unread_time.as_deref();
+        if let Some(encoder) = &self.encoder {
+            encoder.has(&header, unread_time)?;
+        }
+        while let Some(scored) = scoring.blocks.recv().await {
+            if scored.rows.is_empty() {
+                continue;
+            }
+            let mut encoder = match self.encoder.take() {
+                Some(encoder) => encoder,
+                None => Encoder::begin(kind.format, header.clone(), unread_time, &mut self.ready)?,
+            };
+            let (mut ready, sensor) = (std::mem::take(&mut self.ready), job.sensor().clone());
+            let encoded = tokio::task::spawn_blocking(move || {
+                let written = encoder.write(&scored.block(&sensor), &mut ready);
+                written.map(|()| (encoder, ready))
+            });
+            let encoded = encoded.await.map_err(|e| Refused::File(Problem::internal("writing", e)))?;
+            let (encoder, ready) = encoded.map_err(|e| Refused::File(Problem::of_predictions(&e)))?;
+            (self.encoder, self.ready) = (Some(encoder), ready);
+            self.send().await.map_err(Refused::File)?;
+        }
+        let ended = scoring.task.await.map_err(|e| Refused::File(Problem::internal("scoring", e)))?;
+        let (feed, tally) = ended.map_err(Refused::File)?;
+        let what = format!("adding {} rows to {}", tally.scored, context.store.uri(self.upload.path()));
         log.chunk(&what, (context.clock)().duration_since(started));
-        Ok(())
+        let checked = job.check(context, &feed, &scoring.totals, tally).map_err(Refused::Sensor)?;
+        let columns = scoring.layout.to_columns();
+        Ok(job.done(checked, columns, scoring.model_hash, scoring.warnings, &scoring.totals, log))
     }
 
     async fn send(&mut self) -> Result<(), Problem> {

@@ -1,12 +1,12 @@
 //! Rows with their predictions, block by block, as the bytes of a file. The same rows give the same bytes everywhere.
 
 use spec::SensorKeys;
-use spec::work::{PredictionFormat, Predictions};
+use spec::work::PredictionFormat;
 
 use super::json_lines::JsonLines;
 use super::parquet::Parquet;
 use super::{Header, Scored, csv};
-use crate::readings::{Layout, Rows};
+use crate::readings::Rows;
 
 /// Some rows of one sensor, with their predictions.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ pub enum PredictionsError {
     Parquet(#[from] ::parquet::errors::ParquetError),
     /// The column of times holds instants, and here is something else.
     #[error(
-        "the time {text:?} cannot be read, but those before it in the file can; correct it, give the schedule a window, so \
+        "the time {text:?} cannot be read, but those of the first sensor in the file can; correct it, give the schedule a window, so \
          that such a row is left out as a bad one, or use predictions.format Csv or JsonLines"
     )]
     Time {
@@ -105,29 +105,40 @@ enum Format {
 }
 
 impl Encoder {
-    /// Begins a file.
+    /// Begins a file. `unread_time`: a time that cannot be read, if there is one among those of the first sensor; a
+    /// Parquet file then has times as they stand in the readings, else as instants.
     ///
     /// # Errors
     /// When the header cannot be written.
-    pub fn begin(format: PredictionFormat, header: Header, out: &mut Vec<u8>) -> Result<Self, PredictionsError> {
+    pub fn begin(
+        format: PredictionFormat,
+        header: Header,
+        unread_time: Option<&str>,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, PredictionsError> {
         let format = match format {
             PredictionFormat::Csv => {
                 csv::header(&header, out)?;
                 Format::Csv
             }
             PredictionFormat::JsonLines => Format::JsonLines(JsonLines::new(&header)?),
-            PredictionFormat::Parquet => Format::Parquet(Box::new(Parquet::new(&header))),
+            PredictionFormat::Parquet => Format::Parquet(Box::new(Parquet::new(&header, unread_time.is_none())?)),
         };
         Ok(Self { header, format })
     }
 
-    /// Checks that rows with this header can be added.
+    /// Checks that rows with this header can be added; `unread_time` as for [`Encoder::begin`], of the rows' sensor.
     ///
     /// # Errors
-    /// When the file has other columns.
-    pub fn has(&self, header: &Header) -> Result<(), PredictionsError> {
+    /// When the file has other columns, or instants for times.
+    pub fn has(&self, header: &Header, unread_time: Option<&str>) -> Result<(), PredictionsError> {
         if self.header == *header {
-            return Ok(());
+            return match (&self.format, unread_time) {
+                (Format::Parquet(parquet), Some(text)) if parquet.has_instants() => {
+                    Err(PredictionsError::Time { text: text.to_owned() })
+                }
+                _ => Ok(()),
+            };
         }
         let names = |header: &Header| header.names().collect::<Vec<_>>().join(", ");
         Err(PredictionsError::Differs { own: names(header), file: names(&self.header) })
@@ -152,33 +163,15 @@ impl Encoder {
     pub fn finish(self, out: &mut Vec<u8>) -> Result<(), PredictionsError> {
         match self.format {
             Format::Csv | Format::JsonLines(_) => Ok(()),
-            Format::Parquet(parquet) => parquet.finish(&self.header, out),
+            Format::Parquet(parquet) => parquet.finish(out),
         }
     }
 }
 
 impl Scored {
-    /// The rows that were scored, with their predictions.
+    /// The rows with their predictions, for a file.
     #[must_use]
-    pub fn block<'a>(&'a self, sensor: &'a SensorKeys, readings: &'a Rows) -> Block<'a> {
-        Block { sensor, readings, scores: &self.scores, verdicts: &self.verdicts }
-    }
-
-    /// A whole file of this sensor's predictions alone.
-    ///
-    /// # Errors
-    /// When it cannot be written as asked.
-    pub fn to_file(
-        &self,
-        kind: &Predictions,
-        layout: &Layout,
-        sensor: &SensorKeys,
-        readings: &Rows,
-    ) -> Result<Vec<u8>, PredictionsError> {
-        let mut out = Vec::with_capacity(48 * (self.scores.len() + 1));
-        let mut encoder = Encoder::begin(kind.format, Header::of(kind, layout, sensor)?, &mut out)?;
-        encoder.write(&self.block(sensor, readings), &mut out)?;
-        encoder.finish(&mut out)?;
-        Ok(out)
+    pub fn block<'a>(&'a self, sensor: &'a SensorKeys) -> Block<'a> {
+        Block { sensor, readings: &self.rows, scores: &self.scores, verdicts: &self.verdicts }
     }
 }

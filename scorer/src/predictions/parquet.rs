@@ -21,8 +21,7 @@ const GROUP_BYTES: usize = 16 << 20;
 
 /// One file, a row group at a time.
 pub(super) struct Parquet {
-    /// Begun with the first row group, which tells what the times are.
-    writer: Option<SerializedFileWriter<Vec<u8>>>,
+    writer: SerializedFileWriter<Vec<u8>>,
     times: Times,
     keys: Vec<Vec<ByteArray>>,
     values: Vec<Vec<f64>>,
@@ -34,55 +33,37 @@ pub(super) struct Parquet {
 /// The times of the rows that wait to be written.
 enum Times {
     None,
-    /// Until the first row group is written: as they stand, and as instants as long as all of them are some.
-    Either(Vec<ByteArray>, Option<Vec<i64>>),
     Texts(Vec<ByteArray>),
     /// Microseconds since 1970.
     Instants(Vec<i64>),
 }
 
-impl Times {
-    fn push(&mut self, text: &str, instant: Option<i64>) {
-        match self {
-            Self::None => {}
-            Self::Either(texts, instants) => {
-                texts.push(text.into());
-                match (instants.as_mut(), instant) {
-                    (Some(all), Some(instant)) => all.push(instant),
-                    _ => *instants = None,
-                }
-            }
-            Self::Texts(texts) => texts.push(text.into()),
-            Self::Instants(instants) => instants.extend(instant),
-        }
-    }
-
-    /// Decides what they are, if that is open.
-    fn settle(&mut self) {
-        if let Self::Either(texts, instants) = self {
-            *self = match instants.take() {
-                Some(instants) => Self::Instants(instants),
-                None => Self::Texts(std::mem::take(texts)),
-            };
-        }
-    }
-}
-
-fn instant(text: &str) -> Option<i64> {
-    parse_time(text.as_bytes()).map(jiff::Timestamp::as_microsecond)
+fn instant(text: &str) -> Result<i64, PredictionsError> {
+    let time = parse_time(text.as_bytes()).map(jiff::Timestamp::as_microsecond);
+    time.ok_or_else(|| PredictionsError::Time { text: text.to_owned() })
 }
 
 impl Parquet {
-    pub(super) fn new(header: &Header) -> Self {
-        Self {
-            writer: None,
-            times: if header.time.is_some() { Times::Either(Vec::new(), Some(Vec::new())) } else { Times::None },
+    /// `instants`: whether all times can be read.
+    pub(super) fn new(header: &Header, instants: bool) -> Result<Self, ParquetError> {
+        let times = match header.time {
+            None => Times::None,
+            Some(_) if instants => Times::Instants(Vec::new()),
+            Some(_) => Times::Texts(Vec::new()),
+        };
+        Ok(Self {
+            writer: begin(header, instants)?,
+            times,
             keys: vec![Vec::new(); header.keys.len()],
             values: vec![Vec::new(); header.values.len()],
             scores: Vec::new(),
             verdicts: Vec::new(),
             bytes: 0,
-        }
+        })
+    }
+
+    pub(super) fn has_instants(&self) -> bool {
+        matches!(self.times, Times::Instants(_))
     }
 
     pub(super) fn rows(
@@ -91,29 +72,17 @@ impl Parquet {
         block: &Block<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), PredictionsError> {
-        let instants: Vec<Option<i64>> = match self.times {
-            Times::Either(..) | Times::Instants(_) => {
-                block.rows().map(|(row, ..)| instant(block.readings.time(row))).collect()
-            }
-            Times::None | Times::Texts(_) => Vec::new(),
-        };
-        // Before a row is taken: a block is taken whole or not at all, and a row group may end inside of it.
-        if let Some(row) = instants.iter().position(Option::is_none) {
-            match &mut self.times {
-                Times::Either(_, all) => *all = None,
-                Times::Instants(_) => {
-                    return Err(PredictionsError::Time { text: block.readings.time(row).to_owned() });
-                }
-                Times::None | Times::Texts(_) => {}
-            }
-        }
         let keys: Vec<ByteArray> = block.keys(header).map(ByteArray::from).collect();
         let width = header.values.len();
         let values = block.readings.values();
         let row_bytes = 32 * (1 + keys.len()) + 8 * (2 + width);
         for (row, score, anomaly) in block.rows() {
             let time = block.readings.time(row);
-            self.times.push(time, instants.get(row).copied().flatten());
+            match &mut self.times {
+                Times::None => {}
+                Times::Texts(texts) => texts.push(time.into()),
+                Times::Instants(instants) => instants.push(instant(time)?),
+            }
             for (column, value) in self.keys.iter_mut().zip(&keys) {
                 column.push(value.clone());
             }
@@ -124,31 +93,24 @@ impl Parquet {
             self.verdicts.push(i32::from(anomaly));
             self.bytes += row_bytes + time.len();
             if self.scores.len() >= GROUP_ROWS || self.bytes >= GROUP_BYTES {
-                self.group(header, out)?;
+                self.group(out)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn finish(mut self, header: &Header, out: &mut Vec<u8>) -> Result<(), PredictionsError> {
-        self.group(header, out)?;
-        if let Some(writer) = self.writer {
-            out.append(&mut writer.into_inner()?);
-        }
+    pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Result<(), PredictionsError> {
+        self.group(out)?;
+        out.append(&mut self.writer.into_inner()?);
         Ok(())
     }
 
     /// Writes the rows that wait; a file without any row has no row group.
-    fn group(&mut self, header: &Header, out: &mut Vec<u8>) -> Result<(), PredictionsError> {
-        self.times.settle();
-        if self.writer.is_none() {
-            self.writer = Some(begin(header, matches!(self.times, Times::Instants(_)))?);
-        }
-        let Some(writer) = &mut self.writer else { return Ok(()) };
+    fn group(&mut self, out: &mut Vec<u8>) -> Result<(), PredictionsError> {
         if !self.scores.is_empty() {
-            let mut group = writer.next_row_group()?;
+            let mut group = self.writer.next_row_group()?;
             match &mut self.times {
-                Times::None | Times::Either(..) => {}
+                Times::None => {}
                 Times::Texts(texts) => column::<ByteArrayType>(&mut group, texts)?,
                 Times::Instants(instants) => column::<Int64Type>(&mut group, instants)?,
             }
@@ -163,8 +125,8 @@ impl Parquet {
             group.close()?;
             self.bytes = 0;
         }
-        writer.flush().map_err(ParquetError::from)?;
-        out.append(writer.inner_mut());
+        self.writer.flush().map_err(ParquetError::from)?;
+        out.append(self.writer.inner_mut());
         Ok(())
     }
 }

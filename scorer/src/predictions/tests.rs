@@ -1,8 +1,10 @@
-use spec::work::{Columns, PredictionFormat, PredictionLayout, Predictions};
+use std::ops::ControlFlow;
+
+use spec::work::{PredictionFormat, PredictionLayout, Predictions};
 
 use super::*;
 use crate::model::{Estimator, Kernel, Metadata, OneClassSvm, Scaler, Transform};
-use crate::readings::{Readings, read_csv};
+use crate::readings::{Column, Limits, Pass, Sink, Wanted};
 
 fn model(n_features: usize) -> Model {
     let svm = OneClassSvm {
@@ -16,29 +18,64 @@ fn model(n_features: usize) -> Model {
     Model::new(vec![Transform::StandardScaler(scaler)], Estimator::OneClassSvm(svm), Metadata::default()).unwrap()
 }
 
-fn read(file: &str, fixed: &SensorKeys) -> Readings {
-    let keys = ["device".to_owned(), "tag".to_owned()];
-    read_csv("f", file.as_bytes(), &Columns::default(), &keys, fixed, None, None).unwrap()
-}
-
 fn kind(layout: PredictionLayout, format: PredictionFormat) -> Predictions {
     Predictions { layout, format, ..Predictions::default() }
 }
 
-/// The predictions of a file of readings with one sensor.
-fn predictions(kind: &Predictions, file: &str, fixed: &SensorKeys) -> Result<(Scored, String), PredictionsError> {
-    let readings = read(file, fixed);
-    let (sensor, rows) = readings.sensors.first_key_value().unwrap();
-    let scored = score(&model(readings.layout.values.len()), &readings.layout, sensor, rows).unwrap();
-    let bytes = scored.to_file(kind, &readings.layout, sensor, &rows.good)?;
-    Ok((scored, String::from_utf8(bytes).unwrap()))
+/// The predictions of a file of readings with one sensor, made of blocks of about so many bytes.
+fn in_blocks(
+    kind: &Predictions,
+    file: &str,
+    fixed: &SensorKeys,
+    block: usize,
+) -> Result<(Tally, Vec<u8>), PredictionsError> {
+    let keys = vec!["device".to_owned(), "tag".to_owned()];
+    let wanted = Wanted { keys, fixed: fixed.clone(), instants: true, ..Wanted::default() };
+    let mut sink = Blocks::default();
+    let mut pass = Pass::new(wanted, vec!["f".to_owned()], Limits { block, open: usize::MAX });
+    let _ = pass.file(file.as_bytes(), &mut sink).unwrap();
+    let totals = pass.end(&mut sink).unwrap();
+    let (sensor, counts) = &totals.sensors[0];
+    let scorer = Scorer::new(Arc::new(model(sink.head.layout.values.len())), sink.head, sensor).unwrap();
+    let mut file = SensorFile::begin(kind, sensor, scorer, counts.unread_time.as_deref())?;
+    let mut bytes = Vec::new();
+    for rows in sink.blocks {
+        file.add(rows)?;
+        bytes.append(file.ready());
+    }
+    let tally = file.tally().clone();
+    bytes.extend(file.finish()?);
+    Ok((tally, bytes))
+}
+
+/// Keeps the blocks.
+#[derive(Default)]
+struct Blocks {
+    head: Arc<Head>,
+    blocks: Vec<Rows>,
+}
+
+impl Sink for Blocks {
+    fn begin(&mut self, head: &Arc<Head>) {
+        self.head = Arc::clone(head);
+    }
+
+    fn rows(&mut self, _sensor: usize, rows: Rows) -> ControlFlow<()> {
+        self.blocks.push(rows);
+        ControlFlow::Continue(())
+    }
+}
+
+fn predictions(kind: &Predictions, file: &str, fixed: &SensorKeys) -> Result<(Tally, String), PredictionsError> {
+    let (tally, bytes) = in_blocks(kind, file, fixed, usize::MAX)?;
+    Ok((tally, String::from_utf8(bytes).unwrap()))
 }
 
 #[test]
 fn predictions_repeat_the_input_and_leave_bad_rows_out() {
     let file = "Time,Tag,Device,Val\nt1,5,1,10.0\nt2,5,1,x\nt3,5,1,9.50\n";
-    let (scored, csv) = predictions(&Predictions::default(), file, &SensorKeys::default()).unwrap();
-    assert_eq!((scored.rows, scored.scored, scored.anomalies, scored.bad_rows), (3, 2, 2, 1));
+    let (tally, csv) = predictions(&Predictions::default(), file, &SensorKeys::default()).unwrap();
+    assert_eq!((tally.scored, tally.anomalies, tally.bad_rows), (2, 2, 1));
     assert_eq!(csv, "Time,Tag,Device,Val,score,prediction\nt1,5,1,10.0,0.0,1\nt3,5,1,9.50,-0.06058693718652419,1\n");
 }
 
@@ -102,25 +139,13 @@ fn two_columns_of_one_name_are_refused_where_a_reader_could_not_tell_them_apart(
 #[test]
 fn blocks_give_the_same_bytes_as_all_rows_at_once() {
     let none = SensorKeys::default();
-    let (first, second) = ("TS,Device,Tag,Val\nt1,1,5,10\nt2,1,5,9\n", "TS,Device,Tag,Val\nt3,1,5,8\n");
-    let all = format!("{first}t3,1,5,8\n");
-    for format in [PredictionFormat::Csv, PredictionFormat::JsonLines] {
+    let file = "TS,Device,Tag,Val\nt1,1,5,10\nt2,1,5,x\n2018-08-28 23:00:05,1,5,9\nt3,1,5,8\n";
+    for format in [PredictionFormat::Csv, PredictionFormat::JsonLines, PredictionFormat::Parquet] {
         let kind = kind(PredictionLayout::PerSensor, format);
-        let (_, whole) = predictions(&kind, &all, &none).unwrap();
-        let mut out = Vec::new();
-        let mut encoder: Option<Encoder> = None;
-        for file in [first, second] {
-            let readings = read(file, &none);
-            let (sensor, rows) = readings.sensors.first_key_value().unwrap();
-            let scored = score(&model(1), &readings.layout, sensor, rows).unwrap();
-            let encoder = encoder.get_or_insert_with(|| {
-                let header = Header::of(&kind, &readings.layout, sensor).unwrap();
-                Encoder::begin(format, header, &mut out).unwrap()
-            });
-            encoder.write(&scored.block(sensor, &rows.good), &mut out).unwrap();
+        let whole = in_blocks(&kind, file, &none, usize::MAX).unwrap();
+        for block in [1, 100, 150] {
+            assert_eq!(in_blocks(&kind, file, &none, block).unwrap(), whole);
         }
-        encoder.unwrap().finish(&mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), whole);
     }
 }
 
@@ -137,12 +162,9 @@ fn parquet_rows(bytes: Vec<u8>) -> (String, Vec<String>) {
 fn parquet_has_instants_texts_doubles_and_an_integer() {
     let none = SensorKeys::default();
     let kind = kind(PredictionLayout::PerItem, PredictionFormat::Parquet);
-    let readings =
-        read("TS,Device,Tag,Val\n2018-08-28 23:00:05.250,1,é,10\n2018-08-29T01:00:06+02:00,1,é,9.5\n", &none);
-    let (sensor, rows) = readings.sensors.first_key_value().unwrap();
-    let scored = score(&model(1), &readings.layout, sensor, rows).unwrap();
-    let bytes = scored.to_file(&kind, &readings.layout, sensor, &rows.good).unwrap();
-    assert_eq!(bytes, scored.to_file(&kind, &readings.layout, sensor, &rows.good).unwrap(), "same input, same bytes");
+    let file = "TS,Device,Tag,Val\n2018-08-28 23:00:05.250,1,é,10\n2018-08-29T01:00:06+02:00,1,é,9.5\n";
+    let (_, bytes) = in_blocks(&kind, file, &none, usize::MAX).unwrap();
+    assert_eq!(bytes, in_blocks(&kind, file, &none, usize::MAX).unwrap().1, "same input, same bytes");
     let (schema, rows) = parquet_rows(bytes);
     assert_eq!(
         schema,
@@ -166,12 +188,10 @@ fn parquet_keeps_times_that_are_none_as_texts_and_leaves_a_missing_column_out() 
         ("TS,Device,Tag,Val\n2018-08-28 23:00:05,1,5,10\nsoon,1,5,10\n", "BYTE_ARRAY TS"),
         ("Device,Tag,Val\n1,5,10\n", "BYTE_ARRAY Device"),
     ] {
-        let readings = read(file, &none);
-        let (sensor, rows) = readings.sensors.first_key_value().unwrap();
-        let scored = score(&model(1), &readings.layout, sensor, rows).unwrap();
-        let (schema, rows) = parquet_rows(scored.to_file(&kind, &readings.layout, sensor, &rows.good).unwrap());
+        let (tally, bytes) = in_blocks(&kind, file, &none, usize::MAX).unwrap();
+        let (schema, rows) = parquet_rows(bytes);
         assert!(schema.lines().nth(1).unwrap().contains(first), "{schema}");
-        assert_eq!(rows.len() as u64, scored.scored);
+        assert_eq!(rows.len() as u64, tally.scored);
     }
 }
 
@@ -184,32 +204,32 @@ fn parquet_of_many_rows_has_several_row_groups_and_hands_its_bytes_out_on_the_wa
     for n in 0..100_000 {
         writeln!(file, "2018-08-28 23:00:05.{n:06},1,5,{n}").unwrap();
     }
-    let readings = read(&file, &none);
-    let (sensor, rows) = readings.sensors.first_key_value().unwrap();
-    let scored = score(&model(1), &readings.layout, sensor, rows).unwrap();
-    let mut out = Vec::new();
-    let header = Header::of(&kind, &readings.layout, sensor).unwrap();
-    let mut encoder = Encoder::begin(kind.format, header, &mut out).unwrap();
-    encoder.write(&scored.block(sensor, &rows.good), &mut out).unwrap();
-    let mut sent = std::mem::take(&mut out);
-    assert!(!sent.is_empty(), "a row group is out");
-    let late = read("TS,Device,Tag,Val\nsoon,1,5,1\n", &none);
-    let late = late.sensors.values().next().unwrap();
-    let one = Block { sensor, readings: &late.good, scores: &[1.0], verdicts: &[false] };
-    let error = encoder.write(&one, &mut out).unwrap_err();
-    assert!(error.to_string().contains("\"soon\""), "{error}");
-    encoder.finish(&mut out).unwrap();
-    sent.append(&mut out);
-    let (_, rows) = parquet_rows(sent);
+    let (_, bytes) = in_blocks(&kind, &file, &none, 1 << 20).unwrap();
+    assert!(bytes == in_blocks(&kind, &file, &none, 1 << 16).unwrap().1, "row groups are the same whatever the blocks");
+    let (_, rows) = parquet_rows(bytes);
     assert_eq!(rows.len(), 100_000);
     assert!(rows[99_999].contains("Val: 99999.0"), "{}", rows[99_999]);
 }
 
 #[test]
+fn a_file_of_instants_has_no_place_for_a_time_that_cannot_be_read_and_one_of_texts_for_any() {
+    let sensor = SensorKeys::default();
+    let layout = Layout { time: Some(Column { index: 0, name: "TS".to_owned() }), ..Layout::default() };
+    let kind = kind(PredictionLayout::PerItem, PredictionFormat::Parquet);
+    let header = Header::of(&kind, &layout, &sensor).unwrap();
+    let begin = |unread| Encoder::begin(kind.format, header.clone(), unread, &mut Vec::new()).unwrap();
+    let error = begin(None).has(&header, Some("soon")).unwrap_err();
+    assert!(error.to_string().contains("\"soon\""), "{error}");
+    assert!(begin(None).has(&header, None).is_ok());
+    assert!(begin(Some("soon")).has(&header, None).is_ok());
+    assert!(begin(Some("soon")).has(&header, Some("later")).is_ok());
+}
+
+#[test]
 fn a_model_for_other_features_is_refused_with_what_to_do() {
-    let readings = read("TS,Device,Tag,Val\nt,1,5,10\n", &SensorKeys::default());
-    let (sensor, rows) = readings.sensors.first_key_value().unwrap();
-    let error = score(&model(2), &readings.layout, sensor, rows).unwrap_err();
+    let layout = Layout { values: vec![Column { index: 3, name: "Val".to_owned() }], ..Layout::default() };
+    let head = Arc::new(Head { layout, files: vec!["f".to_owned()] });
+    let error = Scorer::new(Arc::new(model(2)), head, &SensorKeys::default()).unwrap_err();
     assert_eq!(error.reason(), "FeaturesMismatch");
     assert!(error.to_string().contains("takes 2 value(s) per reading, the data has 1 (Val)"), "{error}");
 }

@@ -27,6 +27,8 @@ pub struct Counts {
     pub outside: u64,
     /// The first bad row.
     pub first_bad: Option<BadRow>,
+    /// The first time that cannot be read, where that was asked for; the row is none the worse for it.
+    pub unread_time: Option<String>,
 }
 
 /// Rows of which it cannot be told whose they are.

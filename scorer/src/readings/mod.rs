@@ -8,6 +8,7 @@ mod json;
 mod layout;
 mod lines;
 mod number;
+mod packed;
 mod parquet;
 mod pass;
 mod read;

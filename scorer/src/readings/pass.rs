@@ -28,6 +28,8 @@ pub struct Wanted {
     pub sensors: Option<BTreeSet<SensorKeys>>,
     /// The span of time; `None`: every row.
     pub window: Option<TimeRange>,
+    /// Whether the first time that cannot be read is to be told where there is no window, too.
+    pub instants: bool,
 }
 
 /// How many bytes of rows a pass holds back before it gives them away.
@@ -40,7 +42,7 @@ pub struct Limits {
 }
 
 /// What is known of the files before their rows.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Head {
     /// Which column is what. Later files may have their columns in other places.
     pub layout: Layout,

@@ -9,13 +9,13 @@ use spec::work::Columns;
 use spec::{SensorKeys, TimeRange};
 
 use super::pass::{Head, Limits, Pass, Sink, Wanted};
-use super::{Counts, Layout, ReadingsError, Rows, Unplaced};
+use super::{Counts, ReadingsError, Rows, Unplaced};
 
 /// What a file held, by sensor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Readings {
-    /// Which column is what.
-    pub layout: Layout,
+    /// What was known before the rows.
+    pub head: Arc<Head>,
     /// The sensors found; with a given set of sensors exactly those, so that one without any row is there, empty.
     pub sensors: BTreeMap<SensorKeys, SensorReadings>,
     /// Rows of which it cannot be told whose they are.
@@ -44,13 +44,13 @@ pub fn read<R: Read>(files: impl IntoIterator<Item = (String, R)>, wanted: Wante
         let _ = pass.file(input, &mut all)?;
     }
     let totals = pass.end(&mut all)?;
-    let layout = all.head.map(|head| head.layout.clone()).unwrap_or_default();
+    let head = all.head.unwrap_or_default();
     let rows = all.sensors.into_iter().chain(std::iter::repeat_with(SensorReadings::default));
     let sensors = totals.sensors.into_iter().zip(rows).map(|((sensor, mut counts), found)| {
         counts.add_bad(found.counts.bad_rows, found.counts.first_bad);
         (sensor, SensorReadings { counts, good: found.good })
     });
-    Ok(Readings { layout, sensors: sensors.collect(), unplaced: totals.unplaced })
+    Ok(Readings { head, sensors: sensors.collect(), unplaced: totals.unplaced })
 }
 
 /// Reads a file of which nothing is said but which column is what; as [`read`].

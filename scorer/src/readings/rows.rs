@@ -5,19 +5,19 @@ use super::{BadRow, Head, RowAt};
 /// Rows of one sensor, in the files' order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
-    times: Texts,
-    texts: Texts,
-    values: Vec<f64>,
-    count: usize,
+    pub(super) times: Texts,
+    pub(super) texts: Texts,
+    pub(super) values: Vec<f64>,
+    pub(super) count: usize,
     /// Rows that have a value which is no finite number, and the file and place of each.
-    marked: Vec<Marked>,
+    pub(super) marked: Vec<Marked>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Marked {
-    row: usize,
-    file: u32,
-    at: RowAt,
+pub(super) struct Marked {
+    pub(super) row: usize,
+    pub(super) file: u32,
+    pub(super) at: RowAt,
 }
 
 /// Rows that a model can use, and what was left out for it.
@@ -92,12 +92,19 @@ impl Rows {
         self.count += more.count;
     }
 
+    /// How many rows [`Rows::usable`] would leave out, and the first of them.
+    #[must_use]
+    pub fn unusable(&self, head: &Head) -> (u64, Option<BadRow>) {
+        (self.marked.len() as u64, self.marked.first().map(|first| self.explain(head, *first)))
+    }
+
     /// Leaves out the rows that have a value which is no finite number.
     #[must_use]
     pub fn usable(self, head: &Head) -> Usable {
-        let bad_rows = self.marked.len() as u64;
-        let Some(first) = self.marked.first() else { return Usable { rows: self, bad_rows, first_bad: None } };
-        let first_bad = Some(self.explain(head, *first));
+        let (bad_rows, first_bad) = self.unusable(head);
+        if bad_rows == 0 {
+            return Usable { rows: self, bad_rows, first_bad };
+        }
         let width = head.layout.values.len();
         let mut rows = Self::default();
         let mut marked = self.marked.iter().map(|m| m.row).peekable();
@@ -129,9 +136,9 @@ impl Rows {
 
 /// Many short texts in one allocation.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Texts {
-    text: String,
-    ends: Vec<usize>,
+pub(super) struct Texts {
+    pub(super) text: String,
+    pub(super) ends: Vec<usize>,
 }
 
 impl Texts {

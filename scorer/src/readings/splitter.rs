@@ -17,6 +17,7 @@ pub(super) struct Splitter {
     said_times: TimeParser,
     times: TimeParser,
     window: Option<TimeRange>,
+    instants: bool,
     /// Every key: its name, its column in the file under way, and the value that it has in all files.
     keys: Vec<(String, Option<usize>, Option<String>)>,
     file: File,
@@ -74,6 +75,7 @@ impl Splitter {
             said_times: wanted.encoding.times.clone(),
             times: wanted.encoding.times.clone(),
             window: wanted.window,
+            instants: wanted.instants && wanted.window.is_none(),
             keys,
             file: File::default(),
             several,
@@ -165,6 +167,9 @@ impl Splitter {
                     });
                 }
             }
+        }
+        if self.instants && self.found[place].counts.unread_time.is_none() && self.time_of(time).is_none() {
+            self.found[place].counts.unread_time = Some(shown(time));
         }
         self.found[place].counts.rows += 1;
         let time = if bad_time { None } else { std::str::from_utf8(time).ok() };

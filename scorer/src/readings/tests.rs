@@ -40,7 +40,7 @@ fn rows_go_to_their_sensors_and_bad_values_are_counted() {
     let one = &readings.sensors[&sensor("1", "1")];
     assert_eq!((one.counts.rows, one.counts.bad_rows, one.good.values()), (6, 4, &[10.5, 11.5][..]));
     assert_eq!(one.good.time(1), "2018-08-28 23:00:10.000");
-    let columns = readings.layout.to_columns();
+    let columns = readings.head.layout.to_columns();
     assert_eq!((columns.time.as_deref(), columns.value.as_slice()), (Some("TS"), &["Value".to_owned()][..]));
 }
 
@@ -69,7 +69,7 @@ fn columns_have_any_order_case_quotes_and_line_ends() {
     let file = "\u{feff}value,\"time\",DEVICE,tag,note\r\n\"1.5\",2018-08-28T23:00:05Z,1,1,\"a, b\"\r\n";
     let readings = read(file).unwrap();
     assert_eq!(readings.sensors[&sensor("1", "1")].good.values(), [1.5]);
-    assert_eq!(readings.layout.values.len(), 1, "a column of texts is no value");
+    assert_eq!(readings.head.layout.values.len(), 1, "a column of texts is no value");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::*;
 
 mod files;
 mod layouts;
+mod streams;
 mod success;
 
 /// A clock that goes on by a millisecond each time it is read.

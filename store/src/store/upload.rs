@@ -7,7 +7,7 @@ use super::{Place, Store};
 use crate::StoreError;
 
 /// Bytes of a part. An object of fewer is written by one request when finished.
-const PART: usize = 8 << 20;
+const PART: usize = 4 << 20;
 
 /// An object under way. Dropped, it leaves what was there before.
 pub struct Upload {

@@ -51,7 +51,7 @@ fn files_are_read_as_one_whatever_the_order_of_their_columns() {
     let readings = read_all(&files, wanted(&["tag"])).unwrap();
     let one = &readings.sensors[&[("tag", "1")].into_iter().collect()];
     assert_eq!((one.good.values(), one.good.time(1)), (&[1.0, 2.0, 5.0, 6.0][..], "c"));
-    assert_eq!(readings.layout.to_columns().time.as_deref(), Some("TS"), "the first file tells the names");
+    assert_eq!(readings.head.layout.to_columns().time.as_deref(), Some("TS"), "the first file tells the names");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_csv_without_header_has_the_names_that_are_said() {
     let encoding = Encoding { names: Some(vec!["TS".into(), "Value".into()]), ..Encoding::default() };
     let found = readings("a.csv", b"2018-08-28 23:00:05,1.5\n2018-08-28 23:00:10,2.5\n", &encoding).unwrap();
     assert_eq!(found.sensors[&SensorKeys::default()].good.values(), [1.5, 2.5]);
-    assert_eq!(found.layout.values[0].name, "Value");
+    assert_eq!(found.head.layout.values[0].name, "Value");
 }
 
 #[test]
