@@ -73,14 +73,6 @@ impl Work {
             return wrong("data.columns.keys", format!("{key} is no key of the sensors; they have {}", join(&keys)));
         }
         data::check(&self.data)?;
-        if self.predictions.format == PredictionFormat::Parquet
-            && (self.data.time_zone.is_some() || self.data.time_format.is_some())
-        {
-            return wrong(
-                "predictions.format",
-                "cannot be Parquet yet where data.timeZone or data.timeFormat is said; write Csv or JsonLines",
-            );
-        }
         if !(1..=10_000).contains(&self.packing.sensors_per_pod) {
             return wrong("packing.sensorsPerPod", format!("{} is not in 1 to 10000", self.packing.sensors_per_pod));
         }

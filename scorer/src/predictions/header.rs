@@ -4,7 +4,7 @@ use spec::SensorKeys;
 use spec::work::{PredictionFormat, PredictionLayout, Predictions};
 
 use super::PredictionsError;
-use crate::readings::Layout;
+use crate::readings::{Layout, TimeParser};
 
 /// The name of the decision's column.
 pub(super) const SCORE: &str = "score";
@@ -20,6 +20,8 @@ pub struct Header {
     pub(super) keys: Vec<(String, String)>,
     /// The model's features.
     pub(super) values: Vec<String>,
+    /// How times are written in the readings.
+    pub(super) times: TimeParser,
 }
 
 impl Header {
@@ -34,7 +36,7 @@ impl Header {
         let values = layout.values.iter().map(|c| c.name.clone()).collect();
         let header = if kind.layout.is_shared() {
             let keys = sensor.0.keys().map(|key| (key.clone(), key.clone())).collect();
-            Self { time: layout.time.as_ref().map(|_| "time".to_owned()), keys, values }
+            Self { time: layout.time.as_ref().map(|_| "time".to_owned()), keys, values, times: layout.times.clone() }
         } else {
             // Keys in the order of the file; those without a column, which have one value in the whole file, last.
             let mut keys: Vec<_> = sensor.0.keys().map(|key| (layout.keys.get(key), key)).collect();
@@ -46,6 +48,7 @@ impl Header {
                 time: layout.time.as_ref().map(|c| c.name.clone()),
                 keys: keys.into_iter().map(name).collect(),
                 values,
+                times: layout.times.clone(),
             }
         };
         if kind.layout.is_shared() || kind.format != PredictionFormat::Csv {

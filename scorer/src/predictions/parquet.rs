@@ -12,7 +12,7 @@ use parquet::schema::types::{Type, TypePtr};
 
 use super::encode::{Block, PredictionsError};
 use super::header::{Header, PREDICTION, SCORE};
-use crate::readings::parse_time;
+use crate::readings::TimeParser;
 
 /// A row group ends with the first block that brings it to so many rows.
 const GROUP_ROWS: usize = 65_536;
@@ -38,8 +38,10 @@ enum Times {
     Instants(Vec<i64>),
 }
 
-fn instant(text: &str) -> Result<i64, PredictionsError> {
-    let time = parse_time(text.as_bytes()).map(jiff::Timestamp::as_microsecond);
+fn instant(times: &TimeParser, text: &str) -> Result<i64, PredictionsError> {
+    // The instants of Parquet readings come as RFC 3339, however others are written.
+    let time = times.parse(text.as_bytes()).or_else(|| times.without_format().parse(text.as_bytes()));
+    let time = time.map(jiff::Timestamp::as_microsecond);
     time.ok_or_else(|| PredictionsError::Time { text: text.to_owned() })
 }
 
@@ -81,7 +83,7 @@ impl Parquet {
             match &mut self.times {
                 Times::None => {}
                 Times::Texts(texts) => texts.push(time.into()),
-                Times::Instants(instants) => instants.push(instant(time)?),
+                Times::Instants(instants) => instants.push(instant(&header.times, time)?),
             }
             for (column, value) in self.keys.iter_mut().zip(&keys) {
                 column.push(value.clone());

@@ -6,7 +6,7 @@ use spec::SensorKeys;
 use spec::work::Columns;
 
 use super::record::OwnedRecord;
-use super::{Column, Layout, ReadingsError, number};
+use super::{Column, Layout, ReadingsError, TimeParser, number};
 
 /// Names that a time column may have, without regard to case.
 const TIME_NAMES: [&str; 5] = ["ts", "time", "timestamp", "datetime", "date"];
@@ -22,6 +22,7 @@ pub(super) struct Resolver<'a> {
     pub(super) keys: &'a [String],
     pub(super) fixed: &'a SensorKeys,
     pub(super) needs_time: bool,
+    pub(super) times: &'a TimeParser,
 }
 
 impl Resolver<'_> {
@@ -38,7 +39,7 @@ impl Resolver<'_> {
             });
             named.collect::<Result<_, _>>()?
         };
-        Ok(Layout { time, keys, values })
+        Ok(Layout { time, keys, values, times: self.times.clone() })
     }
 
     fn keys(&self) -> Result<BTreeMap<String, Column>, ReadingsError> {

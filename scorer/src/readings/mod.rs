@@ -30,7 +30,6 @@ pub use read::{Readings, SensorReadings, read, read_csv};
 pub use rows::{Rows, Usable};
 pub use source::Encoding;
 pub use time::TimeParser;
-pub(crate) use time::parse as parse_time;
 
 /// A column of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +49,8 @@ pub struct Layout {
     pub keys: BTreeMap<String, Column>,
     /// The model's features, in its order.
     pub values: Vec<Column>,
+    /// How times are written.
+    pub times: TimeParser,
 }
 
 impl Layout {

@@ -137,8 +137,8 @@ impl Pass {
     }
 
     fn resolver<'a>(&'a self, file: &'a str, header: &'a [String], columns: &'a Columns) -> Resolver<'a> {
-        let Wanted { keys, fixed, window, .. } = &self.wanted;
-        Resolver { file, header, columns, keys, fixed, needs_time: window.is_some() }
+        let Wanted { encoding, keys, fixed, window, .. } = &self.wanted;
+        Resolver { file, header, columns, keys, fixed, needs_time: window.is_some(), times: &encoding.times }
     }
 
     /// The columns of a file that is not the first: the values are those of the first one's names.

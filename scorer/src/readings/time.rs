@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 /// How times are written: by default as RFC 3339 or `2018-08-28 23:00:05[.000]`, or as seconds, milli-, micro- or
 /// nanoseconds since 1970. What names no zone is in the zone given.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TimeParser {
     zone: TimeZone,
     format: Option<String>,
@@ -36,7 +36,7 @@ impl TimeParser {
     }
 
     /// The same for times that are written as RFC 3339 whatever was said.
-    pub(super) fn without_format(&self) -> Self {
+    pub(crate) fn without_format(&self) -> Self {
         Self { zone: self.zone.clone(), format: None }
     }
 
@@ -74,11 +74,6 @@ impl TimeParser {
     fn civil(&self, time: DateTime) -> Option<Timestamp> {
         self.zone.to_ambiguous_timestamp(time).compatible().ok()
     }
-}
-
-/// Reads a time of which nothing is said.
-pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
-    TimeParser::default().parse(text)
 }
 
 /// The forms that nearly all files have, without a parser for all the others: a time of UTC, with `Z` or without a zone.

@@ -9,7 +9,7 @@ use parquet::schema::types::Type;
 use spec::work::DataFormat;
 use spec::{SensorKeys, TimeRange};
 
-use super::super::{Counts, Encoding, Readings, RowAt, TimeParser, Wanted, parse_time, read};
+use super::super::{Counts, Encoding, Readings, RowAt, TimeParser, Wanted, read};
 use super::*;
 
 /// The files that other programs wrote: see parquet.py beside them.
@@ -88,8 +88,8 @@ fn what_others_write_is_what_stands_in_the_csv() {
                 assert_eq!(counts(&found.counts), counts(&expected.counts), "{name}");
                 assert_eq!(found.good.values(), expected.good.values(), "{name}");
                 for row in 0..expected.good.len() {
-                    let [found, expected] =
-                        [&found.good, &expected.good].map(|rows| parse_time(rows.time(row).as_bytes()));
+                    let [found, expected] = [&found.good, &expected.good]
+                        .map(|rows| TimeParser::default().parse(rows.time(row).as_bytes()));
                     assert_eq!(found, expected, "{name}");
                 }
                 let bad = [&found.counts.first_bad, &expected.counts.first_bad].map(|bad| bad.clone().unwrap());
