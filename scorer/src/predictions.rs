@@ -2,6 +2,7 @@
 
 mod csv;
 mod encode;
+mod features;
 mod header;
 mod json_lines;
 mod parquet;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use spec::SensorKeys;
 
 use crate::model::Model;
-use crate::readings::{BadRow, Head, Layout, Rows, Usable};
+use crate::readings::{BadRow, Head, Layout, Rows, Selection, Usable};
 
 pub use encode::{Block, Encoder, PredictionsError};
 pub use header::Header;
@@ -23,6 +24,8 @@ pub use sensor_file::SensorFile;
 pub struct Scorer {
     model: Arc<Model>,
     head: Arc<Head>,
+    selection: Selection,
+    layout: Layout,
     tally: Tally,
 }
 
@@ -74,6 +77,22 @@ pub enum ScoreError {
         /// The data's value columns.
         found: Vec<String>,
     },
+    /// The readings have some columns of the model's names, but not all.
+    #[error(
+        "sensor {sensor}: the model was fitted to the columns {}; the data has no {} among its values ({}); write the readings \
+         with these names, or name the columns with columns.value (--columns value=…)",
+        .names.join(", "), .missing.join(", "), .found.join(", ")
+    )]
+    Names {
+        /// The sensor.
+        sensor: String,
+        /// The model's names, in its order.
+        names: Vec<String>,
+        /// Those that are missing.
+        missing: Vec<String>,
+        /// The data's value columns.
+        found: Vec<String>,
+    },
 }
 
 impl ScoreError {
@@ -81,7 +100,7 @@ impl ScoreError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Features { .. } => "FeaturesMismatch",
+            Self::Features { .. } | Self::Names { .. } => "FeaturesMismatch",
         }
     }
 }
@@ -89,24 +108,23 @@ impl ScoreError {
 impl Scorer {
     /// Begins with a sensor.
     ///
+    /// A model that was fitted to named columns takes those of its names, in its order. Where the readings have none of
+    /// them, or the model has no names, it takes the values as they stand.
+    ///
     /// # Errors
-    /// When the model takes another number of values than the readings have.
+    /// When the readings have another number of values than the model takes, or some columns of its names but not all.
     pub fn new(model: Arc<Model>, head: Arc<Head>, sensor: &SensorKeys) -> Result<Self, ScoreError> {
-        let values = &head.layout.values;
-        if model.n_features() != values.len() {
-            return Err(ScoreError::Features {
-                sensor: sensor.to_string(),
-                wanted: model.n_features(),
-                found: values.iter().map(|c| c.name.clone()).collect(),
-            });
-        }
-        Ok(Self { model, head, tally: Tally::default() })
+        let columns = features::select(&model, &head, sensor)?;
+        let values = columns.iter().filter_map(|column| head.layout.values.get(*column).cloned()).collect();
+        let layout = Layout { values, ..head.layout.clone() };
+        let selection = Selection { columns, missing: model.accepts_missing() };
+        Ok(Self { model, head, selection, layout, tally: Tally::default() })
     }
 
-    /// Which column is what in the rows that come out.
+    /// Which column is what in the rows that come out: the values are the model's features, in its order.
     #[must_use]
     pub fn layout(&self) -> &Layout {
-        &self.head.layout
+        &self.layout
     }
 
     /// What was scored so far.
@@ -118,13 +136,13 @@ impl Scorer {
     /// How many rows among some cannot be scored, and the first of them; they are not counted for it.
     #[must_use]
     pub fn unusable(&self, rows: &Rows) -> (u64, Option<BadRow>) {
-        rows.unusable(&self.head)
+        rows.unusable(&self.head, &self.selection)
     }
 
     /// Scores the next rows.
     #[must_use]
     pub fn score(&mut self, rows: Rows) -> Scored {
-        let Usable { rows, bad_rows, first_bad } = rows.usable(&self.head);
+        let Usable { rows, bad_rows, first_bad } = rows.usable(&self.head, &self.selection);
         let scores = self.model.decisions(rows.values());
         let verdicts: Vec<bool> = scores.iter().map(|score| self.model.is_anomaly(*score)).collect();
         self.tally.scored += scores.len() as u64;

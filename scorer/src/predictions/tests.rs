@@ -3,8 +3,8 @@ use std::ops::ControlFlow;
 use spec::work::{PredictionFormat, PredictionLayout, Predictions};
 
 use super::*;
-use crate::model::{Estimator, Kernel, Metadata, OneClassSvm, Scaler, Transform};
-use crate::readings::{Column, Limits, Pass, Sink, Wanted};
+use crate::model::{Estimator, Kernel, Metadata, OneClassSvm, Scaler, SimpleImputer, Transform};
+use crate::readings::{Column, Encoding, Limits, Pass, Sink, TimeParser, Wanted};
 
 fn model(n_features: usize) -> Model {
     let svm = OneClassSvm {
@@ -196,6 +196,24 @@ fn parquet_keeps_times_that_are_none_as_texts_and_leaves_a_missing_column_out() 
 }
 
 #[test]
+fn parquet_reads_times_as_the_readings_say_they_are_written() {
+    let times = TimeParser::new(Some("Europe/Berlin"), Some("%d.%m.%Y %H:%M:%S"));
+    let wanted = Wanted { encoding: Encoding { times, ..Encoding::default() }, instants: true, ..Wanted::default() };
+    let mut sink = Blocks::default();
+    let mut pass = Pass::new(wanted, vec!["f".to_owned()], Limits { block: usize::MAX, open: usize::MAX });
+    let _ = pass.file(&b"TS,Val\n29.08.2018 01:00:05,10\n"[..], &mut sink).unwrap();
+    let totals = pass.end(&mut sink).unwrap();
+    assert_eq!(totals.sensors[0].1.unread_time, None);
+    let sensor = SensorKeys::default();
+    let kind = kind(PredictionLayout::PerSensor, PredictionFormat::Parquet);
+    let scorer = Scorer::new(Arc::new(model(1)), sink.head, &sensor).unwrap();
+    let mut file = SensorFile::begin(&kind, &sensor, scorer, None).unwrap();
+    file.add(sink.blocks.remove(0)).unwrap();
+    let (_, rows) = parquet_rows(file.finish().unwrap());
+    assert!(rows[0].starts_with("{TS: 2018-08-28 23:00:05.000000 +00:00,"), "{}", rows[0]);
+}
+
+#[test]
 fn parquet_of_many_rows_has_several_row_groups_and_hands_its_bytes_out_on_the_way() {
     use std::fmt::Write as _;
     let none = SensorKeys::default();
@@ -226,9 +244,39 @@ fn a_file_of_instants_has_no_place_for_a_time_that_cannot_be_read_and_one_of_tex
 }
 
 #[test]
+fn a_missing_value_is_scored_by_a_model_that_fills_it_in_and_is_a_bad_row_for_others() {
+    let file = "TS,Val\nt1,10\nt2,\nt3,NaN\nt4,null\nt5,inf\nt6,x\n";
+    let imputer = Transform::SimpleImputer(SimpleImputer { missing: f64::NAN, statistics: vec![10.0] });
+    let parts = model(1);
+    let steps = [vec![imputer], parts.steps().to_vec()].concat();
+    let filling = Model::new(steps, parts.estimator().clone(), Metadata::default()).unwrap();
+    let readings = |model: Model| {
+        let mut sink = Blocks::default();
+        let mut pass =
+            Pass::new(Wanted::default(), vec!["f".to_owned()], Limits { block: usize::MAX, open: usize::MAX });
+        let _ = pass.file(file.as_bytes(), &mut sink).unwrap();
+        pass.end(&mut sink).unwrap();
+        let sensor = SensorKeys::default();
+        let scorer = Scorer::new(Arc::new(model), sink.head, &sensor).unwrap();
+        let mut file = SensorFile::begin(&Predictions::default(), &sensor, scorer, None).unwrap();
+        file.add(sink.blocks.remove(0)).unwrap();
+        (file.tally().clone(), String::from_utf8(file.finish().unwrap()).unwrap())
+    };
+    let (tally, csv) = readings(parts);
+    assert_eq!((tally.scored, tally.bad_rows), (1, 5));
+    assert_eq!(tally.first_bad.unwrap().to_string(), "line 3: column Val: \"\" is no number");
+    assert_eq!(csv.lines().count(), 2);
+    let (tally, csv) = readings(filling);
+    assert_eq!((tally.scored, tally.bad_rows), (4, 2));
+    assert_eq!(tally.first_bad.unwrap().to_string(), "line 6: column Val: \"inf\" is no finite number");
+    let lines: Vec<&str> = csv.lines().skip(1).collect();
+    assert_eq!(lines, ["t1,10,0.0,1", "t2,,0.0,1", "t3,NaN,0.0,1", "t4,null,0.0,1"]);
+}
+
+#[test]
 fn a_model_for_other_features_is_refused_with_what_to_do() {
     let layout = Layout { values: vec![Column { index: 3, name: "Val".to_owned() }], ..Layout::default() };
-    let head = Arc::new(Head { layout, files: vec!["f".to_owned()] });
+    let head = Arc::new(Head { layout, ..Head::default() });
     let error = Scorer::new(Arc::new(model(2)), head, &SensorKeys::default()).unwrap_err();
     assert_eq!(error.reason(), "FeaturesMismatch");
     assert!(error.to_string().contains("takes 2 value(s) per reading, the data has 1 (Val)"), "{error}");

@@ -89,8 +89,8 @@ impl Resolver<'_> {
         let taken: BTreeSet<usize> = keys.values().chain(time).map(|c| c.index).collect();
         let others: Vec<usize> = (0..self.header.len()).filter(|i| !taken.contains(i)).collect();
         let is_numeric = |index: &usize| {
-            let fields: Vec<&[u8]> =
-                sample.iter().filter_map(|r| r.as_record().trimmed(*index)).filter(|f| !f.is_empty()).collect();
+            let fields = sample.iter().filter_map(|r| r.as_record().trimmed(*index));
+            let fields: Vec<&[u8]> = fields.filter(|f| number::is_number(f) || !number::is_missing(f)).collect();
             let numbers = fields.iter().filter(|f| number::is_number(f)).count();
             // A lone column without any text is taken: its rows are bad ones, which is better said than guessed around.
             numbers * 2 > fields.len() || (fields.is_empty() && (others.len() == 1 || sample.is_empty()))

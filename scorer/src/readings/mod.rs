@@ -27,7 +27,7 @@ pub use counts::{BadRow, Counts, RowAt, Totals, Unplaced};
 pub use error::ReadingsError;
 pub use pass::{Head, Limits, Pass, Sink, Wanted};
 pub use read::{Readings, SensorReadings, read, read_csv};
-pub use rows::{Rows, Usable};
+pub use rows::{Rows, Selection, Usable};
 pub use source::Encoding;
 pub use time::TimeParser;
 

@@ -15,7 +15,7 @@ pub(super) fn is_number(text: &[u8]) -> bool {
 }
 
 /// Whether a text says that there is no value: nothing, `NaN`, `NA` or `null`, in any case.
-fn is_missing(text: &[u8]) -> bool {
+pub(super) fn is_missing(text: &[u8]) -> bool {
     [&b""[..], b"nan", b"na", b"null"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 

@@ -46,6 +46,8 @@ pub struct Limits {
 pub struct Head {
     /// Which column is what. Later files may have their columns in other places.
     pub layout: Layout,
+    /// Whether its values were said, and not inferred.
+    pub values_said: bool,
     /// The files' names, in the order in which they are read.
     pub files: Vec<String>,
 }
@@ -104,7 +106,8 @@ impl Pass {
         let layout = match &self.first {
             None => {
                 let layout = self.resolver(&name, &opened.header, &self.wanted.columns).resolve(&opened.sample)?;
-                let head = Arc::new(Head { layout: layout.clone(), files: self.names.clone() });
+                let values_said = !self.wanted.columns.value.is_empty();
+                let head = Arc::new(Head { layout: layout.clone(), values_said, files: self.names.clone() });
                 sink.begin(&head);
                 self.first = Some((head, opened.header.clone()));
                 layout

@@ -9,7 +9,7 @@ use spec::work::Columns;
 use spec::{SensorKeys, TimeRange};
 
 use super::pass::{Head, Limits, Pass, Sink, Wanted};
-use super::{Counts, ReadingsError, Rows, Unplaced};
+use super::{Counts, ReadingsError, Rows, Selection, Unplaced};
 
 /// What a file held, by sensor.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +87,7 @@ impl Sink for All {
             self.sensors.resize_with(sensor + 1, SensorReadings::default);
         }
         if let (Some(head), Some(found)) = (&self.head, self.sensors.get_mut(sensor)) {
-            let usable = rows.usable(head);
+            let usable = rows.usable(head, &Selection::all(&head.layout));
             found.counts.add_bad(usable.bad_rows, usable.first_bad);
             found.good.append(&usable.rows);
         }

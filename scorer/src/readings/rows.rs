@@ -1,6 +1,6 @@
 //! Rows of a sensor, side by side in a few allocations.
 
-use super::{BadRow, Head, RowAt};
+use super::{BadRow, Head, Layout, RowAt};
 
 /// Rows of one sensor, in the files' order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,7 +20,24 @@ pub(super) struct Marked {
     pub(super) at: RowAt,
 }
 
-/// Rows that a model can use, and what was left out for it.
+/// What a model takes of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Its features: their places among the values of the layout.
+    pub columns: Vec<usize>,
+    /// Whether a value may be missing.
+    pub missing: bool,
+}
+
+impl Selection {
+    /// All values of a layout, none of which may be missing.
+    #[must_use]
+    pub fn all(layout: &Layout) -> Self {
+        Self { columns: (0..layout.values.len()).collect(), missing: false }
+    }
+}
+
+/// Rows that a model can use, with the values that it takes, and what was left out for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Usable {
     /// The rows.
@@ -94,43 +111,52 @@ impl Rows {
 
     /// How many rows [`Rows::usable`] would leave out, and the first of them.
     #[must_use]
-    pub fn unusable(&self, head: &Head) -> (u64, Option<BadRow>) {
-        (self.marked.len() as u64, self.marked.first().map(|first| self.explain(head, *first)))
+    pub fn unusable(&self, head: &Head, selection: &Selection) -> (u64, Option<BadRow>) {
+        let mut bad = self.marked.iter().filter_map(|marked| Some((marked, self.bad_value(head, selection, *marked)?)));
+        let first = bad.next().map(|(marked, column)| self.explain(head, *marked, column));
+        (bad.count() as u64 + u64::from(first.is_some()), first)
     }
 
-    /// Leaves out the rows that have a value which is no finite number.
+    /// Leaves out the rows and values that a model cannot use.
     #[must_use]
-    pub fn usable(self, head: &Head) -> Usable {
-        let (bad_rows, first_bad) = self.unusable(head);
-        if bad_rows == 0 {
+    pub fn usable(self, head: &Head, selection: &Selection) -> Usable {
+        let (bad_rows, first_bad) = self.unusable(head, selection);
+        let width = head.layout.values.len();
+        if bad_rows == 0 && selection.columns.iter().copied().eq(0..width) {
             return Usable { rows: self, bad_rows, first_bad };
         }
-        let width = head.layout.values.len();
         let mut rows = Self::default();
-        let mut marked = self.marked.iter().map(|m| m.row).peekable();
+        let mut marked = self.marked.iter().peekable();
         for row in 0..self.count {
-            if marked.next_if_eq(&row).is_some() {
+            let marked = marked.next_if(|m| m.row == row);
+            if marked.is_some_and(|m| self.bad_value(head, selection, *m).is_some()) {
                 continue;
             }
-            for (value, text) in self.values.iter().skip(row * width).zip(self.value_texts(row, width)) {
-                rows.push_value(*value, text);
+            for at in selection.columns.iter().map(|column| row * width + column) {
+                rows.push_value(self.values.get(at).copied().unwrap_or(f64::NAN), self.texts.get(at));
             }
-            rows.push_time(self.time(row), None);
+            rows.push_time(self.time(row), marked.map(|m| (m.file, m.at)));
         }
         Usable { rows, bad_rows, first_bad }
     }
 
-    fn explain(&self, head: &Head, Marked { row, file, at }: Marked) -> BadRow {
-        let width = head.layout.values.len();
-        let cells = head.layout.values.iter().zip(self.value_texts(row, width));
-        let bad = cells.zip(self.values.iter().skip(row * width)).find(|(_, value)| !value.is_finite());
-        let why = bad.map(|((column, text), _)| {
-            let what = if super::number::is_number(text.as_bytes()) { "no finite number" } else { "no number" };
-            format!("column {}: {text:?} is {what}", column.name)
-        });
+    /// The first column of a row whose value a model cannot use.
+    fn bad_value(&self, head: &Head, selection: &Selection, Marked { row, .. }: Marked) -> Option<usize> {
+        let start = row * head.layout.values.len();
+        selection.columns.iter().copied().find(|column| match self.values.get(start + column) {
+            Some(value) if value.is_nan() => !selection.missing,
+            value => value.is_none_or(|value| value.is_infinite()),
+        })
+    }
+
+    fn explain(&self, head: &Head, Marked { row, file, at }: Marked, column: usize) -> BadRow {
+        let text = self.texts.get(row * head.layout.values.len() + column);
+        let what = if super::number::is_number(text.as_bytes()) { "no finite number" } else { "no number" };
+        let name = head.layout.values.get(column).map(|c| c.name.as_str()).unwrap_or_default();
+        let why = format!("column {name}: {text:?} is {what}");
         let several = head.files.len() > 1;
-        let name = usize::try_from(file).ok().and_then(|file| head.files.get(file)).filter(|_| several);
-        BadRow { file: name.cloned(), number: file, at, why: why.unwrap_or_default() }
+        let file_name = usize::try_from(file).ok().and_then(|file| head.files.get(file)).filter(|_| several);
+        BadRow { file: file_name.cloned(), number: file, at, why }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use spec::SensorKeys;
 
-use crate::readings::{Head, Rows, Sink, Totals};
+use crate::readings::{Head, Rows, Selection, Sink, Totals};
 
 /// The readings that models are trained on, by sensor.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,7 +91,7 @@ impl Sink for Sampler {
             self.sensors.resize_with(sensor + 1, Sample::default);
         }
         if let Some(sample) = self.sensors.get_mut(sensor) {
-            let rows = rows.usable(&self.head).rows;
+            let rows = rows.usable(&self.head, &Selection::all(&self.head.layout)).rows;
             for row in rows.values().chunks_exact(self.head.layout.values.len().max(1)) {
                 sample.add(row, self.most);
             }
