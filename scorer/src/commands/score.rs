@@ -181,7 +181,10 @@ impl Args {
                 let totals = feed.end().await?;
                 feed.counts(&totals).and_then(|counts| counts.unread_time.clone())
             }
-            _ => None,
+            _ => {
+                feed.claim();
+                None
+            }
         };
         let of_file = |source| Error::Predictions { file: name.clone(), source };
         let of_output = |source| Error::Output { path: self.output.display().to_string(), source };

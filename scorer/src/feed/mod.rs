@@ -240,6 +240,14 @@ enum Next {
 }
 
 impl Feed {
+    /// Tells that rows will be asked for soon: from now on they are held in memory, and reading waits rather than use the
+    /// scratch file for them.
+    pub fn claim(&self) {
+        if let Some(queue) = self.shared.state().queues.get_mut(self.sensor) {
+            queue.consumer = Consumer::Takes;
+        }
+    }
+
     /// What is known of the files before their rows.
     ///
     /// # Errors
@@ -268,7 +276,7 @@ impl Feed {
         self.shared.state().end.as_ref().and_then(|end| end.as_ref().err().cloned())
     }
 
-    /// The next rows; none at the end of the files. From the first call on they are held in memory for the caller.
+    /// The next rows; none at the end of the files. From the first call on the feed is claimed.
     ///
     /// # Errors
     /// Why the files cannot be read to their end.

@@ -171,6 +171,9 @@ impl SensorJob {
         let (sensor, clock) = (&self.planned.sensor, &context.clock);
         let path = self.data_path(context)?;
         let mut feed = data.feed(context, &path, sensor)?;
+        if !needs_whole(context) {
+            feed.claim();
+        }
         let started = clock();
         let bytes = self.model_bytes(context).await?;
         log.chunk(&format!("fetching the model ({} bytes)", bytes.len()), clock().duration_since(started));
@@ -199,13 +202,11 @@ impl SensorJob {
         let Ready { mut feed, scorer, model_hash, warnings } = ready;
         let (clock, store, log) = (&context.clock, &context.store, ledger.log(self.sensor()));
         let kind = &context.request.work.predictions;
-        // What a Parquet file has for times is told before its rows, and not known before their end without a window.
-        let unread_time = match context.request.window {
-            None if kind.format == PredictionFormat::Parquet => {
-                let totals = feed.end().await?;
-                feed.counts(&totals).and_then(|counts| counts.unread_time.clone())
-            }
-            _ => None,
+        let unread_time = if needs_whole(context) {
+            let totals = feed.end().await?;
+            feed.counts(&totals).and_then(|counts| counts.unread_time.clone())
+        } else {
+            None
         };
         let path = context.paths.prediction(ledger.index, self.sensor());
         let mut upload = store.upload(&path).map_err(|e| Problem::of_store(&e))?;
@@ -325,6 +326,14 @@ impl SensorJob {
         }
         Ok((tally, counts))
     }
+}
+
+/// Whether the readings must have ended before the first of a sensor's rows is written: where a shared file must not have
+/// rows of a sensor that fails; and because a Parquet file says before its rows what it has for times, which is not known
+/// without a window.
+fn needs_whole(context: &Context) -> bool {
+    let kind = &context.request.work.predictions;
+    kind.layout.is_shared() || (kind.format == PredictionFormat::Parquet && context.request.window.is_none())
 }
 
 /// What the parts of the work took.
