@@ -37,7 +37,7 @@ const BLOCK: usize = 1 << 20;
 /// else the scratch file would have more pieces than can be kept track of.
 const PIECE: usize = 8 << 10;
 /// But no more than this for all of them.
-const MOST: usize = 64 << 20;
+const MOST: usize = 48 << 20;
 
 impl Budget {
     /// The share of one pass over files of so many sensors, where so many passes may be under way at once.
@@ -84,8 +84,10 @@ struct State {
 
 struct Queue {
     consumer: Consumer,
-    pieces: VecDeque<Piece>,
-    /// Bytes in memory.
+    /// What is in the scratch file: all of it is before what is in memory.
+    spans: VecDeque<Span>,
+    rows: VecDeque<Rows>,
+    /// Bytes of the rows in memory.
     bytes: usize,
     ready: Arc<Notify>,
 }
@@ -98,16 +100,16 @@ enum Consumer {
     Dropped,
 }
 
-enum Piece {
-    Rows(Rows),
-    Scratch(Span),
-}
-
 /// The feeds of so many sensors, and what fills them.
 #[must_use]
 pub fn feeds(sensors: usize, budget: Budget) -> (Filler, Vec<Feed>) {
-    let queue =
-        || Queue { consumer: Consumer::Waits, pieces: VecDeque::new(), bytes: 0, ready: Arc::new(Notify::new()) };
+    let queue = || Queue {
+        consumer: Consumer::Waits,
+        spans: VecDeque::new(),
+        rows: VecDeque::new(),
+        bytes: 0,
+        ready: Arc::new(Notify::new()),
+    };
     let queues: Vec<Queue> = std::iter::repeat_with(queue).take(sensors).collect();
     let ready: Vec<Arc<Notify>> = queues.iter().map(|q| Arc::clone(&q.ready)).collect();
     let state = State { queues, waiting: 0, dropped: 0, scratch: None, head: None, end: None };
@@ -141,7 +143,7 @@ impl Shared {
         for ((sensor, _), span) in moved.into_iter().zip(spans) {
             let queue = &mut state.queues[sensor];
             if queue.consumer != Consumer::Dropped {
-                queue.pieces.push_back(Piece::Scratch(span));
+                queue.spans.push_back(span);
                 queue.ready.notify_one();
             }
         }
@@ -169,16 +171,8 @@ impl State {
                 break;
             }
             let queue = &mut self.queues[sensor];
-            let mut taken = Vec::new();
-            queue.pieces.retain_mut(|piece| match piece {
-                Piece::Rows(rows) => {
-                    taken.push(std::mem::take(rows));
-                    false
-                }
-                Piece::Scratch(_) => true,
-            });
             self.waiting -= std::mem::take(&mut queue.bytes);
-            moved.push((sensor, taken));
+            moved.push((sensor, std::mem::take(&mut queue.rows).into()));
         }
         moved
     }
@@ -196,7 +190,7 @@ impl Sink for Filler {
         let mut state = self.0.state();
         let bytes = rows.bytes();
         if let Some(queue) = state.queues.get_mut(sensor).filter(|q| q.consumer != Consumer::Dropped) {
-            queue.pieces.push_back(Piece::Rows(rows));
+            queue.rows.push_back(rows);
             queue.bytes += bytes;
             queue.ready.notify_one();
             state.waiting += bytes;
@@ -301,21 +295,19 @@ impl Feed {
     pub async fn look(&self, mut look: impl FnMut(&Rows)) -> Result<(), Problem> {
         let mut at = 0;
         loop {
-            let span = {
+            let (span, scratch) = {
                 let state = self.shared.state();
-                match state.queues.get(self.sensor).and_then(|q| q.pieces.get(at)) {
-                    None => return Ok(()),
-                    Some(Piece::Rows(rows)) => {
-                        look(rows);
-                        None
+                let Some(queue) = state.queues.get(self.sensor) else { return Ok(()) };
+                match queue.spans.get(at).copied().zip(state.scratch.clone()) {
+                    Some(found) => found,
+                    None => {
+                        queue.rows.iter().for_each(look);
+                        return Ok(());
                     }
-                    Some(Piece::Scratch(span)) => state.scratch.clone().map(|scratch| (scratch, *span)),
                 }
             };
-            if let Some((scratch, span)) = span {
-                let read = tokio::task::spawn_blocking(move || scratch.read(&[span])).await;
-                look(&read.map_err(|e| Problem::internal("reading the scratch file", e))??);
-            }
+            let read = tokio::task::spawn_blocking(move || scratch.read(&[span])).await;
+            look(&read.map_err(|e| Problem::internal("reading the scratch file", e))??);
             at += 1;
         }
     }
@@ -328,25 +320,24 @@ impl Feed {
         let State { queues, waiting, scratch, end, .. } = &mut *state;
         let Some(queue) = queues.get_mut(self.sensor) else { return Ok(Next::End) };
         queue.consumer = Consumer::Takes;
-        match queue.pieces.pop_front() {
-            Some(Piece::Rows(rows)) => {
+        if let Some(scratch) = scratch
+            && let Some(first) = queue.spans.pop_front()
+        {
+            let (mut bytes, mut spans) = (first.bytes(), vec![first]);
+            // Small pieces make one block together.
+            while let Some(span) = queue.spans.pop_front_if(|span| bytes + span.bytes() <= BLOCK) {
+                bytes += span.bytes();
+                spans.push(span);
+            }
+            return Ok(Next::Spans(Arc::clone(scratch), spans));
+        }
+        match queue.rows.pop_front() {
+            Some(rows) => {
                 let bytes = rows.bytes();
                 queue.bytes -= bytes;
                 *waiting -= bytes;
                 self.shared.room.notify_one();
                 Ok(Next::Rows(rows))
-            }
-            Some(Piece::Scratch(span)) => {
-                let (mut bytes, mut spans) = (span.bytes(), vec![span]);
-                // Small pieces make one block together.
-                while let Some(Piece::Scratch(span)) = queue.pieces.front()
-                    && bytes + span.bytes() <= BLOCK
-                {
-                    bytes += span.bytes();
-                    spans.push(*span);
-                    queue.pieces.pop_front();
-                }
-                Ok(scratch.clone().map_or(Next::End, |scratch| Next::Spans(scratch, spans)))
             }
             None if end.is_some() => Ok(Next::End),
             None => {
@@ -379,7 +370,7 @@ impl Drop for Feed {
         let State { queues, waiting, dropped, .. } = &mut *state;
         if let Some(queue) = queues.get_mut(self.sensor) {
             queue.consumer = Consumer::Dropped;
-            queue.pieces.clear();
+            (queue.spans, queue.rows) = Default::default();
             *waiting -= std::mem::take(&mut queue.bytes);
             *dropped += 1;
         }

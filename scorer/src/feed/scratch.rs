@@ -20,12 +20,12 @@ pub(super) struct Scratch {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     start: u64,
-    bytes: usize,
+    bytes: u32,
 }
 
 impl Span {
     pub(super) fn bytes(self) -> usize {
-        self.bytes
+        self.bytes as usize
     }
 }
 
@@ -49,11 +49,11 @@ impl Scratch {
         written.map_err(|e| unavailable(&self.folder, start + packed.len() as u64, &e))?;
         let mut from = 0;
         let spans = ends.into_iter().map(|end| {
-            let span = Span { start: start + from as u64, bytes: end - from };
-            from = end;
-            span
+            let bytes = u32::try_from(end - from).map_err(|_| ErrorKind::FileTooLarge.into());
+            let start = start + std::mem::replace(&mut from, end) as u64;
+            bytes.map(|bytes| Span { start, bytes })
         });
-        Ok(spans.collect())
+        spans.collect::<Result<_, _>>().map_err(|e| unavailable(&self.folder, start + packed.len() as u64, &e))
     }
 
     /// The rows of some pieces, in their order.

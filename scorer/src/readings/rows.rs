@@ -78,13 +78,13 @@ impl Rows {
         (row * width..(row + 1) * width).map(|at| self.texts.get(at))
     }
 
-    /// Bytes that they take in memory, roughly.
+    /// Bytes that they take in memory, with what is set aside for more.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.times.bytes()
             + self.texts.bytes()
-            + self.values.len() * size_of::<f64>()
-            + self.marked.len() * size_of::<Marked>()
+            + self.values.capacity() * size_of::<f64>()
+            + self.marked.capacity() * size_of::<Marked>()
     }
 
     /// Adds the next value of a row that is not yet whole.
@@ -180,7 +180,7 @@ impl Texts {
     }
 
     fn bytes(&self) -> usize {
-        self.text.len() + self.ends.len() * size_of::<usize>()
+        self.text.capacity() + self.ends.capacity() * size_of::<usize>()
     }
 
     fn get(&self, at: usize) -> &str {
