@@ -10,6 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::SensorKeys;
 
+use matching::Search;
+
+mod matching;
+
 /// A path in the store in which `{name}` stands for the value of a sensor's key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Template {
@@ -95,49 +99,22 @@ impl Template {
     /// one value; the shortest values win, left to right.
     #[must_use]
     pub fn matches(&self, path: &str) -> Option<SensorKeys> {
-        let mut sensor = SensorKeys::default();
-        let mut rest = path;
-        let mut parts = self.parts.iter().peekable();
-        while let Some(part) = parts.next() {
-            match part {
-                Part::Text(text) => rest = rest.strip_prefix(text.as_str())?,
-                Part::Key(key) => {
-                    let end = match parts.peek() {
-                        // The value is not empty, so the text after it is sought from its second character on.
-                        Some(Part::Text(next)) => {
-                            let first = rest.chars().next()?.len_utf8();
-                            let last = parts.len() == 1;
-                            let found = if last {
-                                rest.len()
-                                    .checked_sub(next.len())
-                                    .filter(|at| rest[..].is_char_boundary(*at) && rest.ends_with(next.as_str()))
-                            } else {
-                                rest[first..].find(next.as_str()).map(|at| at + first)
-                            };
-                            found.filter(|at| *at >= first)?
-                        }
-                        _ => rest.len(),
-                    };
-                    let value = &rest[..end];
-                    if !is_segment(value) || sensor.get(key).is_some_and(|known| known != value) {
-                        return None;
-                    }
-                    sensor.0.insert(key.clone(), value.to_owned());
-                    rest = &rest[end..];
-                }
-            }
-        }
-        rest.is_empty().then_some(sensor)
+        Search::new(&self.parts, path).sensor()
     }
 }
 
 /// Whether a text can stand between two slashes of a path.
 pub(crate) fn is_segment(value: &str) -> bool {
-    !value.is_empty()
-        && value != "."
-        && value != ".."
-        && !value.contains(['/', '\\'])
-        && !value.chars().any(char::is_control)
+    !value.is_empty() && !is_dots(value) && value.chars().all(may_stand_in_segment)
+}
+
+fn may_stand_in_segment(c: char) -> bool {
+    !matches!(c, '/' | '\\') && !c.is_control()
+}
+
+/// Whether a text names a folder by its place: this one or the one above.
+fn is_dots(value: &str) -> bool {
+    matches!(value, "." | "..")
 }
 
 pub(crate) fn is_path(path: &str) -> bool {
@@ -280,7 +257,42 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_key_that_stands_twice_is_found_wherever_its_value_ends() {
+        let template: Template = "{device}0{device}".parse().unwrap();
+        assert_eq!(template.matches("100001000").unwrap().get("device"), Some("1000"));
+        let template: Template = "{device}/{device}_{tag}".parse().unwrap();
+        assert_eq!(template.matches("a_b/a_b_c"), Some(sensor("a_b", "c")));
+        assert_eq!(template.matches("a_b/a_c_c"), None);
+    }
+
+    #[test]
+    fn a_value_of_dots_goes_on_to_the_next_text() {
+        let template: Template = "{device}.{tag}".parse().unwrap();
+        assert_eq!(template.matches("..x.y"), Some(sensor("..x", "y")));
+    }
+
+    #[test]
+    fn a_path_as_ambiguous_as_can_be_is_refused_soon() {
+        let names: Vec<String> = (0..16).map(|key| format!("{{k{key}}}")).collect();
+        let template: Template = format!("{}!", names.join("_")).parse().unwrap();
+        assert_eq!(template.matches(&"_".repeat(512)), None);
+    }
+
     proptest! {
+        #[test]
+        fn every_rendered_path_has_a_sensor_that_renders_it(
+            form in prop::sample::select(vec!["{a}0{a}", "{a}.{b}", "m/{a}_{b}_{a}", "{a}_{b}-{a}_{b}", "{a}/{b}/{a}0{b}.pkl"]),
+            a in "[0_.-]{1,6}", b in "[0_.-]{1,6}",
+        ) {
+            let template: Template = form.parse().unwrap();
+            let sensor: SensorKeys = [("a", a.as_str()), ("b", b.as_str())].into_iter().collect();
+            if let Ok(path) = template.render(&sensor) {
+                let found = template.matches(&path).map(|found| template.render(&found));
+                prop_assert_eq!(found, Some(Ok(path)));
+            }
+        }
+
         #[test]
         fn a_rendered_path_matches_back_to_its_sensor(device in "[a-zA-Z0-9é.-]{1,8}", tag in "[a-z0-9]{1,8}") {
             prop_assume!(is_segment(&device));
