@@ -28,7 +28,7 @@ pub struct Budget {
 }
 
 /// What all passes of a process may hold that are under way at once.
-const ALL: usize = 32 << 20;
+const ALL: usize = 24 << 20;
 /// What a pass needs at least to go on quickly.
 const LEAST: usize = 4 << 20;
 /// A sensor's rows are given away once there are so many bytes of them.
@@ -37,7 +37,7 @@ const BLOCK: usize = 1 << 20;
 /// else the scratch file would have more pieces than can be kept track of.
 const PIECE: usize = 8 << 10;
 /// But no more than this for all of them.
-const MOST: usize = 48 << 20;
+const MOST: usize = 40 << 20;
 
 impl Budget {
     /// The share of one pass over files of so many sensors, where so many passes may be under way at once.

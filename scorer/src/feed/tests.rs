@@ -220,10 +220,10 @@ fn looking_at_rows_keeps_them() {
 #[test]
 fn passes_share_what_a_process_may_hold_and_each_has_enough() {
     let share = |sensors, passes| Budget::share(sensors, passes).bytes;
-    assert_eq!((share(1, 1), share(1, 4), share(1, 1_000)), (32 << 20, 8 << 20, 4 << 20));
+    assert_eq!((share(1, 1), share(1, 4), share(1, 1_000)), (24 << 20, 6 << 20, 4 << 20));
     assert_eq!(
         share(100_000, 1),
-        48 << 20,
+        40 << 20,
         "very many sensors have more, so that the scratch file's pieces are not tiny"
     );
 }
