@@ -3,11 +3,15 @@
 mod manifest;
 mod model;
 mod mutate;
+mod parquet;
+mod readings;
 mod stored;
 mod texts;
 
 pub use manifest::manifest;
 pub use model::model;
 pub use mutate::{native, skops};
+pub use parquet::{let_dependencies_panic, parquet};
+pub use readings::readings;
 pub use stored::stored;
 pub use texts::texts;

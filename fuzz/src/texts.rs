@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use planner::ticks::Ticks;
 use scorer::readings::TimeParser;
 use spec::work::Delimiter;
-use spec::{Limit, Location, SensorKeys, Span, Template};
+use spec::{DataPath, Limit, Location, SensorKeys, Span, Template, TimeRange};
 use store::PodUid;
 
 /// A text is refused, or what it says prints as a text that says the same. The first line is the text, the rest of the
@@ -17,6 +17,7 @@ pub fn texts(input: &[u8]) {
     };
     let (text, other) = input.split_once('\n').unwrap_or((input, ""));
     template(text, other);
+    data_path(text, other);
     printed::<Limit>(text);
     printed::<Span>(text);
     location(text);
@@ -56,6 +57,18 @@ fn template(text: &str, path: &str) {
         // Which sensor it is may be ambiguous; that it is one is not, unless a key stands twice or a value is all dots.
         let once = template.keys().len() == text.matches('{').count();
         assert!(!once || rendered.contains('.') || template.matches(&rendered).is_some(), "{text:?}: {rendered:?}");
+    }
+}
+
+fn data_path(text: &str, file: &str) {
+    let Ok(path) = text.parse::<DataPath>() else { return };
+    printed::<DataPath>(text);
+    assert_eq!(path.to_string(), text);
+    let time = |text: &str| text.parse().expect("a time");
+    let window = TimeRange { start: time("2018-08-28T23:30:00Z"), end: time("2018-08-29T00:30:00Z") };
+    for pattern in path.files(Some(window)).into_iter().flatten() {
+        assert!(pattern.matches(&pattern.to_string().replace('*', "x")), "{pattern}");
+        assert!(!pattern.matches(file) || file.starts_with(pattern.prefix()), "{pattern} means {file:?}");
     }
 }
 
