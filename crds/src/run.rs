@@ -30,7 +30,7 @@ use crate::Condition;
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(
-    validation = Rule::new("self.scheduleName == oldSelf.scheduleName && has(self.tick) == has(oldSelf.tick) && (!has(self.tick) || self.tick == oldSelf.tick) && has(self.window) == has(oldSelf.window) && (!has(self.window) || self.window == oldSelf.window)").message("a ScoringRun is fixed once created, except for cancel; create another run instead"),
+    validation = Rule::new("self.scheduleName == oldSelf.scheduleName && has(self.tick) == has(oldSelf.tick) && (!has(self.tick) || self.tick == oldSelf.tick) && has(self.window) == has(oldSelf.window) && (!has(self.window) || self.window == oldSelf.window) && has(self.rerunFailedOf) == has(oldSelf.rerunFailedOf) && (!has(self.rerunFailedOf) || self.rerunFailedOf == oldSelf.rerunFailedOf)").message("a ScoringRun is fixed once created, except for cancel; create another run instead"),
     validation = Rule::new("!oldSelf.cancel || self.cancel").message("cancel cannot be taken back; create another run instead"),
     validation = Rule::new("!has(self.window) || self.window.start < self.window.end").message("window.start must be before window.end")
 )]
@@ -45,6 +45,11 @@ pub struct ScoringRunSpec {
     /// The readings to score. Absent: the window of the tick.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<TimeRange>,
+    /// Scores only the sensors that failed in this ended run of the same schedule, in its window. Their predictions join
+    /// those of the run. For a run whose object is gone, say `tick` and `window` as its record has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 53))]
+    pub rerun_failed_of: Option<String>,
     /// True stops the run's pods and archives what there is. Once true, it stays.
     #[serde(default)]
     pub cancel: bool,
@@ -66,6 +71,9 @@ pub struct ScoringRunStatus {
     /// The time at which the schedule was due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tick: Option<Timestamp>,
+    /// The readings that are scored. Absent: every row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<TimeRange>,
     /// Items of the run: pods to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u32>,

@@ -68,6 +68,7 @@ fn a_run_is_fixed_but_can_be_cancelled_once_and_for_all() {
     for change in [
         json!({"scheduleName": "daily"}),
         json!({"tick": "2026-01-01T00:00:00Z"}),
+        json!({"rerunFailedOf": "hourly-1"}),
         json!({"window": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}}),
     ] {
         refused::<ScoringRun>(&run(&change), Some(&goes_on), "fixed once created");

@@ -81,6 +81,7 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
         run_uid: request.run_uid.clone(),
         tick: request.tick,
         window: request.window,
+        rerun_failed_of: request.rerun_failed_of.clone(),
         manifest: store.uri(&context.paths.manifest()),
         predictions: store.uri(&context.paths.predictions()),
         logs: store.uri(&context.paths.logs()),

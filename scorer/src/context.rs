@@ -41,6 +41,14 @@ pub enum StepError {
     /// There is nothing to score.
     #[error("{0}")]
     NoSensors(String),
+    /// There is nothing to score again.
+    #[error("{uri}: no sensor of run {run} failed: there is nothing to score again")]
+    NothingFailed {
+        /// The run's record.
+        uri: String,
+        /// The run.
+        run: String,
+    },
     /// Another run holds the tick.
     #[error(
         "{uri}: the tick is held by run UID {holder}, this one is {ours}; a tick is scored once: wait for that run, or \
@@ -79,6 +87,7 @@ impl StepError {
             Self::Name(_) | Self::Work(_) | Self::Request(_) => "InvalidRequest",
             Self::TooManyItems(_) => "TooManyItems",
             Self::NoSensors(_) => "NoSensors",
+            Self::NothingFailed { .. } => "NothingFailed",
             Self::TickClaimed { .. } => "TickClaimed",
             Self::NoManifest { .. } => "NoManifest",
             Self::Stopped(_) => "Stopped",

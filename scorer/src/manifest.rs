@@ -155,6 +155,7 @@ impl Schedule {
             tick: at,
             window,
             work,
+            rerun_failed_of: None,
         })
     }
 

@@ -7,6 +7,7 @@ use spec::check::{MAX_SENSORS, check_sensor};
 use spec::report::PlanReport;
 use spec::{SensorKeys, Template};
 use store::manifest::{self, MAX_INDEX_BYTES, VERSION};
+use store::record::{self, Failures};
 use store::{Claim, File, ManifestIndex, ModelFile, PlannedSensor, Store, StoreError, claim};
 
 use crate::context::{Context, StepError};
@@ -88,8 +89,11 @@ async fn claim(context: &Context) -> Result<Option<ManifestIndex>, StepError> {
 /// Every sensor to score, sorted, with its model as it is now.
 async fn find_sensors(context: &Context) -> Result<Vec<PlannedSensor>, StepError> {
     let work = &context.request.work;
-    let Some(sensors) = &work.sensors else { return discover(context).await };
-    let wanted = sensors.all();
+    let wanted: BTreeSet<SensorKeys> = match (&context.request.rerun_failed_of, &work.sensors) {
+        (Some(run), _) => failed_of(context, run).await?,
+        (None, Some(sensors)) => sensors.all().into_iter().collect(),
+        (None, None) => return discover(context).await,
+    };
     let mut paths = BTreeMap::new();
     for sensor in wanted {
         let path = work.model.path.render(&sensor).map_err(|e| StepError::Request(format!("sensors: {e}")))?;
@@ -102,6 +106,18 @@ async fn find_sensors(context: &Context) -> Result<Vec<PlannedSensor>, StepError
         PlannedSensor { sensor, model }
     };
     Ok(paths.into_iter().map(plan).collect())
+}
+
+/// The sensors that failed in an earlier run, as its record tells.
+async fn failed_of(context: &Context, run: &str) -> Result<BTreeSet<SensorKeys>, StepError> {
+    let path = context.paths.record_of(run)?;
+    let record: Failures = context.store.get_json(&path, "record", record::MAX_BYTES).await?;
+    let sensors = record.sensors();
+    if sensors.is_empty() {
+        return Err(StepError::NothingFailed { uri: context.store.uri(&path), run: run.to_owned() });
+    }
+    sensors.iter().try_for_each(|sensor| check_sensor("rerunFailedOf", sensor))?;
+    Ok(sensors)
 }
 
 /// Those of the given model files that are there.

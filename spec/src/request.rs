@@ -25,6 +25,9 @@ pub struct RunRequest {
     pub window: Option<TimeRange>,
     /// What to score.
     pub work: Work,
+    /// The run of the same schedule of which only the sensors that failed are scored; absent: all sensors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun_failed_of: Option<String>,
 }
 
 /// How one pod of a run ended, as only Kubernetes knows it; reaches `scorer archive` by a ConfigMap.

@@ -20,6 +20,8 @@ pub struct RunPaths {
     /// run of the same window overwrites them.
     at: Timestamp,
     logs: LogLayout,
+    /// The run whose failed sensors are scored again: their predictions join those of the others, in files of their own.
+    rerun_of: Option<String>,
 }
 
 /// A pod's UID, which names an attempt: letters, digits and `-`, so that it can be part of a path.
@@ -59,7 +61,9 @@ impl RunPaths {
     /// # Errors
     /// When a name of the request could leave its folder.
     pub fn of(request: &RunRequest) -> Result<Self, NameError> {
-        Self::new(&request.namespace, &request.schedule, &request.run, &request.work, request.window, request.tick)
+        let (RunRequest { namespace, schedule, run, work, window, tick, .. }, of) = (request, &request.rerun_failed_of);
+        let rerun_of = of.as_deref().map(|run| name("rerunFailedOf", run)).transpose()?;
+        Ok(Self { rerun_of, ..Self::new(namespace, schedule, run, work, *window, *tick)? })
     }
 
     /// The paths of a run.
@@ -81,6 +85,7 @@ impl RunPaths {
             predictions: Predictions { path: folder(&work.predictions.path)?, ..work.predictions.clone() },
             at: window.map_or(tick, |w| w.start),
             logs: work.logs.layout,
+            rerun_of: None,
         })
     }
 
@@ -88,6 +93,14 @@ impl RunPaths {
     #[must_use]
     pub fn run(&self) -> String {
         format!("{RUNS}/{}/{}/{}", self.namespace, self.schedule, self.run)
+    }
+
+    /// What another run of the schedule did.
+    ///
+    /// # Errors
+    /// When the name could leave its folder.
+    pub fn record_of(&self, run: &str) -> Result<String, NameError> {
+        Ok(format!("{RUNS}/{}/{}/{}/record.json", self.namespace, self.schedule, name("run", run)?))
     }
 
     /// Who holds the tick.
@@ -162,6 +175,7 @@ impl RunPaths {
 
     fn prediction_file(&self, sensor: &str, item: &str) -> String {
         let (folder, time, ending) = (self.predictions(), file_time(self.at), self.predictions.format.extension());
+        let item = self.rerun_of.as_ref().map_or_else(|| item.to_owned(), |run| format!("{run}.rerun.{item}"));
         match self.predictions.layout {
             PredictionLayout::PerSensor => format!("{folder}/{sensor}/{time}.{ending}"),
             PredictionLayout::PerItem => format!("{folder}/{time}/{item}.{ending}"),
@@ -174,7 +188,8 @@ impl RunPaths {
     /// What says that all predictions of the run are written. In a folder that Spark and Hive take for hidden.
     #[must_use]
     pub fn success(&self) -> String {
-        format!("{}/_runs/{}/_SUCCESS", self.predictions(), file_time(self.at))
+        let rerun = self.rerun_of.as_ref().map_or_else(String::new, |run| format!(".{run}.rerun"));
+        format!("{}/_runs/{}{rerun}/_SUCCESS", self.predictions(), file_time(self.at))
     }
 
     /// What tells the latest run of the schedule whose predictions are all written.
@@ -288,6 +303,24 @@ mod tests {
             assert_eq!(paths.prediction(12, &sensor), format!("p/plant/hourly/{path}"));
             assert_eq!(paths.prediction_glob(), format!("p/plant/hourly/{glob}"));
         }
+    }
+
+    #[test]
+    fn a_rerun_overwrites_nothing_of_the_run_whose_failures_it_scores() {
+        let request = |of: Option<&str>| -> RunRequest {
+            let mut work = work("p", "PerSensor");
+            work.predictions.layout = PredictionLayout::PerItem;
+            let (namespace, schedule, run) = ("plant".to_owned(), "hourly".to_owned(), "again".to_owned());
+            let tick = "2018-08-28T23:00:00Z".parse().unwrap();
+            let of = of.map(str::to_owned);
+            RunRequest { namespace, schedule, run, run_uid: "u".into(), tick, window: None, work, rerun_failed_of: of }
+        };
+        let paths = RunPaths::of(&request(Some("hourly-1"))).unwrap();
+        let sensor: SensorKeys = [("device", "1")].into_iter().collect();
+        assert_eq!(paths.prediction(0, &sensor), "p/plant/hourly/20180828T230000Z/hourly-1.rerun.00000.csv");
+        assert_eq!(paths.success(), "p/plant/hourly/_runs/20180828T230000Z.hourly-1.rerun/_SUCCESS");
+        assert_eq!(paths.record_of("hourly-1").unwrap(), "runs/plant/hourly/hourly-1/record.json");
+        assert!(RunPaths::of(&request(Some("../x"))).is_err());
     }
 
     #[test]

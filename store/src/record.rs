@@ -1,13 +1,13 @@
 //! What a run did: `record.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use spec::TimeRange;
 use spec::request::PodEnd;
+use spec::{SensorKeys, TimeRange};
 
-use crate::{Attempt, Outcome, RequestCounts};
+use crate::{Attempt, Outcome, RequestCounts, Status};
 
 /// The version of the record's form.
 pub const VERSION: u32 = 1;
@@ -31,6 +31,9 @@ pub struct Record {
     /// The readings that were scored; absent: every row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<TimeRange>,
+    /// The run of which only the sensors that had failed were scored; absent: all sensors were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun_failed_of: Option<String>,
     /// The manifest's URI.
     pub manifest: String,
     /// The URI below which the predictions are.
@@ -55,6 +58,29 @@ pub struct Record {
     pub attempts: Vec<Attempt>,
     /// How the pods ended, as Kubernetes tells it.
     pub pod_ends: Vec<PodEnd>,
+}
+
+/// The most bytes of a record that is read again.
+pub const MAX_BYTES: u64 = 512 * 1024 * 1024;
+
+/// What a record tells of the sensors that failed, without the rest of it.
+#[derive(Debug, Deserialize)]
+pub struct Failures {
+    outcomes: Vec<Ending>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Ending {
+    sensor: SensorKeys,
+    status: Status,
+}
+
+impl Failures {
+    /// The sensors that did not succeed.
+    #[must_use]
+    pub fn sensors(self) -> BTreeSet<SensorKeys> {
+        self.outcomes.into_iter().filter(|o| o.status != Status::Succeeded).map(|o| o.sensor).collect()
+    }
 }
 
 /// Sums over all sensors of a run.

@@ -13,7 +13,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     if check {
         args.remove(0);
     }
-    let [dir] = args.as_slice() else {
+    let (1, Some(dir)) = (args.len(), args.first().filter(|dir| !dir.starts_with('-'))) else {
         eprintln!("usage: crdgen [--check] DIR, for example: cargo crdgen charts/batch-scoring/crds");
         return Ok(ExitCode::from(2));
     };

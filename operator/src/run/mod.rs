@@ -21,6 +21,7 @@ mod helper;
 mod manifests;
 mod observe;
 mod pods;
+mod rerun;
 mod status;
 
 use ends::Memory;

@@ -17,6 +17,7 @@ use super::ends::{self, Memory};
 use super::helper::{Standing, condition, standing};
 use super::manifests::{Frozen, archive_name, plan_name, request_name};
 use super::pods::{self, Trouble};
+use super::rerun::Rerun;
 use super::status::STALLED;
 use crate::cluster::too_large as cluster;
 use crate::conditions::{find, is_true};
@@ -61,7 +62,8 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     let status = run.status.clone().unwrap_or_default();
     let is = |type_| is_true(&status.conditions, type_);
     let created = run.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
-    let tick = run.spec.tick.unwrap_or_else(|| crate::conditions::whole_seconds(created));
+    let rerun = Rerun::of(ctx, run);
+    let tick = run.spec.tick.or(rerun.tick()).unwrap_or_else(|| crate::conditions::whole_seconds(created));
     let caches = &ctx.caches;
     let closing = caches.is_closing(namespace);
 
@@ -82,7 +84,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
             }
             frozen
         }
-        None => match freeze(ctx, run, tick, now) {
+        None => match freeze(ctx, run, &rerun, tick, now) {
             Ok(frozen) => Some(frozen),
             Err(why) => {
                 let young = now.duration_since(created) < PATIENCE;
@@ -221,7 +223,7 @@ fn too_large(ctx: &Ctx, run: &ScoringRun, frozen: Option<&Frozen>) -> Option<Tro
 }
 
 /// What would be frozen now, or why nothing can be.
-fn freeze(ctx: &Ctx, run: &ScoringRun, tick: Timestamp, now: Timestamp) -> Result<Frozen, Trouble> {
+fn freeze(ctx: &Ctx, run: &ScoringRun, rerun: &Rerun, tick: Timestamp, now: Timestamp) -> Result<Frozen, Trouble> {
     let name = &run.spec.schedule_name;
     let guard = ctx.caches.schedules.get(namespace_of(run), name).ok_or_else(|| {
         let message = format!("there is no ScoringSchedule {name:?} in namespace {}", namespace_of(run));
@@ -230,7 +232,8 @@ fn freeze(ctx: &Ctx, run: &ScoringRun, tick: Timestamp, now: Timestamp) -> Resul
     let invalid = |why: &dyn std::fmt::Display| format!("ScoringSchedule {name:?} is not valid: {why}");
     let schedule = guard.0.as_ref().map_err(|broken| Trouble::new("ScheduleInvalid", invalid(broken)))?;
     check_cached(ctx, schedule, now).map_err(|why| Trouble::new(why.reason(), invalid(&why)))?;
-    let window = match (run.spec.window, schedule.spec.window) {
+    rerun.check(run)?;
+    let window = match (run.spec.window.or(rerun.window()), schedule.spec.window) {
         (Some(window), _) => Some(window),
         (None, Some(window)) => Some(window.at(tick).map_err(|why| Trouble::new("InvalidWindow", invalid(&why)))?),
         (None, None) => None,
@@ -246,6 +249,7 @@ fn freeze(ctx: &Ctx, run: &ScoringRun, tick: Timestamp, now: Timestamp) -> Resul
         tick,
         window,
         work: spec.work(),
+        rerun_failed_of: run.spec.rerun_failed_of.clone(),
     };
     Ok(Frozen { request, schedule: spec })
 }

@@ -41,6 +41,7 @@ pub(super) fn wanted(
     status.started.get_or_insert_with(|| whole_seconds(view.now));
     if let Some(frozen) = &observed.frozen {
         status.cluster = Some(frozen.schedule.cluster_ref.name.clone());
+        status.window = frozen.request.window;
     }
     let trouble = observed.trouble.as_ref();
     if let Some(report) = observed.plan.as_ref().filter(|_| done.contains(&Action::RecordPlan)) {

@@ -60,6 +60,7 @@ pub(super) async fn create_run(ctx: &Ctx, schedule: &ScoringSchedule, tick: Time
             schedule_name: name_of(schedule).to_owned(),
             tick: Some(tick),
             window: None,
+            rerun_failed_of: None,
             cancel: false,
         },
         status: None,

@@ -29,6 +29,10 @@ pub(super) async fn announce(context: &Context, record: &Record) -> Result<(), S
         anomalies: record.totals.anomalies,
     };
     store.put_json(&paths.success(), "success", &success).await?;
+    // What joins the predictions of a run makes no later one of it.
+    if record.rerun_failed_of.is_some() {
+        return Ok(());
+    }
     move_latest(context, &success).await
 }
 

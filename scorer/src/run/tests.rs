@@ -14,6 +14,7 @@ use super::*;
 
 mod files;
 mod layouts;
+mod reruns;
 mod streams;
 mod success;
 

@@ -1,7 +1,8 @@
 //! What is wrong with one sensor stays with that sensor.
 
 use anyhow::{Context, Result, ensure};
-use store::Status;
+use spec::SensorKeys;
+use store::{Record, Status};
 
 use crate::cluster::Shared;
 use crate::first_run::CLUSTER;
@@ -41,6 +42,23 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     ensure!(ended.predictions.len() == 2, "predictions: {:?}", ended.predictions.keys());
     // A failed sensor is no reason to try its item again.
     cluster.happened_once(NAMESPACE, &ended).await?;
+    schedule["spec"]["model"]["path"] = "models/model_{device}_{tag}".into();
+    cluster.apply(&schedule).await?;
+    rerun(&cluster, &corrupt, &missing).await?;
     cluster.deletes(NAMESPACE, "by-hand").await?;
     cluster.pool_is_empty().await
+}
+
+/// Once its model is mended, a sensor that failed is scored again, and so is nothing else but what failed, too.
+async fn rerun(cluster: &Shared, mended: &SensorKeys, missing: &SensorKeys) -> Result<()> {
+    let mut rerun = manifests::run_now(NAMESPACE, "again", "defects");
+    rerun["spec"]["rerunFailedOf"] = "by-hand".into();
+    cluster.kubectl_with(&["create", "-f", "-"], &rerun).await?;
+    let run = cluster.ended(NAMESPACE, "again").await?;
+    let kept = cluster.blobs.below(&format!("runs/{NAMESPACE}/defects/again")).await?;
+    let record = kept.iter().find(|(path, _)| path.ends_with("/record.json")).map(|(_, record)| record);
+    let record: Record = serde_json::from_slice(record.with_context(|| format!("no record: {:?}", run.status))?)?;
+    let outcomes: Vec<_> = record.outcomes.iter().map(|outcome| (&outcome.sensor, outcome.status)).collect();
+    ensure!(outcomes == [(mended, Status::Succeeded), (missing, Status::Failed)], "{outcomes:?}");
+    Ok(())
 }
