@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::TimeRange;
 use spec::report::SensorFailure;
+use spec::{Span, TimeRange};
 
 use crate::Condition;
 
@@ -20,6 +20,7 @@ use crate::Condition;
     shortname = "srun",
     category = "batchscoring",
     validation = Rule::new("self.metadata.name.size() <= 53 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("the name of a ScoringRun is a DNS label of at most 53 characters: a-z, 0-9 and -, because its Job and pods are named after it"),
+    validation = Rule::new("!has(self.spec.backfill) || self.metadata.name.size() <= 48").message("the name of a ScoringRun with backfill has at most 48 characters, because its windows' runs are named after it"),
     printcolumn(name = "SCHEDULE", type_ = "string", json_path = ".spec.scheduleName"),
     printcolumn(name = "STATE", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "PROGRESS", type_ = "string", json_path = ".status.progress"),
@@ -30,8 +31,9 @@ use crate::Condition;
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(
-    validation = Rule::new("self.scheduleName == oldSelf.scheduleName && has(self.tick) == has(oldSelf.tick) && (!has(self.tick) || self.tick == oldSelf.tick) && has(self.window) == has(oldSelf.window) && (!has(self.window) || self.window == oldSelf.window) && has(self.rerunFailedOf) == has(oldSelf.rerunFailedOf) && (!has(self.rerunFailedOf) || self.rerunFailedOf == oldSelf.rerunFailedOf)").message("a ScoringRun is fixed once created, except for cancel; create another run instead"),
+    validation = Rule::new("self.scheduleName == oldSelf.scheduleName && has(self.tick) == has(oldSelf.tick) && (!has(self.tick) || self.tick == oldSelf.tick) && has(self.window) == has(oldSelf.window) && (!has(self.window) || self.window == oldSelf.window) && has(self.rerunFailedOf) == has(oldSelf.rerunFailedOf) && (!has(self.rerunFailedOf) || self.rerunFailedOf == oldSelf.rerunFailedOf) && has(self.backfill) == has(oldSelf.backfill) && (!has(self.backfill) || self.backfill == oldSelf.backfill)").message("a ScoringRun is fixed once created, except for cancel; create another run instead"),
     validation = Rule::new("!oldSelf.cancel || self.cancel").message("cancel cannot be taken back; create another run instead"),
+    validation = Rule::new("!has(self.backfill) || !(has(self.tick) || has(self.window) || has(self.rerunFailedOf))").message("backfill scores windows of its own; leave out tick, window and rerunFailedOf"),
     validation = Rule::new("!has(self.window) || self.window.start < self.window.end").message("window.start must be before window.end")
 )]
 #[serde(rename_all = "camelCase")]
@@ -50,9 +52,37 @@ pub struct ScoringRunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 53))]
     pub rerun_failed_of: Option<String>,
+    /// Scores a range of readings window by window, each in a run of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<Backfill>,
     /// True stops the run's pods and archives what there is. Once true, it stays.
     #[serde(default)]
     pub cancel: bool,
+}
+
+/// A range of readings to score window by window: `start`, `start + step` and so on, the last one up to `end`. Each window
+/// is scored in a ScoringRun of its own, whose tick is the window's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(
+    validation = Rule::new("self.start < self.end").message("backfill.start must be before backfill.end"),
+    validation = Rule::new("self.step.matches('[1-9]')").message("backfill.step must be longer than 0s, such as 1h")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backfill {
+    /// The start of the first window (RFC 3339).
+    pub start: Timestamp,
+    /// The end of the last window (RFC 3339).
+    pub end: Timestamp,
+    /// How long each window is, such as `1h`: as long as the schedule's own, so that predictions have the same names.
+    pub step: Span,
+    /// How many windows are scored at once, 1 to 100. Default 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100))]
+    pub max_concurrent: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// What is known of a run.
@@ -80,7 +110,10 @@ pub struct ScoringRunStatus {
     /// Sensors by state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensors: Option<SensorCounts>,
-    /// Sensors with a final outcome of all, such as `812/1000`.
+    /// Windows of a backfill by state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<WindowCounts>,
+    /// Sensors with a final outcome of all, such as `812/1000`; of a backfill windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
     /// Slots that the cluster has given to the run. Written by the cluster's controller.
@@ -127,6 +160,18 @@ pub struct SensorCounts {
     pub failed: u32,
     /// Those without a final outcome yet.
     pub waiting: u32,
+}
+
+/// Windows of a backfill by state. Those that ended are counted in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WindowCounts {
+    /// All.
+    pub total: u32,
+    /// Those whose run is Complete.
+    pub complete: u32,
+    /// Those whose run is Failed.
+    pub failed: u32,
 }
 
 /// Where things are in the store.

@@ -69,10 +69,28 @@ fn a_run_is_fixed_but_can_be_cancelled_once_and_for_all() {
         json!({"scheduleName": "daily"}),
         json!({"tick": "2026-01-01T00:00:00Z"}),
         json!({"rerunFailedOf": "hourly-1"}),
+        json!({"backfill": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "step": "1h"}}),
         json!({"window": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}}),
     ] {
         refused::<ScoringRun>(&run(&change), Some(&goes_on), "fixed once created");
     }
+}
+
+#[test]
+fn a_backfill_has_a_range_and_a_step_and_nothing_that_says_otherwise() {
+    let backfill = |end: &str, step: &str, patch: Value| {
+        let mut spec = json!({"backfill": {"start": "2026-01-01T00:00:00Z", "end": end, "step": step}});
+        merge(&mut spec, &patch);
+        run(&spec)
+    };
+    accepted::<ScoringRun>(&backfill("2026-01-02T00:00:00Z", "1h", json!({})), None);
+    refused::<ScoringRun>(&backfill("2026-01-01T00:00:00Z", "1h", json!({})), None, "start must be before");
+    refused::<ScoringRun>(&backfill("2026-01-02T00:00:00Z", "0s", json!({})), None, "longer than 0s");
+    let tick = json!({"tick": "2026-01-01T00:00:00Z"});
+    refused::<ScoringRun>(&backfill("2026-01-02T00:00:00Z", "1h", tick), None, "windows of its own");
+    let mut long = backfill("2026-01-02T00:00:00Z", "1h", json!({}));
+    long["metadata"]["name"] = "a".repeat(49).into();
+    refused::<ScoringRun>(&long, None, "at most 48 characters");
 }
 
 #[test]

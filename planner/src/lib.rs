@@ -1,6 +1,7 @@
 //! What should happen now, as pure functions of state and clock. No I/O, no Kubernetes types.
 #![deny(missing_docs)]
 
+pub mod backfill;
 pub mod bucket;
 pub mod capacity;
 pub mod need;

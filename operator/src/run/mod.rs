@@ -15,9 +15,11 @@ use crate::guard::Guard;
 use crate::{Category, Error, controller, finalizer, invalid};
 
 mod act;
+mod backfill;
 pub(crate) mod ends;
 mod held_up;
 mod helper;
+pub(crate) mod make;
 mod manifests;
 mod observe;
 mod pods;
@@ -52,6 +54,12 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
             })
         })
     };
+    // A backfill goes on when one of its windows' runs does.
+    let of_windows = caches.runs.concerning(|run| {
+        let owners = run.meta().owner_references.iter().flatten();
+        let backfill = owners.filter(|owner| owner.controller == Some(true) && owner.kind == ScoringRun::kind(&()));
+        backfill.map(|owner| ObjectRef::new(&owner.name).within(namespace_of(run))).next()
+    });
     let of_namespaces = {
         let runs = caches.runs.clone();
         caches.namespaces.concerning(move |namespace| {
@@ -67,6 +75,7 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
         Box::pin(caches.pods.concerning(of_label)),
         Box::pin(caches.config_maps.concerning(of_label)),
         Box::pin(of_schedules),
+        Box::pin(of_windows),
         Box::pin(of_namespaces),
     ]);
     let memory = Arc::new(Memory::default());
@@ -102,6 +111,9 @@ async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> 
             return Ok(Action::await_change());
         }
     };
+    if let Some(range) = &run.spec.backfill {
+        return backfill::reconcile(&ctx, run, range).await;
+    }
     let mut observed = observe::observe(&ctx, &memory, run).await?;
     if observed.not_yet {
         return Ok(Action::requeue(Duration::from_secs(1)));
@@ -156,16 +168,8 @@ async fn finish_or_go_on(
     let wanted = status::wanted(run, observed, done, finish, failure);
     let wrote = status::write(ctx, run, &wanted).await?;
     if finish.is_some() && wrote {
-        let state = wanted.state.as_deref().unwrap_or_default();
-        ctx.metrics.runs.with_label_values(&[state]).inc();
-        let is = crate::conditions::find(&wanted.conditions, state);
-        let (reason, message) = is.map_or(("", ""), |c| (c.reason.as_str(), c.message.as_str()));
-        tracing::info!(run = run.name_any(), state, reason, "{message}");
-        let about = run.object_ref(&());
-        match state {
-            "Complete" => ctx.events.normal(&about, reason, "Finish", message).await,
-            _ => ctx.events.warning(&about, reason, "Finish", message).await,
-        }
+        ctx.metrics.runs.with_label_values(&[wanted.state.as_deref().unwrap_or_default()]).inc();
+        status::tell_end(ctx, run, &wanted).await;
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ use crate::{Category, Error};
 /// How long a run must have ended after its tick, where the schedule does not say.
 const DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 /// How long a run waits for a schedule or cluster that was created together with it.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
+pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 /// How many retries of each item are reckoned with: the ends of all pods must fit into one ConfigMap.
 const RETRIES_OF_ALL: u32 = 2;
 

@@ -2,15 +2,15 @@
 
 use crds::run::{SensorCounts, Uris};
 use crds::{Condition, ScoringRun, ScoringRunStatus};
-use kube::Api;
+use kube::{Api, Resource};
 use planner::run::{Action, Finish, Tally, Verdict, state, stop, stopped, verdict};
 
 use super::MANAGER;
 use super::ends::{self, Told};
 use super::observe::Observed;
 use super::pods::Trouble;
-use crate::conditions::{Conditions, is_true, whole_seconds};
-use crate::context::{Ctx, namespace_of};
+use crate::conditions::{Conditions, find, is_true, whole_seconds};
+use crate::context::{Ctx, name_of, namespace_of};
 use crate::{Category, Error};
 
 /// The condition of a run that cannot have something that it needs.
@@ -21,6 +21,19 @@ pub(super) async fn write(ctx: &Ctx, run: &ScoringRun, wanted: &ScoringRunStatus
     let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
     let current = run.status.clone().map(|status| ScoringRunStatus { slots: None, ..status });
     MANAGER.status(&api, run, current.as_ref(), wanted).await
+}
+
+/// Tells people how a run ended, by an event and in the log.
+pub(super) async fn tell_end(ctx: &Ctx, run: &ScoringRun, ended: &ScoringRunStatus) {
+    let state = ended.state.as_deref().unwrap_or_default();
+    let is = find(&ended.conditions, state);
+    let (reason, message) = is.map_or(("", ""), |c| (c.reason.as_str(), c.message.as_str()));
+    tracing::info!(run = name_of(run), state, reason, "{message}");
+    let about = run.object_ref(&());
+    match state {
+        "Complete" => ctx.events.normal(&about, reason, "Finish", message).await,
+        _ => ctx.events.warning(&about, reason, "Finish", message).await,
+    }
 }
 
 /// The status as it should be after these actions.

@@ -1,11 +1,9 @@
 //! What the schedule controller writes.
 
-use std::collections::BTreeMap;
-
 use crds::schedule::ConcurrencyPolicy;
 use crds::{ScoringRun, ScoringRunSpec, ScoringSchedule, names};
 use jiff::Timestamp;
-use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, Preconditions};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource};
 use planner::ticks::{Miss, run_name};
@@ -15,6 +13,7 @@ use super::{MANAGER, goes_on, is_owned};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::error::{Error, is_code};
 use crate::guard::Guard;
+use crate::run::make::{Made, make};
 
 /// What became of a tick's run.
 pub(super) enum Created {
@@ -47,46 +46,26 @@ pub(super) async fn forbidden(ctx: &Ctx, schedule: &ScoringSchedule, tick: Times
 /// Makes the run of a tick, finalizer and all, or finds the one that was made before.
 pub(super) async fn create_run(ctx: &Ctx, schedule: &ScoringSchedule, tick: Timestamp) -> Result<Created, Error> {
     let name = run_name(name_of(schedule), tick);
-    let run = ScoringRun {
-        metadata: ObjectMeta {
-            name: Some(name.clone()),
-            namespace: schedule.metadata.namespace.clone(),
-            labels: Some(BTreeMap::from([(names::SCHEDULE.to_owned(), name_of(schedule).to_owned())])),
-            owner_references: schedule.controller_owner_ref(&()).map(|owner| vec![owner]),
-            finalizers: Some(vec![names::FINALIZER.to_owned()]),
-            ..ObjectMeta::default()
-        },
-        spec: ScoringRunSpec {
-            schedule_name: name_of(schedule).to_owned(),
-            tick: Some(tick),
-            window: None,
-            rerun_failed_of: None,
-            cancel: false,
-        },
-        status: None,
+    let spec = ScoringRunSpec {
+        schedule_name: name_of(schedule).to_owned(),
+        tick: Some(tick),
+        window: None,
+        rerun_failed_of: None,
+        backfill: None,
+        cancel: false,
     };
-    let api = runs(ctx, schedule);
-    let params = PostParams { field_manager: Some(MANAGER.0.to_owned()), ..PostParams::default() };
-    match api.create(&params, &run).await {
-        Ok(_) => {
+    let owner = schedule.controller_owner_ref(&()).ok_or_else(|| super::incomplete(schedule, "metadata.uid"))?;
+    Ok(match make(ctx, MANAGER, namespace_of(schedule), &name, owner, spec).await? {
+        Made::New => {
             let late = ctx.now().duration_since(tick);
             ctx.metrics.ticks.with_label_values(&["Run"]).inc();
             ctx.metrics.lateness.observe(late.as_secs_f64().max(0.0));
             tracing::info!(run = name, %tick, late_ms = late.as_millis(), "made the run of a tick");
-            Ok(Created::Ours)
+            Created::Ours
         }
-        Err(error) if is_code(&error, 409) => {
-            let there = api.get_metadata_opt(&name).await;
-            let there = there.map_err(Error::api("read", &ObjectRef::from_obj(&run)))?;
-            match there {
-                Some(there) if is_owned(&there, uid_of(schedule)) => Ok(Created::Ours),
-                Some(_) => Ok(Created::NameTaken(name)),
-                // Gone in between: try again.
-                None => Err(Error::api("create", &ObjectRef::from_obj(&run))(error)),
-            }
-        }
-        Err(error) => Err(Error::api("create", &ObjectRef::from_obj(&run))(error)),
-    }
+        Made::Before => Created::Ours,
+        Made::NameTaken => Created::NameTaken(name),
+    })
 }
 
 /// Tells people of missed ticks: one event for a single one, one event for many that passed unseen.

@@ -134,12 +134,7 @@ fn observe(schedule: &ScoringSchedule, ctx: &Ctx) -> Result<Observed, Error> {
     let now = ctx.now();
     let spec = &schedule.spec;
     let created = schedule.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    let name = || name_of(schedule).to_owned();
-    let created = created.ok_or_else(|| Error::Incomplete {
-        kind: "ScoringSchedule",
-        name: name(),
-        field: "metadata.creationTimestamp",
-    })?;
+    let created = created.ok_or_else(|| incomplete(schedule, "metadata.creationTimestamp"))?;
     let status = schedule.status.clone().unwrap_or_default();
     let missed = status.last_missed.map(|missed| missed.tick);
     let runs = own_runs(ctx, schedule);
@@ -162,6 +157,10 @@ fn observe(schedule: &ScoringSchedule, ctx: &Ctx) -> Result<Observed, Error> {
         due(&ticks, &view)
     });
     Ok(Observed { now, runs, due })
+}
+
+fn incomplete(schedule: &ScoringSchedule, field: &'static str) -> Error {
+    Error::Incomplete { kind: "ScoringSchedule", name: name_of(schedule).to_owned(), field }
 }
 
 /// The runs that the schedule made itself.

@@ -5,6 +5,7 @@
 //! `KILLS=all` kills the operator after each of its K changes in turn, instead of after a seeded sample of them.
 
 mod agent_pools;
+mod backfill;
 mod cluster;
 mod defects;
 mod deletion;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             suite.test("predictions_are_those_of_scorer_run_byte_for_byte", first_run::predictions),
             suite.test("the_record_and_the_logs_are_in_the_store_and_complete", first_run::record),
             suite.test("a_sensor_without_model_and_one_with_a_corrupt_model_fail_alone", defects::test),
+            suite.test("a_backfill_scores_each_window_once_and_begins_none_once_cancelled", backfill::test),
             suite.test("a_wrong_manifest_is_refused_or_told_what_to_do", wrong::test),
             suite.test("every_example_is_accepted_and_reads_the_same_here_and_in_kubectl", examples::test),
             suite.test("a_namespace_deleted_in_mid_run_takes_run_and_nodes_with_it", deletion::namespace),

@@ -1,0 +1,64 @@
+//! Making a run: by a schedule for a tick, or by a backfill for a window.
+
+use std::collections::BTreeMap;
+
+use crds::{ScoringRun, ScoringRunSpec, names};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+use kube::runtime::reflector::ObjectRef;
+
+use crate::Error;
+use crate::apply::Manager;
+use crate::context::Ctx;
+use crate::error::is_code;
+use crate::schedule::is_owned;
+
+/// What became of a run that was to be made.
+pub(crate) enum Made {
+    /// It was made now.
+    New,
+    /// It was made before, by a process that died before it could say so, or by a look at caches that lag behind.
+    Before,
+    /// Something else has its name.
+    NameTaken,
+}
+
+/// Makes a run, finalizer and all, or finds the one that was made before.
+pub(crate) async fn make(
+    ctx: &Ctx,
+    manager: Manager,
+    namespace: &str,
+    name: &str,
+    owner: OwnerReference,
+    spec: ScoringRunSpec,
+) -> Result<Made, Error> {
+    let uid = owner.uid.clone();
+    let run = ScoringRun {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            labels: Some(BTreeMap::from([(names::SCHEDULE.to_owned(), spec.schedule_name.clone())])),
+            owner_references: Some(vec![owner]),
+            finalizers: Some(vec![names::FINALIZER.to_owned()]),
+            ..ObjectMeta::default()
+        },
+        spec,
+        status: None,
+    };
+    let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace);
+    let params = PostParams { field_manager: Some(manager.0.to_owned()), ..PostParams::default() };
+    match api.create(&params, &run).await {
+        Ok(_) => Ok(Made::New),
+        Err(error) if is_code(&error, 409) => {
+            let there = api.get_metadata_opt(name).await;
+            match there.map_err(Error::api("read", &ObjectRef::from_obj(&run)))? {
+                Some(there) if is_owned(&there, &uid) => Ok(Made::Before),
+                Some(_) => Ok(Made::NameTaken),
+                // Gone in between: try again.
+                None => Err(Error::api("create", &ObjectRef::from_obj(&run))(error)),
+            }
+        }
+        Err(error) => Err(Error::api("create", &ObjectRef::from_obj(&run))(error)),
+    }
+}
