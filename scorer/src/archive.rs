@@ -82,6 +82,7 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
         tick: request.tick,
         window: request.window,
         rerun_failed_of: request.rerun_failed_of.clone(),
+        changes: manifest.changes.clone(),
         manifest: store.uri(&context.paths.manifest()),
         predictions: store.uri(&context.paths.predictions()),
         logs: store.uri(&context.paths.logs()),

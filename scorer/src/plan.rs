@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 use spec::check::{MAX_SENSORS, check_sensor};
-use spec::report::PlanReport;
+use spec::report::{Changes, PlanReport};
 use spec::{SensorKeys, Template};
 use store::manifest::{self, MAX_INDEX_BYTES, VERSION};
 use store::record::{self, Failures};
 use store::{Claim, File, ManifestIndex, ModelFile, PlannedSensor, Store, StoreError, claim};
 
 use crate::context::{Context, StepError};
+
+mod changes;
 
 /// Up to so many named sensors, each model is looked at by itself instead of listing all models.
 const LOOKED_AT_ONE_BY_ONE: usize = 50;
@@ -29,6 +31,14 @@ pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
         return Ok(index);
     }
     let (store, paths, request) = (&context.store, &context.paths, &context.request);
+    let hash = changes::hash_of(&sensors);
+    let changes = match request.rerun_failed_of {
+        Some(_) => None,
+        None => changes::changes(context, &sensors, &hash).await?,
+    };
+    if let Some(changes) = &changes {
+        tracing::info!(since = changes.since, new = changes.new, vanished = changes.vanished, "the sensors are others");
+    }
     let (division, shards) = manifest::divide(&request.run_uid, sensors, request.work.packing.sensors_per_pod)?;
     futures::stream::iter(shards.iter().zip(0u32..).map(Ok::<_, StepError>))
         .try_for_each_concurrent(AT_ONCE, |(shard, number)| async move {
@@ -44,6 +54,8 @@ pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
         items: division.items,
         items_per_shard: division.items_per_shard,
         shards: division.shards,
+        sensors_hash: Some(hash),
+        changes,
         store_requests: store.requests(),
     };
     // Last: a manifest with an index is whole.
@@ -58,6 +70,11 @@ pub fn report(context: &Context, index: &ManifestIndex) -> PlanReport {
         sensors: index.sensors,
         items: index.items,
         manifest: context.store.uri(&context.paths.manifest()),
+        changes: index.changes.as_ref().map(|changes| Changes {
+            since: changes.since.clone(),
+            new: changes.new,
+            vanished: changes.vanished,
+        }),
         error: None,
     }
 }
@@ -110,7 +127,7 @@ async fn find_sensors(context: &Context) -> Result<Vec<PlannedSensor>, StepError
 
 /// The sensors that failed in an earlier run, as its record tells.
 async fn failed_of(context: &Context, run: &str) -> Result<BTreeSet<SensorKeys>, StepError> {
-    let path = context.paths.record_of(run)?;
+    let path = context.paths.of_run(run)?.record();
     let record: Failures = context.store.get_json(&path, "record", record::MAX_BYTES).await?;
     let sensors = record.sensors();
     if sensors.is_empty() {

@@ -33,9 +33,24 @@ pub struct PlanReport {
     pub items: u32,
     /// The manifest's URI.
     pub manifest: String,
+    /// How many sensors came and went since the run before; absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// Why no run can be made of the request; absent when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+}
+
+/// How many sensors came and went since an earlier run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Changes {
+    /// The earlier run.
+    pub since: String,
+    /// Sensors that it did not have.
+    pub new: u32,
+    /// Sensors that it had, and that are no more.
+    pub vanished: u32,
 }
 
 /// What `scorer item` did.

@@ -19,7 +19,7 @@ pub use counting::RequestCounts;
 pub use credentials::Credentials;
 pub use error::StoreError;
 pub use log::{Clock, LogFile};
-pub use manifest::{Item, ManifestIndex, ModelFile, PlannedSensor, Shard};
+pub use manifest::{Item, ManifestIndex, ModelFile, PlannedSensor, SensorChanges, Shard};
 pub use outcome::{Attempt, Outcome, Status};
 pub use paths::{PodUid, RunPaths};
 pub use reader::Reader;

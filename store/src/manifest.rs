@@ -38,9 +38,33 @@ pub struct ManifestIndex {
     pub items_per_shard: u32,
     /// Shards.
     pub shards: u32,
+    /// The SHA-256 of the sensors' names, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensors_hash: Option<String>,
+    /// Which sensors came and went since the run before; absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<SensorChanges>,
     /// Requests to the store that the planning took.
     #[serde(default)]
     pub store_requests: RequestCounts,
+}
+
+/// The sensors that came and went since an earlier run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SensorChanges {
+    /// The earlier run: the latest whose predictions were all written.
+    pub since: String,
+    /// Sensors that it did not have.
+    pub new: u32,
+    /// Sensors that it had, and that are no more.
+    pub vanished: u32,
+    /// The first of the new ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_new: Vec<SensorKeys>,
+    /// The first of those that vanished.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_vanished: Vec<SensorKeys>,
 }
 
 impl ManifestIndex {
@@ -174,6 +198,8 @@ mod tests {
             items: division.items,
             items_per_shard: division.items_per_shard,
             shards: division.shards,
+            sensors_hash: None,
+            changes: None,
             store_requests: RequestCounts::default(),
         }
     }

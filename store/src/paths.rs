@@ -95,12 +95,12 @@ impl RunPaths {
         format!("{RUNS}/{}/{}/{}", self.namespace, self.schedule, self.run)
     }
 
-    /// What another run of the schedule did.
+    /// The paths of another run of the schedule: its manifest and its record.
     ///
     /// # Errors
     /// When the name could leave its folder.
-    pub fn record_of(&self, run: &str) -> Result<String, NameError> {
-        Ok(format!("{RUNS}/{}/{}/{}/record.json", self.namespace, self.schedule, name("run", run)?))
+    pub fn of_run(&self, run: &str) -> Result<Self, NameError> {
+        Ok(Self { run: name("run", run)?, ..self.clone() })
     }
 
     /// Who holds the tick.
@@ -319,7 +319,7 @@ mod tests {
         let sensor: SensorKeys = [("device", "1")].into_iter().collect();
         assert_eq!(paths.prediction(0, &sensor), "p/plant/hourly/20180828T230000Z/hourly-1.rerun.00000.csv");
         assert_eq!(paths.success(), "p/plant/hourly/_runs/20180828T230000Z.hourly-1.rerun/_SUCCESS");
-        assert_eq!(paths.record_of("hourly-1").unwrap(), "runs/plant/hourly/hourly-1/record.json");
+        assert_eq!(paths.of_run("hourly-1").unwrap().record(), "runs/plant/hourly/hourly-1/record.json");
         assert!(RunPaths::of(&request(Some("../x"))).is_err());
     }
 

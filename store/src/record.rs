@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use spec::request::PodEnd;
 use spec::{SensorKeys, TimeRange};
 
-use crate::{Attempt, Outcome, RequestCounts, Status};
+use crate::{Attempt, Outcome, RequestCounts, SensorChanges, Status};
 
 /// The version of the record's form.
 pub const VERSION: u32 = 1;
@@ -34,6 +34,9 @@ pub struct Record {
     /// The run of which only the sensors that had failed were scored; absent: all sensors were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerun_failed_of: Option<String>,
+    /// Which sensors came and went since the run before; absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<SensorChanges>,
     /// The manifest's URI.
     pub manifest: String,
     /// The URI below which the predictions are.

@@ -61,7 +61,10 @@ pub(super) fn wanted(
         status.items = Some(report.items);
         status.sensors = Some(SensorCounts { total: report.sensors, waiting: report.sensors, ..Default::default() });
         status.uris.get_or_insert_default().manifest = Some(report.manifest.clone());
-        let message = format!("{} sensors in {} items", report.sensors, report.items);
+        let changes = report.changes.as_ref().map_or_else(String::new, |changes| {
+            format!("; since {}: {} new, {} vanished", changes.since, changes.new, changes.vanished)
+        });
+        let message = format!("{} sensors in {} items{changes}", report.sensors, report.items);
         conditions.set("Planned", true, "Planned", message);
     } else if view.planned.is_none() {
         let (reason, message) = told(trouble, "Planning", "finding the sensors");

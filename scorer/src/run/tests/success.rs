@@ -87,3 +87,19 @@ async fn a_latest_run_that_nobody_can_read_is_replaced() {
     plant.run(&plant.context("local-1", 10, |_| {})).await.unwrap();
     assert_eq!(plant.told("latest.json").unwrap().run, "hourly-1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_tells_which_sensors_are_new_and_which_vanished_since_the_run_before() {
+    let Some(plant) = plant() else { return };
+    let (first, _) = plant.run(&plant.context("local-1", 5, |_| {})).await.unwrap();
+    assert_eq!(first.changes, None, "there is no run before");
+    let again = run_at("hourly-2", "2018-08-29T02:00:00Z");
+    assert_eq!(plant.run(&plant.context("local-2", 3, again)).await.unwrap().0.changes, None, "they are the same");
+
+    let (from, to) = (plant.path("models/model_2_2"), plant.path("models/model_99_99"));
+    fs::rename(from, to).unwrap();
+    let later = run_at("hourly-3", "2018-08-29T03:00:00Z");
+    let changes = plant.run(&plant.context("local-3", 3, later)).await.unwrap().0.changes.unwrap();
+    assert_eq!((changes.since.as_str(), changes.new, changes.vanished), ("hourly-2", 1, 1));
+    assert_eq!((changes.first_new, changes.first_vanished), (vec![sensor("99", "99")], vec![sensor("2", "2")]));
+}

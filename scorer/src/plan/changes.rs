@@ -1,0 +1,87 @@
+//! Which sensors came and went since the run before.
+
+use std::collections::BTreeSet;
+
+use futures::TryStreamExt;
+use sha2::{Digest, Sha256};
+use spec::SensorKeys;
+use store::latest::{self, Success};
+use store::manifest::{MAX_INDEX_BYTES, MAX_SHARD_BYTES};
+use store::{ManifestIndex, PlannedSensor, SensorChanges, Shard, StoreError};
+
+use super::AT_ONCE;
+use crate::context::{Context, StepError};
+
+/// Sensors that are named; the rest are counted.
+const NAMED: usize = 100;
+
+/// What tells two lists of sensors apart without reading them.
+pub(super) fn hash_of(sensors: &[PlannedSensor]) -> String {
+    let mut hash = Sha256::new();
+    for planned in sensors {
+        hash.update(planned.sensor.slug());
+        hash.update(b"\n");
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What changed since the latest run whose predictions are all written; `None` where there is none, or nothing did. Costs
+/// two reads, and those of its manifest only where the sensors are others. That the earlier run's files are gone or are
+/// not readable is no reason not to plan.
+pub(super) async fn changes(
+    context: &Context,
+    sensors: &[PlannedSensor],
+    hash: &str,
+) -> Result<Option<SensorChanges>, StepError> {
+    match since_latest(context, sensors, hash).await {
+        Ok(changes) => Ok(changes),
+        Err(StepError::Store(error)) if error.is_retryable() => Err(error.into()),
+        Err(error) => {
+            tracing::warn!("cannot tell which sensors are new: {error}");
+            Ok(None)
+        }
+    }
+}
+
+async fn since_latest(
+    context: &Context,
+    sensors: &[PlannedSensor],
+    hash: &str,
+) -> Result<Option<SensorChanges>, StepError> {
+    let (store, paths) = (&context.store, &context.paths);
+    let latest: Success = match store.get_json(&paths.latest(), "latest run", latest::MAX_BYTES).await {
+        Err(StoreError::NotFound { .. }) => return Ok(None),
+        found => found?,
+    };
+    if latest.run == context.request.run {
+        return Ok(None);
+    }
+    let of = paths.of_run(&latest.run)?;
+    let index: ManifestIndex = store.get_json(&of.manifest(), "manifest", MAX_INDEX_BYTES).await?;
+    if index.sensors_hash.as_deref() == Some(hash) {
+        return Ok(None);
+    }
+    let of = &of;
+    let shards: Vec<Shard> = futures::stream::iter((0..index.shards).map(Ok::<_, StepError>))
+        .map_ok(|n| async move { Ok(store.get_json(&of.shard(n), "manifest", MAX_SHARD_BYTES).await?) })
+        .try_buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let before: BTreeSet<&SensorKeys> =
+        shards.iter().flat_map(|shard| &shard.items).flat_map(|item| &item.sensors).map(|p| &p.sensor).collect();
+    let now: BTreeSet<&SensorKeys> = sensors.iter().map(|planned| &planned.sensor).collect();
+    let count = |of: &BTreeSet<&SensorKeys>, without: &BTreeSet<&SensorKeys>| {
+        u32::try_from(of.difference(without).count()).unwrap_or(u32::MAX)
+    };
+    let first = |of: &BTreeSet<&SensorKeys>, without: &BTreeSet<&SensorKeys>| {
+        of.difference(without).take(NAMED).map(|sensor| (*sensor).clone()).collect()
+    };
+    Ok(Some(SensorChanges {
+        since: latest.run,
+        new: count(&now, &before),
+        vanished: count(&before, &now),
+        first_new: first(&now, &before),
+        first_vanished: first(&before, &now),
+    })
+    .filter(|changes| changes.new + changes.vanished > 0))
+}
