@@ -18,6 +18,7 @@ mod kills;
 mod leftovers;
 mod manifests;
 mod observe;
+mod reasons;
 mod stage;
 mod whole;
 mod wrong;
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
             suite.test("predictions_are_those_of_scorer_run_byte_for_byte", first_run::predictions),
             suite.test("the_record_and_the_logs_are_in_the_store_and_complete", first_run::record),
             suite.test("a_sensor_without_model_and_one_with_a_corrupt_model_fail_alone", defects::test),
+            suite.test(
+                "of_a_thousand_sensors_thirty_fail_for_ten_reasons_and_a_rerun_touches_just_those",
+                reasons::test,
+            ),
             suite.test("a_backfill_scores_each_window_once_and_begins_none_once_cancelled", backfill::test),
             suite.test("a_wrong_manifest_is_refused_or_told_what_to_do", wrong::test),
             suite.test("every_example_is_accepted_and_reads_the_same_here_and_in_kubectl", examples::test),
