@@ -26,6 +26,8 @@ pub mod names {
     pub const ROLE: &str = "batchscoring.dev/role";
     /// Taint key of a pool's nodes, and label of its runs' children: the ScoringCluster's name.
     pub const POOL: &str = "batchscoring.dev/pool";
+    /// Annotation of a run that was cancelled for the run of a later tick: that run's name.
+    pub const REPLACED_BY: &str = "batchscoring.dev/replaced-by";
     /// The finalizer that holds a run until it is archived.
     pub const FINALIZER: &str = "batchscoring.dev/archive";
     /// The finalizer that holds a ScoringCluster while its pool has nodes.

@@ -44,7 +44,7 @@ pub struct ScoringRunSpec {
     /// The time at which the schedule was due. Absent: when the run was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tick: Option<Timestamp>,
-    /// The readings to score. Absent: the window of the tick.
+    /// The readings to score. Absent: those of the schedule's window at the tick.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<TimeRange>,
     /// Scores only the sensors that failed in this ended run of the same schedule, in its window. Their predictions join

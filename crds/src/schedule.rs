@@ -44,16 +44,25 @@ pub struct ScoringScheduleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: Option<String>,
-    /// True: no runs are started.
+    /// True: no runs are started, and ticks are missed. What waits to be caught up waits on.
     #[serde(default)]
     pub suspend: bool,
-    /// What to do when a tick comes and the last run still goes on: `Forbid` (default) misses the tick, `Allow` starts a
-    /// second run.
+    /// What to do when a tick comes and a run still goes on: `Forbid` (default) misses the tick, or lets it wait to be
+    /// caught up; `Allow` starts a second run; `Replace` cancels the run that goes on, and starts the next at once.
     #[serde(default)]
     pub concurrency_policy: ConcurrencyPolicy,
-    /// How late a run may start; later, the tick is missed. Default `10m`.
+    /// How late a run may start, in seconds; later, the tick is missed, or waits to be caught up. Default 600.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starting_deadline_seconds: Option<u32>,
+    /// Up to how long after its ticks the schedule's runs start, such as `5m`, so that many schedules of the same time do
+    /// not start at once. How long it is follows from the schedule's namespace and name, and is the same at every tick;
+    /// ticks keep their times, windows and names. Default `0s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<Span>,
+    /// What to do about ticks that could not run in time. Default: they are missed.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("!has(self.limit) || self.policy == 'All'").message("catchUp.limit is how many ticks are caught up with catchUp.policy: All; leave it out with None and Latest"))]
+    pub catch_up: CatchUp,
     /// Runs of a higher priority get slots first. Default 0.
     #[serde(default)]
     pub priority: i32,
@@ -67,9 +76,9 @@ pub struct ScoringScheduleSpec {
     pub model: ModelSource,
     /// The readings.
     pub data: DataSource,
-    /// Which readings a tick scores. Absent: every row.
+    /// Which readings a tick scores. Absent: every row. `{}`: those since the tick before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self.length.matches('[1-9]')").message("window.length must be longer than 0s; leave window out to score every row"))]
+    #[x_kube(validation = Rule::new("!has(self.length) || self.length.matches('[1-9]')").message("window.length must be longer than 0s; leave it out for windows from tick to tick, or leave window out to score every row"))]
     pub window: Option<Window>,
     /// Where and how predictions are written.
     #[serde(default)]
@@ -84,7 +93,8 @@ pub struct ScoringScheduleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100))]
     pub retries: Option<u32>,
-    /// How long after the tick the run must have ended; then it is stopped and archived as it is. Default `1h`.
+    /// How long after the tick the run must have ended; then it is stopped and archived as it is. For a run that is caught
+    /// up, or made by hand, it counts from when the run was made. Default `1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self.matches('[1-9]')").message("deadline must be longer than 0s, such as 1h"))]
     pub deadline: Option<Span>,
@@ -125,14 +135,43 @@ pub struct ClusterRef {
     pub name: String,
 }
 
-/// What to do when a tick comes and the last run still goes on.
+/// What to do when a tick comes and a run still goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConcurrencyPolicy {
-    /// The tick is missed.
+    /// The tick is missed, or waits to be caught up.
     #[default]
     Forbid,
     /// A second run starts.
     Allow,
+    /// The run that goes on is cancelled, and the next starts at once.
+    Replace,
+}
+
+/// What to do about ticks that could not run in time: nobody looked, the schedule was not valid, or a run went on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CatchUp {
+    /// `None` (default): they are missed. `Latest`: the latest of them runs as soon as it can, however late. `All`: the
+    /// latest `limit` run as soon as they can, one after the other, the oldest first; a tick that comes meanwhile goes
+    /// before them.
+    #[serde(default)]
+    pub policy: CatchUpPolicy,
+    /// How many ticks are caught up at most with `All`; older ones are missed. Default 24.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<u32>,
+}
+
+/// Which ticks are caught up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CatchUpPolicy {
+    /// None.
+    #[default]
+    None,
+    /// The latest one.
+    Latest,
+    /// The latest ones up to the limit, the oldest first.
+    All,
 }
 
 /// How many ended runs stay as objects; their records stay in the store.
@@ -197,6 +236,13 @@ pub struct ScoringScheduleStatus {
     /// The last tick for which no run was made, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_missed: Option<MissedTick>,
+    /// The ticks that wait to be caught up, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub waiting: Vec<Timestamp>,
+    /// Up to when it is decided what becomes of ticks: each up to then has a run, was missed, or waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_until: Option<Timestamp>,
     /// The runs that go on, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub active: Vec<String>,
@@ -212,6 +258,10 @@ pub struct ScoringScheduleStatus {
 pub struct MissedTick {
     /// The tick.
     pub tick: Timestamp,
-    /// Why, in one CamelCase word: `Forbidden`, `TooLate`, `NameTaken`.
+    /// Why, in one CamelCase word: `Forbidden`, `TooLate`, `Superseded`, `CatchUpLimit`, `Rescheduled`, `Suspended` or
+    /// `NameTaken`.
     pub reason: String,
+    /// When that was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
 }

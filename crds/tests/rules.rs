@@ -124,6 +124,21 @@ fn lengths_of_nothing_are_refused() {
 }
 
 #[test]
+fn a_window_may_reach_from_tick_to_tick() {
+    accepted::<ScoringSchedule>(&schedule("s", &json!({"window": {}})), None);
+    accepted::<ScoringSchedule>(&schedule("s", &json!({"window": {"delay": "5m"}})), None);
+}
+
+#[test]
+fn a_limit_is_for_catching_up_all() {
+    let of = |catch_up: Value| schedule("s", &json!({ "catchUp": catch_up }));
+    accepted::<ScoringSchedule>(&of(json!({"policy": "None"})), None);
+    accepted::<ScoringSchedule>(&of(json!({"policy": "Latest"})), None);
+    accepted::<ScoringSchedule>(&of(json!({"policy": "All", "limit": 24})), None);
+    refused::<ScoringSchedule>(&of(json!({"policy": "Latest", "limit": 2})), None, "leave it out with None and Latest");
+}
+
+#[test]
 fn max_failed_sensors_is_a_number_or_a_percentage() {
     for good in [json!(0), json!(5), json!("0%"), json!("10%"), json!("100%")] {
         accepted::<ScoringSchedule>(&schedule("s", &json!({ "maxFailedSensors": good })), None);

@@ -143,7 +143,8 @@ mod tests {
             (
                 "concurrencyPolicy",
                 json!("Sometimes"),
-                "spec.concurrencyPolicy: unknown variant `Sometimes` cannot stand here; write `Forbid` or `Allow`",
+                "spec.concurrencyPolicy: unknown variant `Sometimes` cannot stand here; write one of `Forbid`, `Allow`, \
+                 `Replace`",
             ),
             ("data", json!({}), "spec.data: missing field `path`; add it"),
         ] {

@@ -15,7 +15,7 @@ pub struct Metrics {
     registry: Registry,
     reconciles: HistogramVec,
     errors: IntCounterVec,
-    /// Ticks that came, by what became of them: `Run`, `Missed`.
+    /// Ticks that came, by what became of them (`Run`, `Missed`), and why.
     pub ticks: IntCounterVec,
     /// Ended runs, by state.
     pub runs: IntCounterVec,
@@ -50,7 +50,10 @@ impl Metrics {
                 Opts::new("reconcile_errors_total", "Failed reconciles"),
                 &["controller", "category"],
             )?,
-            ticks: IntCounterVec::new(Opts::new("ticks_total", "Ticks, by what became of them"), &["result"])?,
+            ticks: IntCounterVec::new(
+                Opts::new("ticks_total", "Ticks, by what became of them and why"),
+                &["result", "reason"],
+            )?,
             runs: IntCounterVec::new(Opts::new("runs_total", "Ended runs"), &["state"])?,
             lateness: Histogram::with_opts(lateness)?,
             folded: IntCounter::new("pod_ends_total", "Ended scorer pods that were folded")?,

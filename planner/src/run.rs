@@ -40,6 +40,8 @@ pub enum Stop {
     Deleted,
     /// Somebody cancelled it.
     Cancelled,
+    /// Its schedule cancelled it for the run of a later tick.
+    Replaced,
     /// Its deadline passed.
     DeadlineExceeded,
     /// What was frozen for it is gone, and so no pod of it can start.
@@ -54,6 +56,7 @@ impl Stop {
             Self::NamespaceTerminating => "NamespaceTerminating",
             Self::Deleted => "Deleted",
             Self::Cancelled => "Cancelled",
+            Self::Replaced => "Replaced",
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::RequestGone => "RequestGone",
         }
@@ -66,6 +69,7 @@ impl Stop {
             Self::NamespaceTerminating => "its namespace was deleted",
             Self::Deleted => "it was deleted",
             Self::Cancelled => "it was cancelled",
+            Self::Replaced => "the run of a later tick replaced it",
             Self::DeadlineExceeded => "its deadline passed",
             Self::RequestGone => "its frozen request was deleted",
         }
@@ -136,6 +140,7 @@ pub fn stop(view: &RunView) -> Option<Stop> {
     match () {
         () if view.closing => Some(Stop::NamespaceTerminating),
         () if view.deleted.is_some() => Some(Stop::Deleted),
+        () if view.cancelled && view.replaced => Some(Stop::Replaced),
         () if view.cancelled => Some(Stop::Cancelled),
         () if view.now >= view.deadline => Some(Stop::DeadlineExceeded),
         () if view.refused && view.planned.is_some() => Some(Stop::RequestGone),

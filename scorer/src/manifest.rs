@@ -6,7 +6,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use spec::window::Window;
+use spec::ticks::{TickError, Ticks};
+use spec::window::{Window, WindowError};
 use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
 use spec::{Limit, RunRequest, TimeRange};
 
@@ -47,6 +48,10 @@ struct ScheduleSpec {
     model: ModelSource,
     data: DataSource,
     #[serde(default)]
+    schedule: Option<String>,
+    #[serde(default)]
+    time_zone: Option<String>,
+    #[serde(default)]
     window: Option<Window>,
     #[serde(default)]
     predictions: Predictions,
@@ -60,16 +65,16 @@ struct ScheduleSpec {
     max_failed_sensors: Option<Limit>,
     #[serde(default, rename = "clusterRef")]
     _cluster_ref: IgnoredAny,
-    #[serde(default, rename = "schedule")]
-    _schedule: IgnoredAny,
-    #[serde(default, rename = "timeZone")]
-    _time_zone: IgnoredAny,
     #[serde(default, rename = "suspend")]
     _suspend: IgnoredAny,
     #[serde(default, rename = "concurrencyPolicy")]
     _concurrency_policy: IgnoredAny,
     #[serde(default, rename = "startingDeadlineSeconds")]
     _starting_deadline_seconds: IgnoredAny,
+    #[serde(default, rename = "jitter")]
+    _jitter: IgnoredAny,
+    #[serde(default, rename = "catchUp")]
+    _catch_up: IgnoredAny,
     #[serde(default, rename = "priority")]
     _priority: IgnoredAny,
     #[serde(default, rename = "deadline")]
@@ -87,6 +92,17 @@ pub struct ManifestError {
     line: Option<u64>,
     field: Option<String>,
     message: String,
+}
+
+/// Why a schedule gives no run at a time.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// It has no ticks.
+    #[error("field spec.schedule: {0}")]
+    Ticks(#[from] TickError),
+    /// The tick has no window.
+    #[error("field spec.window: {0}")]
+    Window(#[from] WindowError),
 }
 
 impl fmt::Display for ManifestError {
@@ -139,14 +155,14 @@ impl Schedule {
     /// The request of a run at a time, in the store of the manifest or another one.
     ///
     /// # Errors
-    /// When the window lies outside of all times.
-    pub fn request(&self, at: Timestamp, uid: String, store: Option<&str>) -> Result<RunRequest, jiff::Error> {
+    /// When the window lies outside of all times, or reaches from tick to tick and there are none.
+    pub fn request(&self, at: Timestamp, uid: String, store: Option<&str>) -> Result<RunRequest, RequestError> {
         let name = &self.metadata.name;
         let mut work = self.work();
         if let Some(url) = store {
             store_url(&mut work, url);
         }
-        let window: Option<TimeRange> = work.window.map(|w| w.at(at)).transpose()?;
+        let window = work.window.map(|window| self.window(window, at)).transpose()?;
         Ok(RunRequest {
             namespace: self.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
             schedule: name.clone(),
@@ -157,6 +173,13 @@ impl Schedule {
             work,
             rerun_failed_of: None,
         })
+    }
+
+    /// Its ticks matter only where it reaches from one to the next.
+    fn window(&self, window: Window, at: Timestamp) -> Result<TimeRange, RequestError> {
+        let schedule = self.spec.schedule.as_deref().filter(|_| window.length.is_none());
+        let ticks = schedule.map(|schedule| Ticks::parse(schedule, self.spec.time_zone.as_deref(), at)).transpose()?;
+        Ok(window.at(at, ticks.as_ref())?)
     }
 
     /// How often an item is tried again.

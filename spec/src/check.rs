@@ -46,13 +46,14 @@ impl Work {
             return wrong(STORE_URL, error.to_string());
         }
         if let Some(window) = &self.window {
-            for (field, span) in [("window.length", window.length), ("window.delay", window.delay)] {
+            for (field, span) in [("window.length", window.length.unwrap_or_default()), ("window.delay", window.delay)]
+            {
                 if span > LONGEST {
                     return wrong(field, format!("{span} is longer than {LONGEST}; write such as 1h"));
                 }
             }
-            if window.length == Span::default() {
-                return wrong("window.length", "must be longer than 0s; leave window out to score every row");
+            if window.length == Some(Span::default()) {
+                return wrong("window.length", "must be longer than 0s; leave it out for windows from tick to tick");
             }
         }
         let keys = match &self.sensors {
@@ -316,7 +317,7 @@ mod tests {
             (json!({"sensors": {"matrix": {"device": [], "tag": ["1"]}}}), "sensors.matrix", "without values"),
             (json!({"store": {"url": "https://x.y"}}), "store.url", "names no account"),
             (json!({"store": {"url": "az://C"}}), "store.url", "container name"),
-            (json!({"window": {"length": "0s"}}), "window.length", "leave window out"),
+            (json!({"window": {"length": "0s"}}), "window.length", "from tick to tick"),
             (json!({"window": {"length": "99999999999d"}}), "window.length", "longer than 36500d"),
             (json!({"window": {"length": "1h", "delay": "36501d"}}), "window.delay", "longer than 36500d"),
             (json!({"packing": {"sensorsPerPod": 0}}), "packing.sensorsPerPod", "1 to 10000"),

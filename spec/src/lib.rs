@@ -14,6 +14,7 @@ pub mod location;
 pub mod report;
 pub mod request;
 pub mod template;
+pub mod ticks;
 pub mod window;
 pub mod work;
 

@@ -27,6 +27,7 @@ mod rerun;
 mod status;
 
 use ends::Memory;
+pub(crate) use observe::DEADLINE;
 use observe::Observed;
 use pods::Trouble;
 

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource};
 use planner::run::{self as plan, Helper, RunView, Stalled};
+use spec::Span;
 use spec::ends::MAX_ENDS;
 use spec::report::{ArchiveReport, PlanReport};
 use spec::request::{PodEnd, PodEnds, RunRequest};
@@ -23,11 +24,11 @@ use crate::cluster::too_large as cluster;
 use crate::conditions::{find, is_true};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::finalizer::is_held;
-use crate::schedule::{check_cached, is_owned};
+use crate::schedule::{check_cached, in_time, is_owned};
 use crate::{Category, Error};
 
 /// How long a run must have ended after its tick, where the schedule does not say.
-const DEADLINE: SignedDuration = SignedDuration::from_hours(1);
+pub(crate) const DEADLINE: Span = Span::from_secs(3_600);
 /// How long a run waits for a schedule or cluster that was created together with it.
 pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 /// How many retries of each item are reckoned with: the ends of all pods must fit into one ConfigMap.
@@ -114,14 +115,14 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     }
     let archive: Standing<ArchiveReport> = standing(ctx, of_name(&archive_name(name)).as_deref(), now).await;
     let deleted = run.metadata.deletion_timestamp.as_ref().map(|time| time.0);
-    // Of a run by hand the tick may be long ago: its time starts when it is made.
-    let from = if run.metadata.owner_references.iter().flatten().any(|o| o.controller == Some(true)) {
-        tick
-    } else {
-        tick.max(created)
-    };
-    let span = frozen.as_ref().and_then(|f| f.schedule.deadline).map_or(DEADLINE, |deadline| deadline.to_signed());
-    let deadline = from.checked_add(span).unwrap_or(Timestamp::MAX);
+    // Of a run by hand, or caught up, the tick may be long ago: its time starts when it is made.
+    let by_schedule = run.metadata.owner_references.iter().flatten().any(|o| o.controller == Some(true));
+    let in_time = frozen.as_ref().is_none_or(|frozen| {
+        created.duration_since(tick) <= in_time(&frozen.schedule, namespace, &run.spec.schedule_name)
+    });
+    let from = if by_schedule && in_time { tick } else { tick.max(created) };
+    let span = frozen.as_ref().and_then(|f| f.schedule.deadline).unwrap_or(DEADLINE);
+    let deadline = from.checked_add(span.to_signed()).unwrap_or(Timestamp::MAX);
 
     let stalled = find(&status.conditions, STALLED).filter(|stalled| stalled.status == "True");
     let ends = checkpoint.as_deref().map(ends::read).unwrap_or_default();
@@ -129,6 +130,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         now,
         deleted,
         cancelled: run.spec.cancel,
+        replaced: run.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(names::REPLACED_BY)),
         finalizer: is_held(run, names::FINALIZER),
         closing,
         stalled: stalled.map(|why| Stalled { since: why.last_transition_time, refused: is_refusal(&why.reason) }),
@@ -231,11 +233,13 @@ fn freeze(ctx: &Ctx, run: &ScoringRun, rerun: &Rerun, tick: Timestamp, now: Time
     })?;
     let invalid = |why: &dyn std::fmt::Display| format!("ScoringSchedule {name:?} is not valid: {why}");
     let schedule = guard.0.as_ref().map_err(|broken| Trouble::new("ScheduleInvalid", invalid(broken)))?;
-    check_cached(ctx, schedule, now).map_err(|why| Trouble::new(why.reason(), invalid(&why)))?;
+    let ticks = check_cached(ctx, schedule, now).map_err(|why| Trouble::new(why.reason(), invalid(&why)))?;
     rerun.check(run)?;
     let window = match (run.spec.window.or(rerun.window()), schedule.spec.window) {
         (Some(window), _) => Some(window),
-        (None, Some(window)) => Some(window.at(tick).map_err(|why| Trouble::new("InvalidWindow", invalid(&why)))?),
+        (None, Some(window)) => {
+            Some(window.at(tick, Some(&ticks)).map_err(|why| Trouble::new("InvalidWindow", invalid(&why)))?)
+        }
         (None, None) => None,
     };
     let mut spec = schedule.spec.clone();

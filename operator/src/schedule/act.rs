@@ -1,15 +1,17 @@
 //! What the schedule controller writes.
 
-use crds::schedule::ConcurrencyPolicy;
+use crds::schedule::ScoringScheduleStatus;
 use crds::{ScoringRun, ScoringRunSpec, ScoringSchedule, names};
 use jiff::Timestamp;
-use kube::api::{DeleteParams, ListParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource};
 use planner::ticks::{Miss, run_name};
+use serde_json::json;
 
+use super::MANAGER;
 use super::history::{Run, surplus};
-use super::{MANAGER, goes_on, is_owned};
+use super::observe::{Plan, own};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::error::{Error, is_code};
 use crate::guard::Guard;
@@ -27,29 +29,60 @@ fn runs(ctx: &Ctx, schedule: &ScoringSchedule) -> Api<ScoringRun> {
     Api::namespaced(ctx.client.clone(), namespace_of(schedule))
 }
 
-/// Whether a run that goes on forbids another. Asks the API server, since the cache may lag behind the last tick's run;
-/// for the same reason the tick's own run may be there already, and does not forbid itself.
-pub(super) async fn forbidden(ctx: &Ctx, schedule: &ScoringSchedule, tick: Timestamp) -> Result<bool, Error> {
-    if schedule.spec.concurrency_policy == ConcurrencyPolicy::Allow {
-        return Ok(false);
-    }
-    let api: Api<Guard<ScoringRun>> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
-    let list = api
-        .list(&ListParams::default().labels(&format!("{}={}", names::SCHEDULE, name_of(schedule))))
-        .await
-        .map_err(Error::api("list the runs of", &ObjectRef::from_obj(schedule)))?;
-    let mut own = list.items.iter().filter_map(|guard| guard.0.as_ref().ok());
-    let this = run_name(name_of(schedule), tick);
-    Ok(own.any(|run| is_owned(run, uid_of(schedule)) && goes_on(run) && name_of(run) != this))
+/// A schedule and its own runs as the API server has them now; nothing where it is gone, or cannot be read.
+pub(super) async fn live(ctx: &Ctx, schedule: &ScoringSchedule) -> Result<Option<(ScoringSchedule, Vec<Run>)>, Error> {
+    let (namespace, name, key) = (namespace_of(schedule), name_of(schedule), ObjectRef::from_obj(schedule));
+    let schedules: Api<Guard<ScoringSchedule>> = Api::namespaced(ctx.client.clone(), namespace);
+    let runs: Api<Guard<ScoringRun>> = Api::namespaced(ctx.client.clone(), namespace);
+    let of_schedule = ListParams::default().labels(&format!("{}={name}", names::SCHEDULE));
+    let (there, runs) =
+        futures::try_join!(async { schedules.get_opt(name).await.map_err(Error::api("read", &key)) }, async {
+            runs.list(&of_schedule).await.map_err(Error::api("list the runs of", &key))
+        },)?;
+    let same = |there: &ScoringSchedule| uid_of(there) == uid_of(schedule);
+    let there = there.and_then(|guard| guard.0.ok()).filter(same);
+    let there = there.filter(|there| there.metadata.deletion_timestamp.is_none());
+    Ok(there.map(|there| {
+        let runs = own(&there, runs.items.into_iter().filter_map(|guard| guard.0.ok()));
+        (there, runs)
+    }))
 }
 
-/// Makes the run of a tick, finalizer and all, or finds the one that was made before.
-pub(super) async fn create_run(ctx: &Ctx, schedule: &ScoringSchedule, tick: Timestamp) -> Result<Created, Error> {
+/// Cancels the runs that go on for the run of a later tick. That is made afterwards: a process that dies in between finds
+/// the tick still due.
+pub(super) async fn replace(ctx: &Ctx, schedule: &ScoringSchedule, own: &[Run], tick: Timestamp) -> Result<(), Error> {
+    let by = run_name(name_of(schedule), tick);
+    for run in own.iter().filter(|run| run.goes_on() && !run.object.spec.cancel) {
+        let name = name_of(&*run.object);
+        let patch = json!({
+            "metadata": {"uid": run.object.metadata.uid, "annotations": {names::REPLACED_BY: by}},
+            "spec": {"cancel": true},
+        });
+        let params = PatchParams { field_manager: Some(MANAGER.0.to_owned()), ..PatchParams::default() };
+        match runs(ctx, schedule).patch(name, &params, &Patch::Merge(&patch)).await {
+            Ok(_) => tracing::info!(run = name, by, "cancelled a run that goes on for that of a later tick"),
+            // Gone in between, it does not go on.
+            Err(error) if is_code(&error, 404) => {}
+            Err(error) => return Err(Error::api("cancel", &ObjectRef::from_obj(&*run.object))(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Makes the run of a tick, finalizer and all, or finds the one that was made before. Its window is written into it: an
+/// edit of the schedule does not move the window of a run that is there.
+pub(super) async fn create_run(
+    ctx: &Ctx,
+    schedule: &ScoringSchedule,
+    plan: &Plan,
+    tick: Timestamp,
+) -> Result<Created, Error> {
     let name = run_name(name_of(schedule), tick);
     let spec = ScoringRunSpec {
         schedule_name: name_of(schedule).to_owned(),
         tick: Some(tick),
-        window: None,
+        // One that cannot be told is told by the run, which finds the same.
+        window: schedule.spec.window.and_then(|window| window.at(tick, Some(&plan.ticks)).ok()),
         rerun_failed_of: None,
         backfill: None,
         cancel: false,
@@ -57,10 +90,13 @@ pub(super) async fn create_run(ctx: &Ctx, schedule: &ScoringSchedule, tick: Time
     let owner = schedule.controller_owner_ref(&()).ok_or_else(|| super::incomplete(schedule, "metadata.uid"))?;
     Ok(match make(ctx, MANAGER, namespace_of(schedule), &name, owner, spec).await? {
         Made::New => {
-            let late = ctx.now().duration_since(tick);
-            ctx.metrics.ticks.with_label_values(&["Run"]).inc();
-            ctx.metrics.lateness.observe(late.as_secs_f64().max(0.0));
-            tracing::info!(run = name, %tick, late_ms = late.as_millis(), "made the run of a tick");
+            let late = ctx.now().duration_since(tick).saturating_sub(plan.jitter);
+            let reason = if plan.caught_up { "CaughtUp" } else { "InTime" };
+            ctx.metrics.ticks.with_label_values(&["Run", reason]).inc();
+            if !plan.caught_up {
+                ctx.metrics.lateness.observe(late.as_secs_f64().max(0.0));
+            }
+            tracing::info!(run = name, %tick, reason, late_ms = late.as_millis(), "made the run of a tick");
             Created::Ours
         }
         Made::Before => Created::Ours,
@@ -68,40 +104,64 @@ pub(super) async fn create_run(ctx: &Ctx, schedule: &ScoringSchedule, tick: Time
     })
 }
 
-/// Tells people of missed ticks: one event for a single one, one event for many that passed unseen.
+/// Tells people of missed ticks: one event for all that were missed for the same reason.
 pub(super) async fn tell_missed(
     ctx: &Ctx,
     schedule: &ScoringSchedule,
     missed: &[(Timestamp, Miss)],
     taken: Option<&str>,
 ) {
-    ctx.metrics.ticks.with_label_values(&["Missed"]).inc_by(u64::try_from(missed.len()).unwrap_or(u64::MAX));
-    let Some((tick, miss)) = missed.last() else { return };
-    if missed.iter().all(|(_, miss)| *miss == Miss::Suspended) {
-        return;
+    let about = schedule.object_ref(&());
+    for (reason, ticks) in by_reason(missed) {
+        let count = u64::try_from(ticks.len()).unwrap_or(u64::MAX);
+        ctx.metrics.ticks.with_label_values(&["Missed", reason.reason()]).inc_by(count);
+        let Some(last) = ticks.last().filter(|_| reason != Miss::Suspended) else { continue };
+        let note = note(&ticks, reason, taken);
+        let action = format!("{}{}", reason.reason(), last.as_second());
+        ctx.events.warning(&about, "MissedTick", &action, &note).await;
     }
-    let why = match miss {
+}
+
+/// Missed ticks by reason, in the order of each reason's first.
+fn by_reason(missed: &[(Timestamp, Miss)]) -> Vec<(Miss, Vec<Timestamp>)> {
+    let mut reasons: Vec<(Miss, Vec<Timestamp>)> = Vec::new();
+    for (tick, miss) in missed {
+        match reasons.iter_mut().find(|(reason, _)| reason == miss) {
+            Some((_, ticks)) => ticks.push(*tick),
+            None => reasons.push((*miss, vec![*tick])),
+        }
+    }
+    reasons
+}
+
+fn note(ticks: &[Timestamp], reason: Miss, taken: Option<&str>) -> String {
+    let why = match reason {
         Miss::Forbidden => "a run still goes on and concurrencyPolicy is Forbid".to_owned(),
-        Miss::TooLate => "it is longer ago than startingDeadlineSeconds".to_owned(),
+        Miss::TooLate => "longer ago than startingDeadlineSeconds".to_owned(),
         Miss::Superseded => "a later tick is due already".to_owned(),
+        Miss::CatchUpLimit => "more ticks wait to be caught up than catchUp.limit".to_owned(),
+        Miss::Rescheduled => "it waited to be caught up, and is no tick of the edited schedule".to_owned(),
         Miss::Suspended => "the schedule is suspended".to_owned(),
         Miss::NameTaken => format!("ScoringRun {} is not this schedule's; delete it", taken.unwrap_or_default()),
     };
-    let others = match missed.len() - 1 {
-        0 => String::new(),
-        more => format!(" ({more} before it were missed too)"),
-    };
-    let about = schedule.object_ref(&());
-    let note = format!("no run for {tick}{others}: {why}");
-    ctx.events.warning(&about, "MissedTick", &format!("Tick{}", tick.as_second()), &note).await;
+    match ticks {
+        [] => why,
+        [tick] => format!("no run for {tick}: {why}"),
+        [first, .., last] => format!("no run for {} ticks from {first} to {last}: {why}", ticks.len()),
+    }
+}
+
+/// Whether a status tells that nothing is to be made for a tick any more.
+fn is_decided(status: &ScoringScheduleStatus, tick: Timestamp) -> bool {
+    status.decided_until.max(status.last_scheduled_tick).is_some_and(|until| tick <= until)
+        && !status.waiting.contains(&tick)
 }
 
 /// Deletes ended runs beyond the history's limits.
 pub(super) async fn delete_surplus(ctx: &Ctx, schedule: &ScoringSchedule, own: &[Run]) -> Result<(), Error> {
-    let scheduled = schedule.status.as_ref().and_then(|status| status.last_scheduled_tick);
     for run in surplus(own, &schedule.spec.history) {
-        // Only the status remembers a tick whose run is gone; so it must be in there, as seen by the watch.
-        if scheduled.is_none_or(|last| run.tick > last) {
+        // Only the status remembers a tick whose run is gone; so it must be in there, as read before.
+        if !schedule.status.as_ref().is_some_and(|status| is_decided(status, run.tick)) {
             continue;
         }
         let preconditions = Preconditions { uid: run.object.metadata.uid.clone(), resource_version: None };
@@ -113,4 +173,39 @@ pub(super) async fn delete_surplus(ctx: &Ctx, schedule: &ScoringSchedule, own: &
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hour(hour: i64) -> Timestamp {
+        Timestamp::from_second(hour * 3_600).unwrap()
+    }
+
+    #[test]
+    fn missed_ticks_are_told_once_for_each_reason() {
+        let missed = [(hour(1), Miss::TooLate), (hour(2), Miss::TooLate), (hour(3), Miss::Forbidden)];
+        let notes: Vec<String> = by_reason(&missed).iter().map(|(reason, ticks)| note(ticks, *reason, None)).collect();
+        assert_eq!(
+            notes,
+            [
+                "no run for 2 ticks from 1970-01-01T01:00:00Z to 1970-01-01T02:00:00Z: longer ago than \
+                 startingDeadlineSeconds",
+                "no run for 1970-01-01T03:00:00Z: a run still goes on and concurrencyPolicy is Forbid",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_run_stays_until_the_status_remembers_its_tick() {
+        let status = |waiting: &[i64]| ScoringScheduleStatus {
+            decided_until: Some(hour(5)),
+            waiting: waiting.iter().map(|at| hour(*at)).collect(),
+            ..ScoringScheduleStatus::default()
+        };
+        assert!(is_decided(&status(&[]), hour(5)) && is_decided(&status(&[4]), hour(3)));
+        assert!(!is_decided(&status(&[]), hour(6)) && !is_decided(&status(&[4]), hour(4)));
+        assert!(!is_decided(&ScoringScheduleStatus::default(), hour(1)));
+    }
 }

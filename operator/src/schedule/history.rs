@@ -26,6 +26,11 @@ impl Run {
         self.is("Complete")
     }
 
+    /// Whether it is neither Complete nor Failed yet.
+    pub(super) fn goes_on(&self) -> bool {
+        super::goes_on(&self.object)
+    }
+
     /// Whether it is Complete or Failed.
     pub(super) fn ended(&self) -> bool {
         self.is("Complete") || self.is("Failed")

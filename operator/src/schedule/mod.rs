@@ -7,25 +7,25 @@ use crds::{ScoringRun, ScoringSchedule};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use planner::ticks::{Due, Miss, ScheduleView, due};
+use planner::ticks::Miss;
 
 use crate::apply::Manager;
-use crate::context::{Ctx, name_of, namespace_of, uid_of};
+use crate::context::{Ctx, name_of, namespace_of};
 use crate::guard::Guard;
 use crate::{Error, controller, invalid};
 
 mod act;
 mod history;
+mod observe;
 mod status;
 pub mod validate;
 
-use history::Run;
+pub(crate) use observe::in_time;
+use observe::{Observed, cached_runs, observe};
 use validate::{Cluster, Invalid, check};
 
 /// The field manager of this controller.
 pub(crate) const MANAGER: Manager = Manager("batchscoring.dev/schedule");
-/// How late a run may start where the schedule does not say.
-const STARTING_DEADLINE_SECONDS: u32 = 600;
 /// The longest time between two looks, so that no missed wake-up stays unnoticed.
 const LOOK: Duration = Duration::from_secs(300);
 
@@ -78,36 +78,40 @@ async fn reconcile(object: Arc<Guard<ScoringSchedule>>, ctx: Arc<Ctx>) -> Result
     }
 }
 
-/// A schedule and what there is to know of it.
-pub(crate) struct Observed {
-    pub(crate) now: Timestamp,
-    runs: Vec<Run>,
-    due: Result<Due, Invalid>,
-}
-
 async fn valid_or_not(schedule: &ScoringSchedule, ctx: &Ctx) -> Result<Action, Error> {
     if schedule.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let mut observed = observe(schedule, ctx)?;
-    let mut taken = None;
-    if let Ok(due) = &mut observed.due {
-        if let Some(tick) = due.run {
-            if act::forbidden(ctx, schedule, tick).await? {
-                due.run = None;
-                due.missed.push((tick, Miss::Forbidden));
-            } else if let act::Created::NameTaken(by) = act::create_run(ctx, schedule, tick).await? {
-                due.run = None;
-                due.missed.push((tick, Miss::NameTaken));
+    let cached = observe(ctx, schedule, cached_runs(ctx, schedule))?;
+    if !cached.plan.as_ref().is_ok_and(|plan| plan.acts(schedule)) {
+        return settle(schedule, cached, ctx).await;
+    }
+    // The caches may lag behind what this process, or one before it, did a moment ago.
+    let Some((schedule, runs)) = act::live(ctx, schedule).await? else { return Ok(Action::await_change()) };
+    let mut observed = observe(ctx, &schedule, runs)?;
+    if let Ok(plan) = &mut observed.plan {
+        let mut taken = None;
+        if let Some(tick) = plan.start.run {
+            if plan.start.replace {
+                act::replace(ctx, &schedule, &observed.runs, tick).await?;
+            }
+            if let act::Created::NameTaken(by) = act::create_run(ctx, &schedule, plan, tick).await? {
+                plan.start.run = None;
+                plan.start.missed.push((tick, Miss::NameTaken));
                 taken = Some(by);
             }
         }
-        act::tell_missed(ctx, schedule, &due.missed, taken.as_deref()).await;
+        act::tell_missed(ctx, &schedule, &plan.start.missed, taken.as_deref()).await;
     }
+    settle(&schedule, observed, ctx).await
+}
+
+/// Writes down what was decided, and tidies up.
+async fn settle(schedule: &ScoringSchedule, observed: Observed, ctx: &Ctx) -> Result<Action, Error> {
     status::write(ctx, schedule, &observed).await?;
     act::delete_surplus(ctx, schedule, &observed.runs).await?;
-    let next = observed.due.ok().and_then(|due| due.next);
-    let wait = next.and_then(|next| Duration::try_from(next.duration_since(ctx.now())).ok()).unwrap_or(LOOK);
+    let wake = observed.plan.ok().and_then(|plan| plan.wake());
+    let wait = wake.and_then(|at| Duration::try_from(at.duration_since(ctx.now())).ok()).unwrap_or(LOOK);
     Ok(Action::requeue(wait.clamp(Duration::from_millis(1), LOOK)))
 }
 
@@ -130,46 +134,8 @@ pub(crate) fn check_cached(
     check(&schedule.spec, cluster, namespace, &labels.unwrap_or_default(), now)
 }
 
-fn observe(schedule: &ScoringSchedule, ctx: &Ctx) -> Result<Observed, Error> {
-    let now = ctx.now();
-    let spec = &schedule.spec;
-    let created = schedule.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    let created = created.ok_or_else(|| incomplete(schedule, "metadata.creationTimestamp"))?;
-    let status = schedule.status.clone().unwrap_or_default();
-    let missed = status.last_missed.map(|missed| missed.tick);
-    let runs = own_runs(ctx, schedule);
-    // A process may have died between making a run and saying so.
-    let made = runs.iter().map(|run| run.tick).max();
-    let deadline = spec.starting_deadline_seconds.unwrap_or(STARTING_DEADLINE_SECONDS);
-    let due = check_cached(ctx, schedule, now).map(|ticks| {
-        // Under the spec before an edit nothing was due yet: ticks of the new one that passed are none of its own.
-        let edited = status.observed_generation.is_some_and(|seen| Some(seen) != schedule.metadata.generation);
-        let floor = (edited && status.next_tick.is_none_or(|next| next > now)).then_some(now);
-        let view = ScheduleView {
-            now,
-            created,
-            last: status.last_scheduled_tick.max(missed).max(made).max(floor),
-            suspended: spec.suspend,
-            starting_deadline: jiff::SignedDuration::from_secs(deadline.into()),
-            // The live API decides, and only when something is due.
-            forbidden: false,
-        };
-        due(&ticks, &view)
-    });
-    Ok(Observed { now, runs, due })
-}
-
 fn incomplete(schedule: &ScoringSchedule, field: &'static str) -> Error {
     Error::Incomplete { kind: "ScoringSchedule", name: name_of(schedule).to_owned(), field }
-}
-
-/// The runs that the schedule made itself.
-fn own_runs(ctx: &Ctx, schedule: &ScoringSchedule) -> Vec<Run> {
-    let all = ctx.caches.runs.all().into_iter();
-    all.filter_map(|guard| guard.0.clone().ok())
-        .filter(|run| namespace_of(run) == namespace_of(schedule) && is_owned(run, uid_of(schedule)))
-        .filter_map(|run| Some(Run { tick: run.spec.tick?, object: Arc::new(run) }))
-        .collect()
 }
 
 /// Whether an object's controller has this UID.

@@ -5,9 +5,9 @@ use crds::{Condition, ScoringSchedule};
 use kube::{Api, Resource};
 
 use super::history::Run;
-use super::{MANAGER, Observed, goes_on};
+use super::{MANAGER, Observed};
 use crate::Error;
-use crate::conditions::{Conditions, find};
+use crate::conditions::{Conditions, find, whole_seconds};
 use crate::context::{Ctx, name_of, namespace_of};
 
 /// Writes the status, if it changed.
@@ -16,7 +16,7 @@ pub(super) async fn write(ctx: &Ctx, schedule: &ScoringSchedule, observed: &Obse
     let wanted = wanted(schedule, &current, observed);
     let api: Api<ScoringSchedule> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
     MANAGER.status(&api, schedule, schedule.status.as_ref(), &wanted).await?;
-    if let Err(invalid) = &observed.due
+    if let Err(invalid) = &observed.plan
         && find(&current.conditions, "Valid").is_none_or(|valid| valid.reason != invalid.reason())
     {
         let about = schedule.object_ref(&());
@@ -29,13 +29,16 @@ fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed:
     let generation = schedule.metadata.generation;
     let mut conditions = Conditions::of(&current.conditions, generation, observed.now);
     let mut status = ScoringScheduleStatus { observed_generation: generation, ..current.clone() };
-    match &observed.due {
-        Ok(due) => {
+    match &observed.plan {
+        Ok(plan) => {
             conditions.set("Valid", true, "Valid", "");
-            status.next_tick = due.next.filter(|_| !schedule.spec.suspend);
-            status.last_scheduled_tick = status.last_scheduled_tick.max(due.run);
-            if let Some((tick, miss)) = due.missed.last() {
-                status.last_missed = Some(MissedTick { tick: *tick, reason: miss.reason().to_owned() });
+            status.next_tick = plan.next.filter(|_| !schedule.spec.suspend);
+            status.last_scheduled_tick = status.last_scheduled_tick.max(plan.start.run);
+            status.waiting.clone_from(&plan.start.waiting);
+            status.decided_until = plan.decided;
+            if let Some((tick, miss)) = plan.start.missed.last() {
+                let (reason, time) = (miss.reason().to_owned(), Some(whole_seconds(observed.now)));
+                status.last_missed = Some(MissedTick { tick: *tick, reason, time });
             }
         }
         Err(invalid) => {
@@ -49,7 +52,7 @@ fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed:
         false => ("NotSuspended", ""),
     };
     conditions.set("Suspended", suspended, reason, message);
-    status.active = names(observed.runs.iter().filter(|run| goes_on(&run.object)));
+    status.active = names(observed.runs.iter().filter(|run| run.goes_on()));
     // A tick that a process ran but died before it could say so is known by its run.
     let run = observed.runs.iter().map(|run| run.tick).max();
     status.last_scheduled_tick = status.last_scheduled_tick.max(run);

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
 use planner::capacity::{QuantityError, Resources};
 use planner::ticks::{TickError, Ticks};
+use spec::Span;
 use spec::check::{STORE_URL, WorkError};
 
 /// What is known of the cluster that a schedule names.
@@ -69,6 +70,17 @@ pub enum Invalid {
         /// What may be used.
         limit: String,
     },
+    /// A run's time is over before it starts.
+    #[error(
+        "jitter: {jitter} is not shorter than the deadline of a run ({deadline}), which counts from the tick; shorten \
+         jitter, or give a longer deadline"
+    )]
+    Jitter {
+        /// How long after a tick its run may start.
+        jitter: Span,
+        /// How long after a tick its run must have ended.
+        deadline: Span,
+    },
     /// The cluster's selector itself.
     #[error("ScoringCluster {0:?} has a namespaceSelector that makes no sense; an administrator must correct it")]
     Selector(String),
@@ -84,7 +96,7 @@ impl Invalid {
             Self::ClusterInvalid { .. } | Self::Selector(_) => "ClusterInvalid",
             Self::NamespaceNotSelected { .. } => "NamespaceNotSelected",
             Self::Work(error) if error.field == STORE_URL => "InvalidStoreUrl",
-            Self::Work(_) => "InvalidSpec",
+            Self::Work(_) | Self::Jitter { .. } => "InvalidSpec",
             Self::Quantity(_) | Self::RequestAboveLimit { .. } => "InvalidResources",
         }
     }
@@ -103,6 +115,10 @@ pub fn check(
 ) -> Result<Ticks, Invalid> {
     let ticks = Ticks::parse(&spec.schedule, spec.time_zone.as_deref(), now)?;
     spec.work().check()?;
+    let (jitter, deadline) = (spec.jitter.unwrap_or_default(), spec.deadline.unwrap_or(crate::run::DEADLINE));
+    if jitter >= deadline {
+        return Err(Invalid::Jitter { jitter, deadline });
+    }
     spec.scorer.resources.as_ref().map_or(Ok(()), resources)?;
     admitted(&spec.cluster_ref.name, cluster, namespace, labels)?;
     Ok(ticks)
@@ -198,6 +214,13 @@ mod tests {
         assert_eq!(reason(&json!({"schedule": "every hour"})), "InvalidSchedule");
         assert_eq!(reason(&json!({"timeZone": "Mars/Olympus"})), "InvalidTimeZone");
         assert_eq!(reason(&json!({"schedule": "0 0 31 2 *"})), "NeverDue");
+    }
+
+    #[test]
+    fn jitter_leaves_a_run_time_before_its_deadline() {
+        assert_eq!(reason(&json!({"jitter": "59m"})), "Valid");
+        assert!(message(&json!({"jitter": "1h"})).starts_with("jitter: 1h is not shorter than the deadline"));
+        assert_eq!(reason(&json!({"jitter": "1h", "deadline": "2h"})), "Valid");
     }
 
     #[test]

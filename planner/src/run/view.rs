@@ -51,6 +51,8 @@ pub struct RunView {
     pub deleted: Option<Timestamp>,
     /// Whether somebody cancelled it.
     pub cancelled: bool,
+    /// Whether that was its schedule, for the run of a later tick.
+    pub replaced: bool,
     /// Whether our finalizer is on it.
     pub finalizer: bool,
     /// Whether its namespace is being deleted: nothing can be created in it any more.

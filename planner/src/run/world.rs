@@ -65,6 +65,7 @@ impl World {
             now,
             deleted: None,
             cancelled: false,
+            replaced: false,
             closing: false,
             stalled: None,
             finalizer: true,
@@ -367,4 +368,15 @@ fn a_deleted_run_whose_archive_cannot_start_is_let_go_after_ten_minutes() {
     }
     let held = world.view.now.duration_since(deleted);
     assert!(held >= HOLD_DELETED && held < HOLD_DELETED + SignedDuration::from_mins(1), "held for {held:#}");
+}
+
+#[test]
+fn a_replaced_run_ends_as_a_cancelled_one_and_says_why() {
+    let mut world = World::new(false);
+    world.view.replaced = true;
+    assert_eq!(stop(&world.view), None, "not before it is cancelled");
+    world.happen(&Event::Cancel);
+    assert_eq!(stop(&world.view).map(Stop::reason), Some("Replaced"));
+    world.go_on();
+    assert_eq!(world.finishes, 1);
 }

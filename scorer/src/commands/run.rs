@@ -37,7 +37,8 @@ pub struct Args {
     /// Another store than the manifest's, such as file:///tmp/plant.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// The tick, which the window and the run's name follow from (RFC 3339). Default: now.
+    /// The tick, which the window and the run's name follow from (RFC 3339). Default: now. At a time that is no tick, a
+    /// window without length is that of the last tick before.
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
     /// How to print the summary on stdout.
@@ -90,7 +91,7 @@ impl Args {
         let uid = format!("{LOCAL}{}-{}", now.as_millisecond(), std::process::id());
         let request = schedule
             .request(self.at.unwrap_or(now), uid, self.store.as_deref())
-            .map_err(|e| StepError::Request(format!("{shown}, field spec.window: {e}")))?;
+            .map_err(|e| StepError::Request(format!("{shown}, {e}")))?;
         let credentials = self.secret.find()?;
         let context = Context::open(request, &credentials, clock)?;
         let at_once = std::thread::available_parallelism().map_or(1, usize::from);

@@ -36,6 +36,24 @@ fn a_window_follows_from_the_tick() {
 }
 
 #[test]
+fn a_window_without_length_reaches_from_tick_to_tick() {
+    let request = |schedule: &str| {
+        let text = SMALLEST.replace("\"@hourly\"", schedule).replace("  data:", "  window: {}\n  data:");
+        let at: Timestamp = "2018-08-29T13:30:00Z".parse().unwrap();
+        Schedule::parse("s.yaml", &text).unwrap().request(at, "local-1".into(), None)
+    };
+    let window = request("\"@hourly\"").unwrap().window.unwrap();
+    assert_eq!(
+        (window.start.to_string().as_str(), window.end.to_string().as_str()),
+        ("2018-08-29T12:00:00Z", "2018-08-29T13:00:00Z")
+    );
+    let zoned = request("\"0 6,14 * * *\"\n  timeZone: Europe/Berlin").unwrap().window.unwrap();
+    assert_eq!(zoned.end.to_string(), "2018-08-29T12:00:00Z");
+    assert!(request("often").unwrap_err().to_string().starts_with("field spec.schedule: "));
+    assert!(request("null").unwrap_err().to_string().starts_with("field spec.window: "));
+}
+
+#[test]
 fn a_wrong_field_is_named_with_its_file_and_line() {
     for (from, to, line, words) in [
         ("  data: {path: data/sensor_data.csv}", "  data:\n    paht: x", 10, vec!["spec.data.paht", "unknown field"]),

@@ -6,9 +6,9 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 use super::{WorkError, wrong};
-use crate::DataPath;
 use crate::window::Window;
 use crate::work::{DataFormat, DataSource};
+use crate::{DataPath, Span};
 
 /// Whether a window's files can be told.
 pub(super) fn check_path(path: &DataPath, window: Option<&Window>, keys: &BTreeSet<String>) -> Result<(), WorkError> {
@@ -20,8 +20,10 @@ pub(super) fn check_path(path: &DataPath, window: Option<&Window>, keys: &BTreeS
             format!("{{{key}}} could be the key {key} or a part of a time; rename the key, or leave times out");
         return wrong(FIELD, message);
     }
-    // Of which tick does not matter: only how many files are named, and whether there is a window.
-    let any = window.and_then(|window| window.at(jiff::Timestamp::UNIX_EPOCH).ok());
+    // Of which tick does not matter: only how many files are named, and whether there is a window. How long one is that
+    // reaches from tick to tick, is known with the tick.
+    let any = window.map(|window| Window { length: window.length.or(Some(Span::from_secs(60))), ..*window });
+    let any = any.and_then(|window| window.at(jiff::Timestamp::UNIX_EPOCH, None).ok());
     path.files(any).map(|_| ()).or_else(|error| wrong(FIELD, error.to_string()))
 }
 
