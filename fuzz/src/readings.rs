@@ -30,7 +30,8 @@ pub fn readings(input: &[u8]) {
     }
     let Ok(whole) = whole else { return };
     let lines = file.iter().filter(|b| **b == b'\n').count() as u64 + 1;
-    let packed = head.starts_with(b"\x1f\x8b") || head.starts_with(b"\x28\xb5\x2f\xfd");
+    let skipped = head.get(1..4) == Some(&b"\x2a\x4d\x18"[..]);
+    let packed = head.starts_with(b"\x1f\x8b") || head.starts_with(b"\x28\xb5\x2f\xfd") || skipped;
     for (sensor, found) in &whole.sensors {
         let (counts, good) = (&found.counts, &found.good);
         assert_eq!(counts.rows, counts.bad_rows + good.len() as u64, "{sensor}");

@@ -67,11 +67,9 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
         *failures.entry(outcome.reason.clone().unwrap_or_default()).or_default() += 1;
     }
     let first = failed.take(MAX_FAILURES).map(Outcome::to_failure).collect();
-    let warnings: Vec<String> = outcomes
-        .iter()
-        .flat_map(|o| o.warnings.iter().map(move |warning| format!("sensor {}: {warning}", o.sensor)))
-        .take(MAX_FAILURES)
-        .collect();
+    let of_sensors =
+        outcomes.iter().flat_map(|o| o.warnings.iter().map(move |warning| format!("sensor {}: {warning}", o.sensor)));
+    let warnings = manifest.warnings.iter().cloned().chain(of_sensors).take(MAX_FAILURES).collect();
     let request = &context.request;
     let record = Record {
         version: VERSION,

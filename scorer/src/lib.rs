@@ -1,5 +1,7 @@
 //! The program in the pod: plan a run, load a model, read readings, score, write, archive. Knows nothing of Kubernetes.
 
+#![deny(clippy::print_stdout)] // A pipe may be closed: `commands::print` sees to it.
+
 pub mod archive;
 pub mod commands;
 pub mod context;

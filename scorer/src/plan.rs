@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::TryStreamExt;
 use spec::check::{MAX_SENSORS, check_sensor};
 use spec::report::{Changes, PlanReport};
+use spec::work::Work;
 use spec::{SensorKeys, Template};
 use store::manifest::{self, MAX_INDEX_BYTES, VERSION};
 use store::record::{self, Failures};
@@ -26,7 +27,8 @@ pub const LOCAL: &str = "local-";
 /// # Errors
 /// When there is nothing to score, another run holds the tick, or the store fails.
 pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
-    let sensors = find_sensors(context).await?;
+    let (sensors, left_out) = find_sensors(context).await?;
+    let warnings = warnings(&context.request.work, &sensors, &left_out);
     if let Some(index) = claim(context).await? {
         return Ok(index);
     }
@@ -56,6 +58,7 @@ pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
         shards: division.shards,
         sensors_hash: Some(hash),
         changes,
+        warnings,
         store_requests: store.requests(),
     };
     // Last: a manifest with an index is whole.
@@ -103,8 +106,34 @@ async fn claim(context: &Context) -> Result<Option<ManifestIndex>, StepError> {
     Err(StepError::TickClaimed { uri: store.uri(&path), holder: theirs.run_uid, ours: ours.run_uid })
 }
 
-/// Every sensor to score, sorted, with its model as it is now.
-async fn find_sensors(context: &Context) -> Result<Vec<PlannedSensor>, StepError> {
+/// What is to be said of the sensors and of the models that are none's: logged, and kept in the manifest.
+fn warnings(work: &Work, sensors: &[PlannedSensor], left_out: &[String]) -> Vec<String> {
+    let mut warnings: Vec<String> = Vec::new();
+    if let Some(first) = left_out.first() {
+        warnings.push(format!("{} model(s) are left out; the first is {first}", left_out.len()));
+    }
+    let in_path = work.data.path.keys();
+    let padded = |planned: &&PlannedSensor| {
+        planned.sensor.0.iter().any(|(key, value)| !in_path.contains(key.as_str()) && value.trim_ascii() != value)
+    };
+    let mut padded = sensors.iter().filter(padded);
+    if let Some(first) = padded.next() {
+        warnings.push(format!(
+            "{} sensor(s) have white space around a key, the first of them {:?} with the model {}; there is none in \
+             readings, so they have no rows: rename the model",
+            padded.count() + 1,
+            first.sensor.to_string(),
+            first.model.path
+        ));
+    }
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    warnings
+}
+
+/// Every sensor to score, sorted, with its model as it is now; and which models are left out, and why.
+async fn find_sensors(context: &Context) -> Result<(Vec<PlannedSensor>, Vec<String>), StepError> {
     let work = &context.request.work;
     let wanted: BTreeSet<SensorKeys> = match (&context.request.rerun_failed_of, &work.sensors) {
         (Some(run), _) => failed_of(context, run).await?,
@@ -122,7 +151,7 @@ async fn find_sensors(context: &Context) -> Result<Vec<PlannedSensor>, StepError
         let model = ModelFile { etag: found.and_then(|f| f.etag.clone()), size: found.map(|f| f.size), path };
         PlannedSensor { sensor, model }
     };
-    Ok(paths.into_iter().map(plan).collect())
+    Ok((paths.into_iter().map(plan).collect(), Vec::new()))
 }
 
 /// The sensors that failed in an earlier run, as its record tells.
@@ -153,24 +182,59 @@ async fn model_files(context: &Context, paths: BTreeSet<String>) -> Result<BTree
 }
 
 /// The sensors for which the model's template matches a file.
-async fn discover(context: &Context) -> Result<Vec<PlannedSensor>, StepError> {
-    let files = find_models(&context.store, &context.request.work.model.path).await?;
-    let plan = |(sensor, f): (SensorKeys, File)| {
-        check_sensor("model.path", &sensor)?;
-        Ok(PlannedSensor { sensor, model: ModelFile { path: f.path, etag: f.etag, size: Some(f.size) } })
-    };
-    files.into_iter().map(plan).collect()
+async fn discover(context: &Context) -> Result<(Vec<PlannedSensor>, Vec<String>), StepError> {
+    let template = &context.request.work.model.path;
+    let Models { sensors, mut left_out } = find_models(&context.store, template).await?;
+    let mut planned = Vec::new();
+    for (sensor, f) in sensors {
+        // A name that cannot be a sensor's harms no other.
+        match check_sensor("model.path", &sensor) {
+            Ok(()) => {
+                planned.push(PlannedSensor {
+                    sensor,
+                    model: ModelFile { path: f.path, etag: f.etag, size: Some(f.size) },
+                });
+            }
+            Err(error) => left_out.push(format!("{}: {}", f.path, error.message)),
+        }
+    }
+    match (planned.is_empty(), left_out.first()) {
+        (true, Some(first)) => Err(StepError::NoSensors(format!("no model of {template} can be a sensor's: {first}"))),
+        _ => Ok((planned, left_out)),
+    }
+}
+
+/// The models that a template finds.
+pub(crate) struct Models {
+    /// The file of each sensor for which the template matches one.
+    pub(crate) sensors: BTreeMap<SensorKeys, File>,
+    /// Files that would match if any value could be a sensor's, and why they do not.
+    pub(crate) left_out: Vec<String>,
 }
 
 /// The model of each sensor for which a template matches a file.
-pub(crate) async fn find_models(store: &Store, template: &Template) -> Result<BTreeMap<SensorKeys, File>, StepError> {
+pub(crate) async fn find_models(store: &Store, template: &Template) -> Result<Models, StepError> {
     let files = store.list(template.prefix(), MAX_SENSORS).await?;
+    let unlike = files.iter().filter(|f| template.matches(&f.path).is_none() && template.resembles(&f.path));
+    let left_out: Vec<String> = unlike
+        .map(|f| {
+            let path = f.path.escape_debug();
+            format!(
+                "{path}: a key's value is a text without / \\ and control characters, and not . or ..; rename the file"
+            )
+        })
+        .collect();
     let other = files.iter().find(|f| template.matches(&f.path).is_none()).map(|f| f.path.clone());
     let sensors: BTreeMap<SensorKeys, File> =
         files.into_iter().filter_map(|f| Some((template.matches(&f.path)?, f))).collect();
     if sensors.is_empty() {
-        let seen = other.map_or_else(
-            || format!("no file starts with {}", store.uri(template.prefix())),
+        let seen = other.filter(|_| left_out.is_empty()).map_or_else(
+            || {
+                left_out
+                    .first()
+                    .cloned()
+                    .unwrap_or_else(|| format!("no file starts with {}", store.uri(template.prefix())))
+            },
             |path| format!("files start with {}, such as {path}, but none has this form", template.prefix()),
         );
         return Err(StepError::NoSensors(format!(
@@ -179,5 +243,5 @@ pub(crate) async fn find_models(store: &Store, template: &Template) -> Result<BT
             store.url()
         )));
     }
-    Ok(sensors)
+    Ok(Models { sensors, left_out })
 }

@@ -66,8 +66,9 @@ pub struct Scored {
 pub enum ScoreError {
     /// The model wants another number of values than the readings have.
     #[error(
-        "sensor {sensor}: the model takes {wanted} value(s) per reading, the data has {} ({}); \
-         name the right columns, in the model's order, with columns.value (--columns value=…)", .found.len(), .found.join(", ")
+        "{}the model takes {wanted} value(s) per reading, the data has {} ({}); \
+         name the right columns, in the model's order, with columns.value (--columns value=…)",
+        of(.sensor), .found.len(), .found.join(", ")
     )]
     Features {
         /// The sensor.
@@ -79,9 +80,9 @@ pub enum ScoreError {
     },
     /// The readings have some columns of the model's names, but not all.
     #[error(
-        "sensor {sensor}: the model was fitted to the columns {}; the data has no {} among its values ({}); write the readings \
+        "{}the model was fitted to the columns {}; the data has no {} among its values ({}); write the readings \
          with these names, or name the columns with columns.value (--columns value=…)",
-        .names.join(", "), .missing.join(", "), .found.join(", ")
+        of(.sensor), .names.join(", "), .missing.join(", "), .found.join(", ")
     )]
     Names {
         /// The sensor.
@@ -93,6 +94,11 @@ pub enum ScoreError {
         /// The data's value columns.
         found: Vec<String>,
     },
+}
+
+/// Whose readings; a file may be of one sensor without a name.
+fn of(sensor: &str) -> String {
+    if sensor.is_empty() { String::new() } else { format!("sensor {sensor}: ") }
 }
 
 impl ScoreError {

@@ -256,6 +256,139 @@ fn a_line_of_json_that_is_no_object_is_a_bad_row() {
     assert!(outcome["warnings"].to_string().contains("line 2"), "{outcome}");
 }
 
+/// Lines of JSON, one for each five seconds.
+fn objects(count: usize, object: impl Fn(usize, &str) -> String) -> String {
+    let time = |row: usize| format!("2026-01-01T00:{:02}:{:02}Z", row / 12, row % 12 * 5);
+    (0..count).map(|row| object(row, &time(row)) + "\n").collect()
+}
+
+#[test]
+fn a_field_that_only_some_objects_have_does_no_harm_to_the_others() {
+    for first in [0, 98, 110] {
+        let file = objects(120, |row, time| {
+            let note = if row == first { ", \"note\": \"x\"" } else { "" };
+            format!("{{\"ts\": \"{time}\", \"value\": 50{note}}}")
+        });
+        scored(&read(&file), [120, 120, 0], &[]);
+        scored(&read_as(VALUE, Some(file.as_bytes())), [120, 120, 0], &[]);
+    }
+}
+
+#[test]
+fn an_object_without_the_value_or_the_time_is_a_bad_row_that_names_the_field() {
+    for (field, row) in [("value", 99), ("value", 0), ("ts", 99), ("ts", 110)] {
+        let file = objects(120, |at, time| match field {
+            "value" if at == row => format!("{{\"ts\": \"{time}\"}}"),
+            "ts" if at == row => "{\"value\": 50}".to_owned(),
+            _ => format!("{{\"ts\": \"{time}\", \"value\": 50}}"),
+        });
+        let line = format!("line {}: it has no field {field}", row + 1);
+        scored(&read(file), [120, 119, 1], &[&line]);
+    }
+}
+
+#[test]
+fn an_array_of_objects_that_is_cut_short_has_a_bad_row_at_its_end() {
+    let file = "[{\"ts\": \"2026-01-01T00:00:00Z\", \"value\": 50},\n{\"ts\": \"2026-01-01T00:00:05Z\", \"val";
+    scored(&read(file), [2, 1, 1], &["line 2: the file ends in the middle of the object"]);
+}
+
+#[test]
+fn a_csv_whose_first_row_is_a_reading_is_refused_with_what_to_say() {
+    let (_, rows) = GOOD.split_once('\n').unwrap();
+    failed(&read(rows), "DataInvalid", &["data/bad", "line 1", "no header", "data.names", "--names"]);
+    scored(&read_as(", names: [ts, value]", Some(rows.as_bytes())), [3, 3, 0], &[]);
+}
+
+#[test]
+fn a_column_that_begins_with_texts_is_a_value_where_most_of_it_are_numbers() {
+    let rows = |errors: usize| -> String {
+        let value = |row| if row < errors { "ERR".to_owned() } else { "50".to_owned() };
+        (0..700).map(|row| format!("2026-01-01T00:{:02}:{:02}Z,{}\n", row / 12, row % 12 * 5, value(row))).collect()
+    };
+    scored(&read(format!("ts,value\n{}", rows(60))), [700, 640, 60], &["line 2", "ERR"]);
+    scored(&read(format!("ts,value\n{}", rows(300))), [700, 400, 300], &["line 2", "ERR"]);
+    let most = read(format!("ts,value\n{}", rows(400)));
+    failed(&most, "ColumnMissing", &["no column of numbers", "columns.value"]);
+}
+
+#[test]
+fn a_column_with_a_few_numbers_is_text_and_the_warning_says_so() {
+    let file = "ts,value,state\n2026-01-01T00:00:00Z,50,ok\n2026-01-01T00:00:05Z,51,7\n2026-01-01T00:00:10Z,52,ok\n";
+    scored(&read(file), [3, 3, 0], &["column state is taken for text", "columns.value"]);
+}
+
+#[test]
+fn the_row_numbers_of_a_data_frame_are_no_value() {
+    let rows: String = GOOD.lines().skip(1).enumerate().map(|(at, row)| format!("{at},{row}\n")).collect();
+    for index in ["", "__index_level_0__"] {
+        scored(&read(format!("{index},ts,value\n{rows}")), [3, 3, 0], &[]);
+    }
+}
+
+#[test]
+fn what_excel_writes_is_read_or_told() {
+    let semicolons = GOOD.replace(',', ";");
+    scored(&read(format!("sep=;\r\n{semicolons}")), [3, 3, 0], &[]);
+    let commas = semicolons.replace(";5", ";1,5");
+    failed(&read(&commas), "ColumnMissing", &["decimal commas, such as 1,50", "write points"]);
+    let one = semicolons.replace(";51", ";5,1");
+    scored(&read(&one), [3, 2, 1], &["line 3", "5,1", "write a point for the comma"]);
+}
+
+#[test]
+fn line_ends_of_cr_alone_are_told() {
+    failed(&read(GOOD.replace('\n', "\r")), "DataUnsupported", &["data/bad", "CR alone", "LF"]);
+}
+
+#[test]
+fn containers_that_are_not_read_are_told_by_their_names() {
+    for (file, what) in [
+        (&b"PK\x03\x04\x14\0"[..], "zip archive"),
+        (b"BZh91AY&SY", "bzip2"),
+        (b"\xfd7zXZ\0\0\x04", "xz"),
+        (&gzip(&gzip(GOOD.as_bytes())), "compressed twice"),
+        (&gzip(b"BZh91AY&SY"), "bzip2"),
+    ] {
+        failed(&read(file), "DataUnsupported", &["data/bad", what, "gzip or zstd"]);
+    }
+}
+
+#[test]
+fn gzip_that_is_padded_with_zeros_is_read() {
+    let padded = [gzip(GOOD.as_bytes()), vec![0; 70_000]].concat();
+    scored(&read(&padded), [3, 3, 0], &[]);
+    failed(&read([padded, b"what is no gzip at all".to_vec()].concat()), "DataInvalid", &["data/bad", "damaged"]);
+}
+
+#[test]
+fn zstd_that_begins_with_a_frame_to_be_skipped_is_read() {
+    let packed = ruzstd::encoding::compress_to_vec(GOOD.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+    scored(&read([&b"\x50\x2a\x4d\x18\x04\0\0\0\x01\x02\x03\x04"[..], &packed].concat()), [3, 3, 0], &[]);
+}
+
+#[test]
+fn zstd_that_asks_for_too_much_memory_is_told_and_not_called_damaged() {
+    // A frame's header that says: a window of 2^27 bytes.
+    failed(&read(b"\x28\xb5\x2f\xfd\x00\x88\x01\0\0"), "DataUnsupported", &["128 MiB", "without --long"]);
+}
+
+#[test]
+fn local_times_that_come_twice_are_counted_in_a_warning() {
+    let plant = Plant::new();
+    plant.put("models/bad", std::fs::read(model("sklearn19_one_p4.pkl")).unwrap());
+    let hour = |hour: u8| format!("2020-10-25 {hour:02}:00:00,50\n2020-10-25 {hour:02}:30:00,51\n");
+    plant.put("data/bad", ["ts,value\n".to_owned(), hour(1), hour(2), hour(2), hour(3)].concat());
+    let run = |at: &str| {
+        let lines = "  model: {path: \"models/{device}\"}\n  data: {path: \"data/{device}\", timeZone: Europe/Berlin}\n  \
+                     window: {length: 1h}\n";
+        plant.record(lines, at)["outcomes"][0].clone()
+    };
+    scored(&run("2020-10-25T01:00:00Z"), [4, 4, 0], &["4 rows have a local time that comes twice"]);
+    failed(&run("2020-10-25T02:00:00Z"), "NoReadings", &["4 of them have a local time that comes twice"]);
+    scored(&run("2020-10-25T03:00:00Z"), [2, 2, 0], &["null"]);
+}
+
 #[test]
 fn a_model_that_is_cut_short_fails_the_sensor() {
     let whole = std::fs::read(model("sklearn19_one_p4.pkl")).unwrap();
@@ -295,4 +428,29 @@ fn no_room_for_a_copy_of_parquet_fails_the_sensor_and_says_what_to_mount() {
     let lines = "  model: {path: \"models/{device}\"}\n  data: {path: \"data/{device}\"}\n";
     let record = plant.record_with(lines, AT, &[("TMPDIR", "/nonexistent")]);
     failed(&record["outcomes"][0], "NoTemporarySpace", &["data/bad", "/nonexistent cannot take", "mount a volume"]);
+}
+
+#[test]
+fn models_whose_names_no_sensor_can_have_are_left_out_and_told_in_the_record() {
+    let plant = Plant::new();
+    let model = std::fs::read(model("sklearn19_one_p4.pkl")).unwrap();
+    for name in ["good", "pad ", ".", "..", "a\\b", &"x".repeat(200)] {
+        plant.put(&format!("models/m_{name}"), &model);
+    }
+    let padded = GOOD.lines().skip(1).map(|row| format!("{row},good\n{row},pad \n")).collect::<String>();
+    plant.put("data/all.csv", format!("ts,value,device\n{padded}"));
+    let lines = "  model: {path: \"models/m_{device}\"}\n  data: {path: data/all.csv}\n  window: {length: 1h}\n";
+    let record = plant.record(lines, AT);
+    let of = |at: usize| &record["outcomes"][at];
+    assert_eq!((of(0)["sensor"]["device"].as_str(), of(0)["scored"].as_u64()), (Some("good"), Some(3)), "{record}");
+    assert_eq!((of(1)["sensor"]["device"].as_str(), of(1)["reason"].as_str()), (Some("pad "), Some("NoReadings")));
+    assert_eq!(record["totals"]["sensors"], 2);
+    let warnings = record["warnings"].as_array().unwrap();
+    let first = warnings[0].as_str().unwrap();
+    assert!(
+        first.starts_with("4 model(s) are left out; the first is models/m_") && first.contains("rename"),
+        "{first}"
+    );
+    let second = warnings[1].as_str().unwrap();
+    assert!(second.starts_with("1 sensor(s) have white space around a key"), "{second}");
 }

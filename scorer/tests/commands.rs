@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -84,7 +84,11 @@ fn a_degenerate_model_is_refused_by_its_sensors_name_and_the_others_are_trained(
     let first = train("");
     let (told, printed) = (String::from_utf8_lossy(&first.stderr), String::from_utf8_lossy(&first.stdout));
     assert_eq!(first.status.code(), Some(64));
-    assert!(told.contains("sensor device=1, tag=1: all 60 readings are [5.0]") && told.contains("--force"), "{told}");
+    assert!(
+        told.contains("data/sensor_data.csv: sensor device=1, tag=1: all 60 readings are [5.0]")
+            && told.contains("--force"),
+        "{told}"
+    );
     assert!(told.contains("sensor device=1, tag=3: 0 usable reading(s)"), "{told}");
     assert!(printed.starts_with("{\"models\":1,\"refused\":1,\"failed\":1,\"rows\":60,"), "{printed}");
     assert_eq!(models(), ["model_1_2"]);
@@ -116,4 +120,90 @@ fn what_cannot_be_scored_says_why_and_leaves_the_old_output_alone() {
     assert_eq!(std::fs::read_to_string(here.join("out.csv")).unwrap(), "old");
     assert!(!here.join("evidence").exists());
     assert_eq!(std::fs::read_dir(here).unwrap().count(), 3, "nothing half-written is left");
+}
+
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/sklearn19_one_p4.pkl");
+
+/// A folder with a model and readings.
+fn readings(csv: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(MODEL, folder.path().join("model")).unwrap();
+    std::fs::write(folder.path().join("in.csv"), csv).unwrap();
+    folder
+}
+
+#[test]
+fn a_file_of_bad_rows_alone_is_not_scored() {
+    let folder = readings("TS,Value\n1,\n2,x\n");
+    let scored = scorer(folder.path(), "score --model model --input in.csv --columns value=Value --output out.csv");
+    fails(&scored, "in.csv: none of its 2 rows is good; the first is line 2");
+    assert!(!folder.path().join("out.csv").exists());
+}
+
+#[test]
+fn a_file_without_a_header_is_scored_and_trained_on_with_the_names_that_are_said() {
+    let rows: String = (0..60).map(|row| format!("01.02.2026 03:00:{row:02};{}\n", row % 7)).collect();
+    let folder = readings(&rows);
+    let here = folder.path();
+    fails(
+        &scorer(here, "score --model model --input in.csv --output out.csv"),
+        "in.csv: line 1: the first row is no header",
+    );
+    let said = "--input in.csv --names ts,value --delimiter ; --time-zone Europe/Berlin --input-format csv";
+    let scored = json(&scorer(here, &format!("score --model model {said} --format parquet --output out.parquet")));
+    assert_eq!(scored["rows"], 60);
+    let trained = json(&scorer(here, &format!("train {said} --output trained")));
+    assert_eq!(trained["rows"], 60);
+    let store = format!("--store file://{} --data in.csv --models m_{{ts}}", here.display());
+    fails(
+        &scorer(here, &format!("train {store} --names ts,value --time-zone Berlin")),
+        "--time-zone: \"Berlin\" is no zone",
+    );
+    fails(
+        &scorer(here, &format!("score --model model --output x {said} --time-format x")),
+        "--time-format: \"x\" has no",
+    );
+}
+
+#[test]
+fn the_readings_and_the_model_are_not_written_over() {
+    let folder = readings("TS,Value\na,1\n");
+    let here = folder.path();
+    std::os::unix::fs::symlink("in.csv", here.join("link")).unwrap();
+    for output in ["in.csv", "link", "model"] {
+        let scored = scorer(here, &format!("score --model model --input in.csv --output {output}"));
+        fails(&scored, &format!("cannot write {output}: it is the same file as the input"));
+    }
+    fails(&scorer(here, "train --input in.csv --output link"), "cannot write link: it is the same file as the input");
+    fails(&scorer(here, "import --input model --output ./model --force"), "it is the same file as the input model");
+    assert_eq!(std::fs::read_to_string(here.join("in.csv")).unwrap(), "TS,Value\na,1\n");
+    assert!(std::fs::read(here.join("model")).unwrap() == std::fs::read(MODEL).unwrap());
+}
+
+#[test]
+fn a_reader_that_goes_away_changes_nothing() {
+    let folder = readings("TS,Value\na,1\nb,2\n");
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    for line in [
+        "score --model model --input in.csv --output out.csv",
+        "inspect model",
+        "inspect model -o json",
+        "score --model none --input in.csv --output out.csv",
+    ] {
+        let run = |out: Stdio, err: Stdio| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_scorer"));
+            let args = line.split(' ');
+            command.current_dir(folder.path()).args(args).stdout(out).stderr(err).output().unwrap()
+        };
+        let whole = run(Stdio::piped(), Stdio::piped());
+        let cut = run(closed().into(), Stdio::piped());
+        assert_eq!(cut.status, whole.status, "{line}");
+        let text = String::from_utf8_lossy(&cut.stderr);
+        assert!(!text.contains("panicked") && !text.contains("stdout"), "{line}: {text}");
+        assert_eq!(run(closed().into(), closed().into()).status, whole.status, "{line}");
+    }
 }

@@ -1,7 +1,7 @@
 //! The program told to stop while its store accepts requests and never answers.
 #![allow(clippy::unwrap_used)]
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -58,5 +58,41 @@ fn every_step_that_waits_for_the_store_ends_when_it_is_told_to_stop() {
             assert_eq!(code, Some(75), "{args:?}: {text}");
             assert!(text.contains(&format!("told to stop while {step}")), "{args:?}: {text}");
         }
+    }
+}
+
+#[test]
+fn a_command_that_is_told_to_stop_leaves_no_part_of_its_output() {
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/sklearn19_one_p4.pkl");
+        let mut scorer = Command::new(env!("CARGO_BIN_EXE_scorer"))
+            .current_dir(here)
+            .args([
+                "score",
+                "--model",
+                model,
+                "--input",
+                "/dev/stdin",
+                "--output",
+                "out.csv",
+                "--columns",
+                "value=Value",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut input = scorer.stdin.take().unwrap();
+        // More than is held back before it is scored; then the rest never comes.
+        input.write_all(b"TS,Value\n").unwrap();
+        let rows = b"2026-01-01T00:00:00Z,50\n".repeat(10_000);
+        while std::fs::read_dir(here).unwrap().count() == 0 {
+            input.write_all(&rows).unwrap();
+        }
+        assert!(Command::new("kill").args([signal, &scorer.id().to_string()]).status().unwrap().success());
+        assert_eq!(scorer.wait().unwrap().code(), Some(code));
+        assert_eq!(std::fs::read_dir(here).unwrap().count(), 0);
     }
 }

@@ -44,6 +44,9 @@ pub struct ManifestIndex {
     /// Which sensors came and went since the run before; absent where none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<SensorChanges>,
+    /// What is to be said of the models and sensors, such as which were left out; the first few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Requests to the store that the planning took.
     #[serde(default)]
     pub store_requests: RequestCounts,
@@ -200,6 +203,7 @@ mod tests {
             shards: division.shards,
             sensors_hash: None,
             changes: None,
+            warnings: Vec::new(),
             store_requests: RequestCounts::default(),
         }
     }

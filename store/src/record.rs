@@ -50,7 +50,7 @@ pub struct Record {
     /// Failed sensors by reason.
     #[serde(default)]
     pub failures: BTreeMap<String, u32>,
-    /// The first warnings, each with its sensor; all of them are in the outcomes.
+    /// The first warnings: those of the planning, then the sensors', all of which are in the outcomes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Requests to the store, by who made them.

@@ -62,7 +62,7 @@ impl PodArgs {
             Ok(line) => line,
             Err(error) => return tracing::error!(%error, "the report cannot be written as JSON"),
         };
-        println!("{line}");
+        super::print::line(&line);
         if let Some(path) = &self.report
             && let Err(error) = std::fs::write(path, &line)
         {

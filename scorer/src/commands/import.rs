@@ -14,12 +14,12 @@ use store::{File, Store, StoreError};
 
 use self::convert::{ConvertError, convert};
 use super::models::{AT_ONCE, Fetcher, ReadError, read_file};
-use super::output::{write_new, write_whole};
+use super::output::{apart, write_new, write_whole};
 use super::progress;
 use super::stored::{StoreArgs, runtime};
 use crate::context::StepError;
 use crate::model::{MAX_BYTES, Model};
-use crate::plan::find_models;
+use crate::plan::{Models, find_models};
 
 /// Convert models that scikit-learn saved into the scorer's own format
 ///
@@ -140,11 +140,14 @@ impl Args {
 
     fn import_file(&self, input: &Path, output: &Path) -> Result<Done, Error> {
         let name = input.display().to_string();
+        let path = output.display().to_string();
+        let wrong = |source| Error::Output { path: path.clone(), source };
+        if self.force {
+            apart(output, &[input]).map_err(wrong)?;
+        }
         let bytes = read_file(input)?;
         let model = Model::from_bytes(&name, &bytes).map_err(ReadError::from)?;
         let converted = convert(&name, &bytes, &model)?;
-        let path = output.display().to_string();
-        let wrong = |source| Error::Output { path: path.clone(), source };
         if self.force {
             write_whole(output, &converted).map_err(wrong)?;
         } else if !write_new(output, &converted).map_err(wrong)? {
@@ -162,7 +165,8 @@ impl Args {
         let runtime = runtime().map_err(Error::Start)?;
         let Some(store) = self.store.open()? else { return Ok((Summary::default(), false)) };
         let bar = progress::bar("listing models");
-        let files = runtime.block_on(find_models(&store, &self.models))?;
+        let Models { sensors: files, left_out } = runtime.block_on(find_models(&store, &self.models))?;
+        super::models::tell_left_out(&left_out);
         progress::count_sensors(&bar, files.len() as u64);
         let fetcher = Fetcher::new(store.clone());
         let mut imported = stream::iter(files)

@@ -20,7 +20,7 @@ use super::models::{AT_ONCE, Fetcher, read_file};
 use super::progress;
 use super::stored::runtime;
 use crate::context::StepError;
-use crate::plan::find_models;
+use crate::plan::{Models, find_models};
 
 /// Tell what a model's file is, without executing anything in it
 ///
@@ -100,7 +100,7 @@ impl Args {
             Output::Json => {
                 super::print_json(&inspection);
             }
-            Output::Text => print!("{inspection}"),
+            Output::Text => super::print::all(&inspection),
         }
         if inspection.loads() { exit::DONE } else { exit::INVALID }
     }
@@ -110,7 +110,8 @@ impl Args {
         let store = Store::open(url, &self.secret.find()?)?;
         let runtime = runtime().map_err(|e| StepError::Request(format!("cannot start: {e}")))?;
         let bar = progress::bar("listing models");
-        let files = runtime.block_on(find_models(&store, &self.models))?;
+        let Models { sensors: files, left_out } = runtime.block_on(find_models(&store, &self.models))?;
+        super::models::tell_left_out(&left_out);
         progress::count_sensors(&bar, files.len() as u64);
         let fetcher = Fetcher::new(store);
         // In the order of the list: the same store gives the same lines.
@@ -152,7 +153,7 @@ impl Args {
             Output::Json => {
                 super::print_json(&counts);
             }
-            Output::Text => print!("{}", groups.report(&counts)),
+            Output::Text => super::print::all(groups.report(&counts)),
         }
         Ok(match counts.failed {
             0 => exit::DONE,

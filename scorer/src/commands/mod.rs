@@ -10,12 +10,14 @@ pub mod item;
 mod models;
 mod output;
 pub mod plan;
+mod print;
 mod progress;
 pub mod run;
 pub mod score;
 pub mod select;
 pub mod simulate;
 mod stored;
+mod tidy;
 pub mod train;
 
 /// Scores sensor readings with anomaly-detection models.
@@ -61,7 +63,7 @@ impl Cli {
 fn print_json(line: &impl serde::Serialize) -> u8 {
     match serde_json::to_string(line) {
         Ok(line) => {
-            println!("{line}");
+            print::line(line);
             spec::report::exit::DONE
         }
         Err(error) => {

@@ -62,6 +62,13 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ReadError> {
     Ok(bytes)
 }
 
+/// Says which files of a store are no sensor's model for their names.
+pub(super) fn tell_left_out(files: &[String]) {
+    for file in files {
+        tracing::warn!("left out: {file}");
+    }
+}
+
 /// Gives model files of a store to a function, in bounded memory.
 #[derive(Clone)]
 pub(super) struct Fetcher {

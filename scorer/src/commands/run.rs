@@ -10,6 +10,7 @@ use serde::Serialize;
 use spec::report::exit;
 
 use super::common::{SecretArgs, block_on, clock, fail, stop_signal};
+use super::print;
 use super::progress::{bar, count_sensors};
 use crate::context::{Context, StepError};
 use crate::manifest::Schedule;
@@ -112,27 +113,30 @@ impl Args {
         let state = if complete { "Complete" } else { "Failed" };
         if self.json || self.output == Output::Json {
             match serde_json::to_string(&Line { state, summary }) {
-                Ok(line) => println!("{line}"),
+                Ok(line) => print::line(line),
                 Err(error) => tracing::error!(%error, "the summary cannot be written as JSON"),
             }
             return;
         }
         let report = &summary.report;
         let why = if summary.stopped { ": told to stop" } else { "" };
-        println!("run {} is {state} after {:.1} s{why}", summary.run, summary.seconds);
-        println!("  sensors      {} ({} succeeded, {} failed)", report.sensors, report.succeeded, report.failed);
-        println!("  rows         {} ({} anomalies)", report.rows, report.anomalies);
-        println!("  predictions  {}", summary.predictions);
-        println!("  record       {}", report.record);
-        println!("  logs         {}", report.logs);
-        println!("  store        {} requests", summary.store_requests);
+        print::line(format_args!("run {} is {state} after {:.1} s{why}", summary.run, summary.seconds));
+        print::line(format_args!(
+            "  sensors      {} ({} succeeded, {} failed)",
+            report.sensors, report.succeeded, report.failed
+        ));
+        print::line(format_args!("  rows         {} ({} anomalies)", report.rows, report.anomalies));
+        print::line(format_args!("  predictions  {}", summary.predictions));
+        print::line(format_args!("  record       {}", report.record));
+        print::line(format_args!("  logs         {}", report.logs));
+        print::line(format_args!("  store        {} requests", summary.store_requests));
         for failure in &report.failures {
-            println!("  {:<12} {}", failure.reason, failure.message);
+            print::line(format_args!("  {:<12} {}", failure.reason, failure.message));
         }
         if let Some(more) =
             report.failed.checked_sub(u32::try_from(report.failures.len()).unwrap_or(0)).filter(|m| *m > 0)
         {
-            println!("  and {more} more failed sensors: see the record");
+            print::line(format_args!("  and {more} more failed sensors: see the record"));
         }
     }
 }

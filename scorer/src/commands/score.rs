@@ -13,7 +13,7 @@ use spec::report::exit;
 use spec::work::{PredictionFormat, Predictions};
 
 use super::models::{ReadError, read_file};
-use super::output::Whole;
+use super::output::{Whole, apart};
 use super::select::{Select, SelectError, open};
 use super::stored::runtime;
 use crate::engine::{Counts, Model, ModelError, Pass, PredictionsError, ReadingsError, ScoreError, Scorer, SensorFile};
@@ -30,10 +30,11 @@ use crate::problem::Problem;
   scorer score --model models/model_1_5 --input data/sensor_data.csv --where Device=1,Tag=5 --output out.csv
   scorer score --model pump.pkl --input pump.csv --columns time=at,value=flow,value=pressure --output out.csv")]
 pub struct Args {
-    /// The model: a pickled scikit-learn pipeline (nothing in it is executed), or one from `scorer train`
+    /// The model: a pickle, joblib, skops or ONNX file of scikit-learn's (nothing in it is executed), or one from `scorer
+    /// train` or `scorer import`
     #[arg(long)]
     model: PathBuf,
-    /// The readings: CSV with a header
+    /// The readings: CSV, JSON lines or Parquet, packed with gzip or zstd or not
     #[arg(long)]
     input: PathBuf,
     /// What to compute scores of RBF kernels with
@@ -109,8 +110,10 @@ enum Error {
     NoRows { file: String, sensor: SensorKeys },
     #[error("{file}: there is a header but no data row")]
     NoData { file: String },
-    #[error(transparent)]
-    Score(#[from] ScoreError),
+    #[error("{file}: {why}")]
+    AllBad { file: String, why: String },
+    #[error("{file}: {source}")]
+    Score { file: String, source: ScoreError },
     #[error("{file}: {source}")]
     Predictions { file: String, source: PredictionsError },
     #[error("cannot write {path}: {source}")]
@@ -140,6 +143,7 @@ impl Args {
 
     fn score(&self) -> Result<Summary, Error> {
         let started = Instant::now();
+        apart(&self.output, &[&self.input, &self.model]).map_err(|source| self.of_output(source))?;
         let model = Model::from_bytes(&self.model.display().to_string(), &read_file(&self.model)?)?
             .with_precision(self.precision);
         for warning in model.warnings() {
@@ -166,6 +170,10 @@ impl Args {
         Ok(Summary { rows: counts.rows, anomalies, bad_rows: counts.bad_rows, seconds })
     }
 
+    fn of_output(&self, source: std::io::Error) -> Error {
+        Error::Output { path: self.output.display().to_string(), source }
+    }
+
     async fn score_rows(&self, model: Model, feeds: Vec<Feed>, kind: &Predictions) -> Result<(Counts, u64), Error> {
         let (name, sensor) = (self.input.display().to_string(), self.select.sensor());
         let Some(mut feed) = feeds.into_iter().next() else { return Err(Error::NoData { file: name }) };
@@ -173,7 +181,7 @@ impl Args {
             Ok(scorer) => scorer,
             // That there are no readings is the more useful thing to know.
             Err(_) if feed.next().await?.is_none() => return Err(no_rows(name, sensor)),
-            Err(error) => return Err(error.into()),
+            Err(source) => return Err(Error::Score { file: name, source }),
         };
         // What a Parquet file has for times is told before its rows, and known at their end only.
         let unread_time = match kind.format {
@@ -187,7 +195,7 @@ impl Args {
             }
         };
         let of_file = |source| Error::Predictions { file: name.clone(), source };
-        let of_output = |source| Error::Output { path: self.output.display().to_string(), source };
+        let of_output = |source| self.of_output(source);
         let mut file = SensorFile::begin(kind, &sensor, scorer, unread_time.as_deref()).map_err(of_file)?;
         let mut output = Whole::begin(&self.output).map_err(of_output)?;
         while let Some(rows) = feed.next().await? {
@@ -202,7 +210,10 @@ impl Args {
         }
         let tally = file.tally().clone();
         counts.add_bad(tally.bad_rows, tally.first_bad);
-        for warning in counts.warnings(&totals.unplaced) {
+        if let Some(why) = counts.all_bad() {
+            return Err(Error::AllBad { file: name, why });
+        }
+        for warning in counts.warnings(&totals) {
             tracing::warn!("{name}: {warning}");
         }
         output.write_all(&file.finish().map_err(of_file)?).map_err(of_output)?;

@@ -12,7 +12,7 @@ use spec::template::TemplateError;
 use spec::{SensorKeys, Template};
 use store::{Store, StoreError};
 
-use super::output::write_whole;
+use super::output::{apart, write_whole};
 use super::progress;
 use super::select::{Select, SelectError, open};
 use super::stored::{StoreArgs, runtime};
@@ -38,7 +38,7 @@ const WRITES: usize = 16;
   scorer train --input data/sensor_data.csv --where Device=1,Tag=5 --output models/model_1_5
   scorer train --store file:///data/plant --data data/sensor_data.csv --models 'models/model_{device}_{tag}'")]
 pub struct Args {
-    /// The readings of one model: CSV with a header
+    /// The readings of one model: CSV, JSON lines or Parquet, packed with gzip or zstd or not
     #[arg(long, requires = "output", conflicts_with = "url", required_unless_present = "url")]
     input: Option<PathBuf>,
     /// The model
@@ -102,10 +102,10 @@ enum Error {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Options(TrainError),
-    #[error("sensor {sensor}: {source}")]
-    Train { sensor: SensorKeys, source: TrainError },
-    #[error("sensor {sensor}: {why}; to write the model nevertheless, add --force")]
-    Degenerate { sensor: SensorKeys, why: String },
+    #[error("{}: {source}", of(.data, .sensor))]
+    Train { data: String, sensor: SensorKeys, source: TrainError },
+    #[error("{}: {why}; to write the model nevertheless, add --force", of(.data, .sensor))]
+    Degenerate { data: String, sensor: SensorKeys, why: String },
     #[error("training broke off: {0}")]
     Broke(#[from] tokio::task::JoinError),
     #[error("cannot write {path}: {source}")]
@@ -116,6 +116,11 @@ enum Error {
     NoSensors(String),
     #[error("cannot start: {0}")]
     Start(std::io::Error),
+}
+
+/// Whose readings; a file may be of one sensor without a name.
+fn of(data: &str, sensor: &SensorKeys) -> String {
+    if sensor.0.is_empty() { data.to_owned() } else { format!("{data}: sensor {sensor}") }
 }
 
 impl Args {
@@ -155,12 +160,14 @@ impl Args {
     }
 
     fn train_file(&self, input: &Path, output: &Path) -> Result<Summary, Error> {
+        let of_output = |source| Error::Output { path: output.display().to_string(), source };
+        apart(output, &[input]).map_err(of_output)?;
         let (data, file) = open(input)?;
         let samples = self.sample(&data, file, self.select.wanted()?)?;
         let sensor = samples.sensors.keys().next().cloned().ok_or_else(|| Error::NoSensors(data.clone()))?;
         let job = Job { data, samples, options: self.options(1), force: self.force };
         let (model, rows) = job.train(&sensor)?;
-        write_whole(output, &model).map_err(|source| Error::Output { path: output.display().to_string(), source })?;
+        write_whole(output, &model).map_err(of_output)?;
         Ok(Summary { models: 1, rows, ..Summary::default() })
     }
 
@@ -219,9 +226,10 @@ impl Args {
 
     fn sample_store(&self, runtime: &tokio::runtime::Runtime, store: &Store) -> Result<Samples, Error> {
         let keys: Vec<String> = self.models.keys().into_iter().map(str::to_owned).collect();
+        let encoding = self.select.encoding()?;
         let (reader, fetch) = runtime.block_on(store.read(&self.data))?;
         // This thread is none of the runtime's, so it may block on the reader.
-        let wanted = Wanted { columns: self.select.columns(), keys, ..Wanted::default() };
+        let wanted = Wanted { encoding, columns: self.select.columns(), keys, ..Wanted::default() };
         let samples = self.sample(&store.uri(&self.data), reader, wanted);
         runtime.block_on(fetch.end())?;
         let (mut samples, wanted) = (samples?, self.select.sensor());
@@ -253,10 +261,12 @@ impl Job {
     fn train(&self, sensor: &SensorKeys) -> Result<(Vec<u8>, u64), Error> {
         let values = self.samples.sensors.get(sensor).map(Vec::as_slice).unwrap_or_default();
         let Fitted { model, rows, degenerate } = train(values, self.samples.n_features, &self.options)
-            .map_err(|source| Error::Train { sensor: sensor.clone(), source })?;
+            .map_err(|source| Error::Train { data: self.data.clone(), sensor: sensor.clone(), source })?;
         match degenerate {
-            Some(why) if !self.force => return Err(Error::Degenerate { sensor: sensor.clone(), why }),
-            Some(why) => tracing::warn!("sensor {sensor}: {why}"),
+            Some(why) if !self.force => {
+                return Err(Error::Degenerate { data: self.data.clone(), sensor: sensor.clone(), why });
+            }
+            Some(why) => tracing::warn!("{}: {why}", of(&self.data, sensor)),
             None => {}
         }
         let TrainOptions { nu, margin, .. } = self.options;

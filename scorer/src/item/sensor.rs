@@ -258,7 +258,7 @@ impl SensorJob {
         totals: &Totals,
         log: &LogFile,
     ) -> Done {
-        warnings.extend(counts.warnings(&totals.unplaced));
+        warnings.extend(counts.warnings(totals));
         for warning in &warnings {
             log.warn(warning);
         }
@@ -303,11 +303,20 @@ impl SensorJob {
         let mut counts = feed.counts(totals).cloned().unwrap_or_default();
         if counts.rows == 0 {
             let why = match (counts.outside, context.request.window) {
-                (outside @ 1.., Some(w)) => format!(
-                    "{uri} has no reading of it from {} up to {}, and {outside} outside of that; is the data late \
-                     (window.delay), or its time zone not UTC?",
-                    w.start, w.end
-                ),
+                (outside @ 1.., Some(w)) => {
+                    let unclear = match counts.unclear_outside {
+                        0 => String::new(),
+                        rows => format!(
+                            " {rows} of them have a local time that comes twice or never, where clocks change: write \
+                             times in UTC or with their offset"
+                        ),
+                    };
+                    format!(
+                        "{uri} has no reading of it from {} up to {}, and {outside} outside of that; is the data late \
+                         (window.delay), or its time zone not UTC?{unclear}",
+                        w.start, w.end
+                    )
+                }
                 _ => {
                     format!("{uri} has no reading of it; correct data.path or data.columns.keys, or look at the sensor")
                 }
@@ -319,10 +328,8 @@ impl SensorJob {
         if let Some(why) = most.and_then(|most| counts.too_many_bad(&totals.unplaced, most)) {
             return Err(Problem::failed("TooManyBadRows", format!("{uri}: {why}")));
         }
-        if counts.bad_rows == counts.rows {
-            let first = counts.first_bad.map(|bad| format!("the first is {bad}")).unwrap_or_default();
-            let message = format!("{uri}: none of its {} rows is good; {first}", counts.rows);
-            return Err(Problem::failed("DataInvalid", message));
+        if let Some(why) = counts.all_bad() {
+            return Err(Problem::failed("DataInvalid", format!("{uri}: {why}")));
         }
         Ok((tally, counts))
     }

@@ -12,6 +12,8 @@ pub struct Totals {
     pub sensors: Vec<(SensorKeys, Counts)>,
     /// Rows of which it cannot be told whose they are.
     pub unplaced: Unplaced,
+    /// What is to be said of the columns, whatever the sensor.
+    pub notes: Vec<String>,
 }
 
 /// One sensor's rows.
@@ -29,6 +31,10 @@ pub struct Counts {
     pub first_bad: Option<BadRow>,
     /// The first time that cannot be read, where that was asked for; the row is none the worse for it.
     pub unread_time: Option<String>,
+    /// Rows in the window with a local time that comes twice or never, where clocks change.
+    pub unclear: u64,
+    /// The same outside the window.
+    pub unclear_outside: u64,
 }
 
 /// Rows of which it cannot be told whose they are.
@@ -97,10 +103,26 @@ impl Counts {
         more.then(|| format!("{bad} of {all} rows are bad, more than maxBadRows ({most}); the first is {first}"))
     }
 
-    /// What the user of the sensor's predictions should know of the rows that were left out.
+    /// Why there is nothing to score, where all rows are bad.
     #[must_use]
-    pub fn warnings(&self, unplaced: &Unplaced) -> Vec<String> {
-        let mut warnings = Vec::new();
+    pub fn all_bad(&self) -> Option<String> {
+        let Self { rows, bad_rows, first_bad, .. } = self;
+        let first = first_bad.as_ref().map(|bad| format!("; the first is {bad}")).unwrap_or_default();
+        (rows == bad_rows && *rows > 0).then(|| format!("none of its {rows} rows is good{first}"))
+    }
+
+    /// What the user of the sensor's predictions should know of the rows.
+    #[must_use]
+    pub fn warnings(&self, totals: &Totals) -> Vec<String> {
+        let Totals { unplaced, notes, .. } = totals;
+        let mut warnings = notes.clone();
+        if self.unclear > 0 {
+            warnings.push(format!(
+                "{} rows have a local time that comes twice, or never, where clocks change: it was taken for the first one, \
+                 or for an hour later; write times in UTC or with their offset",
+                self.unclear
+            ));
+        }
         if let Some(first) = &self.first_bad {
             let Self { rows, bad_rows, .. } = self;
             warnings.push(format!("{bad_rows} of {rows} rows are bad and were left out; the first is {first}"));

@@ -25,7 +25,8 @@ impl<R: Read> CsvRecords<R> {
     /// The rows of a file; without a delimiter that one of `,`, `;`, tab and `|` which its first line has most of.
     pub(super) fn new(mut lines: Lines<R>, delimiter: Option<u8>) -> Result<Self, ReadingsError> {
         lines.skip_bom()?;
-        let delimiter = match delimiter {
+        let said = delimiter.or(excel(&mut lines)?);
+        let delimiter = match said {
             Some(delimiter) => delimiter,
             None => match lines.line_end()? {
                 Some((end, _)) => most_usual(&lines.buffer[lines.start..end]),
@@ -90,6 +91,24 @@ impl<R: Read> CsvRecords<R> {
     }
 }
 
+/// The delimiter that Excel says in a line before the header, which is passed over: `sep=;`.
+fn excel<R: Read>(lines: &mut Lines<R>) -> Result<Option<u8>, ReadingsError> {
+    const SAYS: &[u8] = b"sep=";
+    while lines.rest().len() < SAYS.len() && lines.fill()? {}
+    if !lines.rest().get(..SAYS.len()).is_some_and(|start| start.eq_ignore_ascii_case(SAYS)) {
+        return Ok(None);
+    }
+    let Some((end, next)) = lines.line_end()? else { return Ok(None) };
+    let said = &lines.buffer[lines.start + SAYS.len()..end];
+    let delimiter = match said.strip_suffix(b"\r").unwrap_or(said) {
+        [byte] if byte.is_ascii() => *byte,
+        _ => return Ok(None),
+    };
+    lines.start = next;
+    lines.line += 1;
+    Ok(Some(delimiter))
+}
+
 /// The delimiter that stands most often in a line, not counting what is in quotes.
 fn most_usual(line: &[u8]) -> u8 {
     let mut counts = [0_usize; DELIMITERS.len()];
@@ -113,7 +132,14 @@ impl<R: Read> Records for CsvRecords<R> {
             if memchr::memchr(b'"', &self.lines.buffer[start..end]).is_some() {
                 let line = self.lines.line;
                 self.read_quoted()?;
-                return Ok(Some(Record { text: &self.unquoted, ends: &self.ends, gap: 0, line, broken: None }));
+                return Ok(Some(Record {
+                    text: &self.unquoted,
+                    ends: &self.ends,
+                    gap: 0,
+                    line,
+                    broken: None,
+                    absent: &[],
+                }));
             }
             if end > start && self.lines.buffer[end - 1] == b'\r' {
                 end -= 1;
@@ -132,7 +158,7 @@ impl<R: Read> Records for CsvRecords<R> {
             }
         }
         self.ends.push(text.len());
-        Ok(Some(Record { text, ends: &self.ends, gap: 1, line: self.lines.line - 1, broken: None }))
+        Ok(Some(Record { text, ends: &self.ends, gap: 1, line: self.lines.line - 1, broken: None, absent: &[] }))
     }
 }
 

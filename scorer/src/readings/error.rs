@@ -15,7 +15,7 @@ pub enum ReadingsError {
         file: String,
     },
     /// The header lacks a column.
-    #[error("{file}: line 1: no column {wanted} for {role}; the header has {header}; {hint}")]
+    #[error("{file}: no column {wanted} for {role}; its columns are {}; {hint}", if .header.is_empty() { "none" } else { .header })]
     ColumnMissing {
         /// The file.
         file: String,
@@ -29,7 +29,7 @@ pub enum ReadingsError {
         hint: String,
     },
     /// The header has a column twice.
-    #[error("{file}: line 1: {count} columns are named {wanted}; rename all but one")]
+    #[error("{file}: {count} columns are named {wanted}; rename all but one")]
     ColumnAmbiguous {
         /// The file.
         file: String,
@@ -110,10 +110,23 @@ pub enum ReadingsError {
         /// What was found.
         what: String,
     },
-    /// A Parquet file is right, but not read.
+    /// The first row of a CSV is a reading.
+    #[error(
+        "{file}: line {line}: the first row is no header, but a reading: {row}; say what the columns are called with \
+         data.names (--names TS,Value), or write a header"
+    )]
+    NoHeader {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+        /// The row.
+        row: String,
+    },
+    /// A file may be right, but is not read.
     #[error("{file}: {what}")]
-    ParquetUnsupported {
-        /// The file, and the column.
+    Unsupported {
+        /// The file, and the column of a Parquet.
         file: String,
         /// Why, and what to do.
         what: String,
@@ -167,11 +180,12 @@ impl ReadingsError {
             | Self::QuoteOpen { .. }
             | Self::NotUtf8 { .. }
             | Self::Utf16 { .. }
+            | Self::NoHeader { .. }
             | Self::Time { .. }
             | Self::Truncated { .. }
             | Self::Damaged { .. }
             | Self::ParquetDamaged { .. } => "DataInvalid",
-            Self::ParquetUnsupported { .. } => "DataUnsupported",
+            Self::Unsupported { .. } => "DataUnsupported",
             Self::NoTemporarySpace { .. } => "NoTemporarySpace",
             Self::ColumnMissing { .. } | Self::Differs { .. } => "ColumnMissing",
             Self::ColumnAmbiguous { .. } => "ColumnAmbiguous",
@@ -187,6 +201,7 @@ impl ReadingsError {
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
                 Self::Damaged { file, what: source.to_string() }
             }
+            io::ErrorKind::Unsupported => Self::Unsupported { file, what: source.to_string() },
             _ => Self::Unreadable { file, source },
         }
     }

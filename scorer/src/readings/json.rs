@@ -15,6 +15,8 @@ use super::record::{Record, Records};
 
 /// The most fields of an object; what is behind them is ignored.
 const MAX_FIELDS: usize = 4_096;
+const NO_OBJECT: &str = "it is no JSON object; write one object a line, or an array of objects";
+const CUT: &str = "the file ends in the middle of the object; was it written whole?";
 
 /// The rows of JSON. The fields of a row are those that the objects so far have had, in the order in which they came.
 pub(super) struct JsonRecords<R> {
@@ -26,6 +28,8 @@ pub(super) struct JsonRecords<R> {
     /// Whether names are still added.
     open: bool,
     values: Vec<Vec<u8>>,
+    /// Which of the names the row does not have.
+    absent: Vec<bool>,
     text: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -48,19 +52,14 @@ impl<R: Read> JsonRecords<R> {
             places: HashMap::new(),
             open: true,
             values: Vec::new(),
+            absent: Vec::new(),
             text: Vec::new(),
             ends: Vec::new(),
         })
     }
 
-    /// The names so far; later ones are ignored from now on.
-    pub(super) fn close_names(&mut self) -> Vec<String> {
-        self.open = false;
-        self.names.clone()
-    }
-
-    /// The span of the next object in the buffer and the line it starts on; `start` is behind it then.
-    fn next_span(&mut self) -> Result<Option<(usize, usize, u64)>, ReadingsError> {
+    /// The next object; `start` is behind it then.
+    fn next_span(&mut self) -> Result<Option<Span>, ReadingsError> {
         loop {
             let Some(byte) = self.lines.rest().first().copied() else {
                 if self.lines.fill()? {
@@ -81,7 +80,7 @@ impl<R: Read> JsonRecords<R> {
             let Some((end, next)) = self.lines.line_end()? else { return Ok(None) };
             let start = std::mem::replace(&mut self.lines.start, next);
             self.lines.line += 1;
-            return Ok(Some((start, end, line)));
+            return Ok(Some(Span { start, end, line, cut: false }));
         }
         let mut object = Object::default();
         let mut seen = 0;
@@ -90,16 +89,25 @@ impl<R: Read> JsonRecords<R> {
                 let (start, end) = (self.lines.start, self.lines.start + seen + at + 1);
                 self.lines.line += memchr::memchr_iter(b'\n', &self.lines.buffer[start..end]).count() as u64;
                 self.lines.start = end;
-                return Ok(Some((start, end, line)));
+                return Ok(Some(Span { start, end, line, cut: false }));
             }
             seen = self.lines.rest().len();
             if !self.lines.fill()? {
                 let (start, end) = (self.lines.start, self.lines.end);
                 self.lines.start = end;
-                return Ok(Some((start, end, line)));
+                return Ok(Some(Span { start, end, line, cut: true }));
             }
         }
     }
+}
+
+/// Where an object is in the buffer, and the line it starts on.
+struct Span {
+    start: usize,
+    end: usize,
+    line: u64,
+    /// Whether the file ends before it does.
+    cut: bool,
 }
 
 /// Finds the end of an object.
@@ -134,21 +142,28 @@ impl Object {
 
 impl<R: Read> Records for JsonRecords<R> {
     fn next(&mut self) -> Result<Option<Record<'_>>, ReadingsError> {
-        let Some((start, end, line)) = self.next_span()? else { return Ok(None) };
+        let Some(Span { start, end, line, cut }) = self.next_span()? else { return Ok(None) };
         self.values.iter_mut().for_each(Vec::clear);
+        self.absent.fill(true);
         let row = self.lines.buffer[start..end].trim_ascii();
-        let mut fields =
-            Fields { names: &mut self.names, places: &mut self.places, values: &mut self.values, open: self.open };
+        let Self { names, places, values, absent, open, .. } = self;
+        let mut fields = Fields { names, places, values, absent, open: *open };
         let mut json = serde_json::Deserializer::from_slice(row);
         let read = json.deserialize_map(&mut fields).and_then(|()| json.end());
-        let broken = read.is_err().then_some("it is no JSON object; write one object a line, or an array of objects");
+        let why = if cut { CUT } else { NO_OBJECT };
+        let broken = read.is_err().then_some(why);
         self.text.clear();
         self.ends.clear();
         for value in &self.values {
             self.text.extend_from_slice(value);
             self.ends.push(self.text.len());
         }
-        Ok(Some(Record { text: &self.text, ends: &self.ends, gap: 0, line, broken }))
+        Ok(Some(Record { text: &self.text, ends: &self.ends, gap: 0, line, broken, absent: &self.absent }))
+    }
+
+    fn names(&mut self, last: bool) -> Option<&[String]> {
+        self.open &= !last;
+        Some(&self.names)
     }
 }
 
@@ -157,6 +172,7 @@ struct Fields<'a> {
     names: &'a mut Vec<String>,
     places: &'a mut HashMap<String, usize>,
     values: &'a mut Vec<Vec<u8>>,
+    absent: &'a mut Vec<bool>,
     open: bool,
 }
 
@@ -175,13 +191,15 @@ impl<'de> Visitor<'de> for &mut Fields<'_> {
                 None if self.open && self.names.len() < MAX_FIELDS => {
                     self.names.push(name.0.to_string());
                     self.values.push(Vec::new());
+                    self.absent.push(false);
                     self.places.insert(name.0.into_owned(), self.names.len() - 1);
                     self.names.len() - 1
                 }
                 None => continue,
             };
-            if let Some(text) = self.values.get_mut(place) {
+            if let (Some(text), Some(absent)) = (self.values.get_mut(place), self.absent.get_mut(place)) {
                 put(value.get(), text);
+                *absent = false;
             }
         }
         Ok(())

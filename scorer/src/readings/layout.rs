@@ -26,12 +26,16 @@ pub(super) struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    /// The layout; `sample` are the first data rows, from which it is told which columns are numbers.
-    pub(super) fn resolve(&self, sample: &[OwnedRecord]) -> Result<Layout, ReadingsError> {
+    /// The layout, and what the user should know of it; `sample` are the first data rows, from which it is told which
+    /// columns are numbers.
+    pub(super) fn resolve(&self, sample: &[&OwnedRecord]) -> Result<(Layout, Vec<String>), ReadingsError> {
         let keys = self.keys()?;
         let time = self.time(&keys)?;
+        let mut notes = Vec::new();
         let values = if self.columns.value.is_empty() {
-            self.infer_values(sample, &keys, time.as_ref())?
+            let (values, texts) = self.infer_values(sample, &keys, time.as_ref())?;
+            notes = texts;
+            values
         } else {
             let named = self.columns.value.iter().map(|name| {
                 self.find(name)?
@@ -39,7 +43,17 @@ impl Resolver<'_> {
             });
             named.collect::<Result<_, _>>()?
         };
-        Ok(Layout { time, keys, values, times: self.times.clone() })
+        Ok((Layout { time, keys, values, times: self.times.clone() }, notes))
+    }
+
+    /// Whether more rows would tell nothing new: what could be a value is one, or that was said.
+    pub(super) fn is_decided(&self, sample: &[&OwnedRecord]) -> bool {
+        if !self.columns.value.is_empty() {
+            return true;
+        }
+        let Ok(keys) = self.keys() else { return true };
+        let Ok(time) = self.time(&keys) else { return true };
+        self.others(&keys, time.as_ref()).into_iter().all(|index| Seen::of(index, sample).is_numeric())
     }
 
     fn keys(&self) -> Result<BTreeMap<String, Column>, ReadingsError> {
@@ -79,31 +93,48 @@ impl Resolver<'_> {
         }
     }
 
-    /// Every other column of which most fields in the sample are numbers; without rows, every other column.
+    /// The columns that may be values: neither key nor time, nor the row numbers that pandas writes.
+    fn others(&self, keys: &BTreeMap<String, Column>, time: Option<&Column>) -> Vec<usize> {
+        let taken: BTreeSet<usize> = keys.values().chain(time).map(|c| c.index).collect();
+        let others = self.header.iter().enumerate().filter(|(i, name)| !taken.contains(i) && !is_index(*i, name));
+        others.map(|(index, _)| index).collect()
+    }
+
+    /// Every other column of which most fields in the sample are numbers; without rows, every other column. And what is
+    /// to be said of those that have some.
     fn infer_values(
         &self,
-        sample: &[OwnedRecord],
+        sample: &[&OwnedRecord],
         keys: &BTreeMap<String, Column>,
         time: Option<&Column>,
-    ) -> Result<Vec<Column>, ReadingsError> {
-        let taken: BTreeSet<usize> = keys.values().chain(time).map(|c| c.index).collect();
-        let others: Vec<usize> = (0..self.header.len()).filter(|i| !taken.contains(i)).collect();
-        let is_numeric = |index: &usize| {
-            let fields = sample.iter().filter_map(|r| r.as_record().trimmed(*index));
-            let fields: Vec<&[u8]> = fields.filter(|f| number::is_number(f) || !number::is_missing(f)).collect();
-            let numbers = fields.iter().filter(|f| number::is_number(f)).count();
+    ) -> Result<(Vec<Column>, Vec<String>), ReadingsError> {
+        const SAY: &str = "columns.value (--columns value=…)";
+        let others = self.others(keys, time);
+        let (mut values, mut notes) = (Vec::new(), Vec::new());
+        for index in &others {
+            let (seen, name) = (Seen::of(*index, sample), &self.header[*index]);
             // A lone column without any text is taken: its rows are bad ones, which is better said than guessed around.
-            numbers * 2 > fields.len() || (fields.is_empty() && (others.len() == 1 || sample.is_empty()))
-        };
-        let values: Vec<Column> = others
-            .iter()
-            .filter(|i| is_numeric(i))
-            .map(|i| Column { index: *i, name: self.header[*i].clone() })
-            .collect();
-        if values.is_empty() {
-            return Err(self.missing("of numbers".to_owned(), "the value", "columns.value (--columns value=…)"));
+            if seen.is_numeric() || (seen.texts == 0 && (others.len() == 1 || sample.is_empty())) {
+                values.push(Column { index: *index, name: name.clone() });
+            } else if seen.numbers > 0 {
+                let Seen { numbers, texts, .. } = seen;
+                notes.push(format!(
+                    "column {name} is taken for text: of its first values {numbers} are numbers and {texts} are not; if it is \
+                     a value, name all values with {SAY}"
+                ));
+            }
         }
-        Ok(values)
+        if values.is_empty() {
+            let comma = others.iter().find_map(|index| Some((&self.header[*index], Seen::of(*index, sample).comma?)));
+            let hint = comma.map_or_else(
+                || SAY.to_owned(),
+                |(name, text)| {
+                    format!("{SAY}; column {name} has decimal commas, such as {text}, which are not read: write points")
+                },
+            );
+            return Err(self.missing("of numbers".to_owned(), "the value", &hint));
+        }
+        Ok((values, notes))
     }
 
     /// A column by its name: as written, else without regard to case.
@@ -135,5 +166,41 @@ impl Resolver<'_> {
             header: self.header.join(", "),
             hint: format!("say which it is with {field}"),
         }
+    }
+}
+
+/// Whether a column is the row numbers of a DataFrame, as pandas writes them: to a CSV first and without a name.
+fn is_index(index: usize, name: &str) -> bool {
+    let level = name.strip_prefix("__index_level_").and_then(|rest| rest.strip_suffix("__"));
+    (index == 0 && name.is_empty()) || level.is_some_and(|level| level.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// What a column has in some rows, besides missing values.
+#[derive(Default)]
+struct Seen {
+    numbers: usize,
+    texts: usize,
+    /// The first text that is a number with a comma for its point.
+    comma: Option<String>,
+}
+
+impl Seen {
+    fn of(index: usize, sample: &[&OwnedRecord]) -> Self {
+        let mut seen = Self::default();
+        for field in sample.iter().filter_map(|row| row.as_record().trimmed(index)) {
+            if number::is_number(field) {
+                seen.numbers += 1;
+            } else if !number::is_missing(field) {
+                seen.texts += 1;
+                if seen.comma.is_none() && number::has_comma(field) {
+                    seen.comma = Some(String::from_utf8_lossy(field).into_owned());
+                }
+            }
+        }
+        seen
+    }
+
+    fn is_numeric(&self) -> bool {
+        self.numbers > self.texts
     }
 }

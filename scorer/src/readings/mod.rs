@@ -4,6 +4,7 @@
 mod counts;
 mod csv;
 mod error;
+mod gzip;
 mod json;
 mod layout;
 mod lines;

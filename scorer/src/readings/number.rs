@@ -14,6 +14,14 @@ pub(super) fn is_number(text: &[u8]) -> bool {
     fast_float2::parse::<f64, _>(text).is_ok()
 }
 
+/// Whether a text is a number but for a comma in place of its point.
+pub(super) fn has_comma(text: &[u8]) -> bool {
+    let Some(comma) = memchr::memchr(b',', text) else { return false };
+    let mut text = text.to_vec();
+    text[comma] = b'.';
+    is_number(&text)
+}
+
 /// Whether a text says that there is no value: nothing, `NaN`, `NA` or `null`, in any case.
 pub(super) fn is_missing(text: &[u8]) -> bool {
     [&b""[..], b"nan", b"na", b"null"].iter().any(|word| text.eq_ignore_ascii_case(word))

@@ -18,7 +18,7 @@ impl Rows {
             }
         }
         out.extend(self.values.iter().flat_map(|value| value.to_ne_bytes()));
-        for Marked { row, file, at } in &self.marked {
+        for Marked { row, file, at, absent } in &self.marked {
             let (is_line, number) = match at {
                 RowAt::Line(line) => (1_u8, line),
                 RowAt::Row(row) => (0, row),
@@ -27,6 +27,8 @@ impl Rows {
             out.extend(file.to_ne_bytes());
             out.push(is_line);
             out.extend(number.to_ne_bytes());
+            // No row has so many values.
+            out.extend(absent.unwrap_or(u32::MAX).to_ne_bytes());
         }
         out.extend(self.times.text.as_bytes());
         out.extend(self.texts.text.as_bytes());
@@ -46,7 +48,8 @@ impl Rows {
             let (file, is_line) = (u32::from_ne_bytes(take(packed)?), u8::from_ne_bytes(take(packed)?) == 1);
             let number = u64::from_ne_bytes(take(packed)?);
             let at = if is_line { RowAt::Line(number) } else { RowAt::Row(number) };
-            self.marked.push(Marked { row, file, at });
+            let absent = Some(u32::from_ne_bytes(take(packed)?)).filter(|absent| *absent != u32::MAX);
+            self.marked.push(Marked { row, file, at, absent });
         }
         self.times.unpack(&times, packed)?;
         self.texts.unpack(&lengths, packed)?;

@@ -9,8 +9,9 @@ use spec::work::Columns;
 use spec::{SensorKeys, TimeRange};
 
 use super::layout::Resolver;
-use super::source::{self, Encoding};
-use super::splitter::Splitter;
+use super::record::OwnedRecord;
+use super::source::{self, Encoding, Opened};
+use super::splitter::{Origin, Splitter};
 use super::{Layout, ReadingsError, Rows, Totals};
 
 /// Which readings are wanted.
@@ -85,7 +86,18 @@ pub struct Pass {
     /// The first file's columns, and its header.
     first: Option<(Arc<Head>, Vec<String>)>,
     next: usize,
+    /// Files that do not tell which columns are numbers; they wait for one that does.
+    waiting: Vec<Waiting>,
+    /// What is to be said of the columns.
+    notes: Vec<String>,
     splitter: Splitter,
+}
+
+/// A short file as a whole.
+struct Waiting {
+    number: usize,
+    header: Vec<String>,
+    rows: Vec<OwnedRecord>,
 }
 
 impl Pass {
@@ -93,7 +105,7 @@ impl Pass {
     #[must_use]
     pub fn new(wanted: Wanted, names: Vec<String>, limits: Limits) -> Self {
         let splitter = Splitter::new(&wanted, names.len() > 1, limits);
-        Self { wanted, names, first: None, next: 0, splitter }
+        Self { wanted, names, first: None, next: 0, waiting: Vec::new(), notes: Vec::new(), splitter }
     }
 
     /// Reads the next file.
@@ -101,27 +113,37 @@ impl Pass {
     /// # Errors
     /// When the file is empty or broken, or a column is missing; the message says where.
     pub fn file(&mut self, input: impl Read, sink: &mut dyn Sink) -> Result<ControlFlow<()>, ReadingsError> {
-        let name = self.names.get(self.next).cloned().unwrap_or_default();
+        let (name, number) = (self.name(self.next), self.next);
         let mut opened = source::open(&name, input, &self.wanted.encoding)?;
-        let layout = match &self.first {
-            None => {
-                let layout = self.resolver(&name, &opened.header, &self.wanted.columns).resolve(&opened.sample)?;
-                let values_said = !self.wanted.columns.value.is_empty();
-                let head = Arc::new(Head { layout: layout.clone(), values_said, files: self.names.clone() });
-                sink.begin(&head);
-                self.first = Some((head, opened.header.clone()));
-                layout
-            }
-            Some((head, header)) if *header == opened.header => head.layout.clone(),
-            Some((head, _)) => self.resolve_like(head, &name, &opened)?,
-        };
-        opened.rest.keep(&layout.indices());
-        self.splitter.open(&name, self.next, layout, opened.header.len(), &*opened.rest);
         self.next += 1;
-        for record in opened.sample.iter().filter(|_| !opened.sample_comes_again) {
-            if self.splitter.take(record.as_record(), sink).is_break() {
+        if self.first.is_none() {
+            let waiting = self.waiting.iter().flat_map(|file| &file.rows).collect::<Vec<_>>();
+            let room = source::Room::beside(&waiting);
+            while !self.is_decided(&name, &opened) && opened.sample_more(&room)? {}
+            let undecided = opened.is_whole() && !self.is_decided(&name, &opened) && room.has_some(&opened.sample);
+            opened.close();
+            let alike = self.waiting.first().is_none_or(|first| first.header == opened.header);
+            if undecided && alike && self.next < self.names.len() {
+                self.waiting.push(Waiting { number, header: opened.header, rows: opened.sample });
+                return Ok(ControlFlow::Continue(()));
+            }
+            if self.begin(Some(&opened), sink)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
+        }
+        opened.close();
+        let layout = match &self.first {
+            Some((head, header)) if *header == opened.header => head.layout.clone(),
+            Some((head, _)) => self.resolve_like(head, &name, &opened)?,
+            None => return Ok(ControlFlow::Continue(())),
+        };
+        opened.rest.keep(&layout.indices());
+        let instants = layout.time.as_ref().is_some_and(|time| opened.rest.has_instants(time.index));
+        let origin = Origin { number, width: opened.header.len(), instants, has_lines: opened.rest.has_lines() };
+        self.splitter.open(&name, layout, &origin);
+        let sample = opened.sample.iter().filter(|_| !opened.sample_comes_again);
+        if self.take(sample, sink).is_break() {
+            return Ok(ControlFlow::Break(()));
         }
         while let Some(record) = opened.rest.next()? {
             if self.splitter.take(record, sink).is_break() {
@@ -135,8 +157,54 @@ impl Pass {
     ///
     /// # Errors
     /// When there is a window and not one time in all files that can be read.
-    pub fn end(self, sink: &mut dyn Sink) -> Result<Totals, ReadingsError> {
-        self.splitter.end(sink)
+    pub fn end(mut self, sink: &mut dyn Sink) -> Result<Totals, ReadingsError> {
+        if self.first.is_none() && !self.waiting.is_empty() {
+            // What the sink has had enough of ends here all the same.
+            let _ = self.begin(None, sink)?;
+        }
+        let totals = self.splitter.end(sink)?;
+        Ok(Totals { notes: self.notes, ..totals })
+    }
+
+    fn name(&self, number: usize) -> String {
+        self.names.get(number).cloned().unwrap_or_default()
+    }
+
+    /// The rows from which it is told which columns are numbers: of the files that wait, and of one that is like them.
+    fn sample<'a>(&'a self, opened: Option<&'a Opened<'_>>) -> Vec<&'a OwnedRecord> {
+        let alike = |opened: &&Opened<'_>| self.waiting.first().is_none_or(|first| first.header == opened.header);
+        let rows = opened.filter(alike).into_iter().flat_map(|opened| &opened.sample);
+        self.waiting.iter().flat_map(|file| &file.rows).chain(rows).collect()
+    }
+
+    fn is_decided(&self, name: &str, opened: &Opened<'_>) -> bool {
+        self.resolver(name, &opened.header, &self.wanted.columns).is_decided(&self.sample(Some(opened)))
+    }
+
+    /// Settles which column is what, and takes the rows of the files that waited for it.
+    fn begin(&mut self, opened: Option<&Opened<'_>>, sink: &mut dyn Sink) -> Result<ControlFlow<()>, ReadingsError> {
+        let header = self.waiting.first().map(|file| &file.header).or(opened.map(|opened| &opened.header));
+        let header = header.cloned().unwrap_or_default();
+        let name = self.name(self.waiting.first().map_or(self.next.saturating_sub(1), |file| file.number));
+        let resolver = self.resolver(&name, &header, &self.wanted.columns);
+        let (layout, notes) = resolver.resolve(&self.sample(opened))?;
+        self.notes = notes;
+        let values_said = !self.wanted.columns.value.is_empty();
+        let head = Arc::new(Head { layout, values_said, files: self.names.clone() });
+        sink.begin(&head);
+        self.first = Some((Arc::clone(&head), header));
+        for Waiting { number, header, rows } in std::mem::take(&mut self.waiting) {
+            let origin = Origin { number, width: header.len(), instants: false, has_lines: true };
+            self.splitter.open(&self.name(number), head.layout.clone(), &origin);
+            if self.take(rows.iter(), sink).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn take<'a>(&mut self, mut rows: impl Iterator<Item = &'a OwnedRecord>, sink: &mut dyn Sink) -> ControlFlow<()> {
+        rows.try_for_each(|row| self.splitter.take(row.as_record(), sink))
     }
 
     fn resolver<'a>(&'a self, file: &'a str, header: &'a [String], columns: &'a Columns) -> Resolver<'a> {
@@ -145,7 +213,7 @@ impl Pass {
     }
 
     /// The columns of a file that is not the first: the values are those of the first one's names.
-    fn resolve_like(&self, head: &Head, name: &str, opened: &source::Opened<'_>) -> Result<Layout, ReadingsError> {
+    fn resolve_like(&self, head: &Head, name: &str, opened: &Opened<'_>) -> Result<Layout, ReadingsError> {
         let value = head.layout.values.iter().map(|c| c.name.clone()).collect();
         let columns = Columns { value, ..self.wanted.columns.clone() };
         let differs = |what: String| ReadingsError::Differs {
@@ -153,10 +221,10 @@ impl Pass {
             first: head.files.first().cloned().unwrap_or_default(),
             what,
         };
-        let layout = self.resolver(name, &opened.header, &columns).resolve(&opened.sample);
+        let layout = self.resolver(name, &opened.header, &columns).resolve(&[]).map(|(layout, _)| layout);
         let layout = layout.map_err(|error| match error {
             ReadingsError::ColumnMissing { wanted, role, .. } if role == super::layout::VALUE => {
-                differs(format!("has no column {wanted}; its header is {}", opened.header.join(", ")))
+                differs(format!("has no column {wanted}; its columns are {}", opened.header.join(", ")))
             }
             other => other,
         })?;

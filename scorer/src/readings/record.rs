@@ -16,6 +16,8 @@ pub(super) struct Record<'a> {
     pub(super) line: u64,
     /// Why it is no row at all.
     pub(super) broken: Option<&'static str>,
+    /// Which fields it does not have, where rows name theirs; behind its end, it has them.
+    pub(super) absent: &'a [bool],
 }
 
 impl<'a> Record<'a> {
@@ -36,6 +38,11 @@ impl<'a> Record<'a> {
         Some(self.get(index)?.trim_ascii())
     }
 
+    /// Whether it does not have a field that it could have.
+    pub(super) fn lacks(&self, index: usize) -> bool {
+        self.absent.get(index).is_some_and(|absent| *absent)
+    }
+
     pub(super) fn to_owned(self) -> OwnedRecord {
         OwnedRecord {
             text: self.text.to_vec(),
@@ -43,6 +50,7 @@ impl<'a> Record<'a> {
             gap: self.gap,
             line: self.line,
             broken: self.broken,
+            absent: self.absent.to_vec(),
         }
     }
 }
@@ -55,11 +63,24 @@ pub(super) struct OwnedRecord {
     gap: usize,
     line: u64,
     broken: Option<&'static str>,
+    absent: Vec<bool>,
 }
 
 impl OwnedRecord {
     pub(super) fn as_record(&self) -> Record<'_> {
-        Record { text: &self.text, ends: &self.ends, gap: self.gap, line: self.line, broken: self.broken }
+        let Self { text, ends, gap, line, broken, absent } = self;
+        Record { text, ends, gap: *gap, line: *line, broken: *broken, absent }
+    }
+
+    /// Bytes that it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.text.len() + self.ends.len() * size_of::<usize>() + self.absent.len()
+    }
+
+    /// Gives it the fields that rows behind it were the first to have.
+    pub(super) fn widen(&mut self, width: usize) {
+        self.ends.resize(width.max(self.ends.len()), self.text.len());
+        self.absent.resize(self.ends.len(), true);
     }
 }
 
@@ -67,6 +88,12 @@ impl OwnedRecord {
 pub(super) trait Records {
     /// The next row; none at the end.
     fn next(&mut self) -> Result<Option<Record<'_>>, ReadingsError>;
+
+    /// The names of the columns so far, where each row names its own; those of rows behind are ignored from now on if
+    /// `last`.
+    fn names(&mut self, _last: bool) -> Option<&[String]> {
+        None
+    }
 
     /// Says which columns are asked for; the fields of others may be empty from now on.
     fn keep(&mut self, _columns: &BTreeSet<usize>) {}

@@ -1,6 +1,6 @@
 //! Rows of a sensor, side by side in a few allocations.
 
-use super::{BadRow, Head, Layout, RowAt};
+use super::{BadRow, Head, Layout, RowAt, number};
 
 /// Rows of one sensor, in the files' order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +18,8 @@ pub(super) struct Marked {
     pub(super) row: usize,
     pub(super) file: u32,
     pub(super) at: RowAt,
+    /// The first of its values that the row does not have at all.
+    pub(super) absent: Option<u32>,
 }
 
 /// What a model takes of a row.
@@ -93,10 +95,11 @@ impl Rows {
         self.texts.push(text);
     }
 
-    /// Ends a row. `bad`: the file and place of one that has a value which is no finite number.
-    pub(super) fn push_time(&mut self, time: &str, bad: Option<(u32, RowAt)>) {
+    /// Ends a row. `bad`: the file and place of one that has a value which is no finite number, and the first value that
+    /// is absent.
+    pub(super) fn push_time(&mut self, time: &str, bad: Option<(u32, RowAt, Option<u32>)>) {
         self.times.push(time);
-        self.marked.extend(bad.map(|(file, at)| Marked { row: self.count, file, at }));
+        self.marked.extend(bad.map(|(file, at, absent)| Marked { row: self.count, file, at, absent }));
         self.count += 1;
     }
 
@@ -135,7 +138,7 @@ impl Rows {
             for at in selection.columns.iter().map(|column| row * width + column) {
                 rows.push_value(self.values.get(at).copied().unwrap_or(f64::NAN), self.texts.get(at));
             }
-            rows.push_time(self.time(row), marked.map(|m| (m.file, m.at)));
+            rows.push_time(self.time(row), marked.map(|m| (m.file, m.at, None)));
         }
         Usable { rows, bad_rows, first_bad }
     }
@@ -149,15 +152,27 @@ impl Rows {
         })
     }
 
-    fn explain(&self, head: &Head, Marked { row, file, at }: Marked, column: usize) -> BadRow {
+    fn explain(&self, head: &Head, Marked { row, file, at, absent }: Marked, column: usize) -> BadRow {
         let text = self.texts.get(row * head.layout.values.len() + column);
-        let what = if super::number::is_number(text.as_bytes()) { "no finite number" } else { "no number" };
         let name = head.layout.values.get(column).map(|c| c.name.as_str()).unwrap_or_default();
-        let why = format!("column {name}: {text:?} is {what}");
+        let what = match text.as_bytes() {
+            text if number::is_number(text) => "no finite number",
+            text if number::has_comma(text) => "no number; write a point for the comma",
+            _ => "no number",
+        };
+        let why = match absent {
+            Some(absent) if usize::try_from(absent) == Ok(column) => no_field(name),
+            _ => format!("column {name}: {text:?} is {what}"),
+        };
         let several = head.files.len() > 1;
         let file_name = usize::try_from(file).ok().and_then(|file| head.files.get(file)).filter(|_| several);
         BadRow { file: file_name.cloned(), number: file, at, why }
     }
+}
+
+/// What is said of a row that names its fields and has not this one.
+pub(super) fn no_field(name: &str) -> String {
+    format!("it has no field {name}")
 }
 
 /// Many short texts in one allocation.

@@ -2,25 +2,35 @@
 
 use std::io::{BufRead, BufReader, Cursor, Read};
 
-use flate2::bufread::MultiGzDecoder;
 use spec::work::{DataFormat, DataSource};
 
 use super::ReadingsError;
 use super::csv::CsvRecords;
+use super::gzip::Gzip;
 use super::json::JsonRecords;
 use super::lines::Lines;
+use super::number;
 use super::parquet::{ParquetRecords, is_parquet};
-use super::record::{OwnedRecord, Records};
+use super::record::{OwnedRecord, Record, Records};
 use super::time::TimeParser;
-use super::zstd::Zstd;
+use super::zstd::{Zstd, is_zstd};
 
-/// Rows from which names and kinds of columns are told.
+/// Rows from which names and kinds of columns are told, and up to how many where these do not tell.
 const SAMPLE: usize = 100;
+const MOST_SAMPLE: Room = Room { rows: 10_000, bytes: 4 << 20 };
 const BUFFER: usize = 1 << 16;
 /// Bytes from which it is told what a file is.
 const PEEK: u64 = 256;
 const GZIP: &[u8] = b"\x1f\x8b";
-const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+/// How files begin that are not read, and what they are.
+const OTHERS: [(&[u8], &str); 6] = [
+    (b"PK\x03\x04", "a zip archive, as .xlsx files are"),
+    (b"BZh", "compressed with bzip2"),
+    (b"\xfd7zXZ\0", "compressed with xz"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"\x04\x22\x4d\x18", "compressed with lz4"),
+    (b"\x1f\x9d", "compressed with compress"),
+];
 
 /// How the readings are written, as far as it was said.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +65,74 @@ pub(super) struct Opened<'a> {
     pub(super) sample: Vec<OwnedRecord>,
     /// Whether the rest begins with the sample again.
     pub(super) sample_comes_again: bool,
+    /// Whether the sample is all that there is.
+    ended: bool,
     pub(super) rest: Box<dyn Records + 'a>,
+}
+
+/// How many rows and bytes a sample may have.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// What is left beside rows that are held already.
+    pub(super) fn beside(held: &[&OwnedRecord]) -> Self {
+        let bytes: usize = held.iter().map(|row| row.bytes()).sum();
+        let Self { rows, bytes: most } = MOST_SAMPLE;
+        Self { rows: rows.saturating_sub(held.len()), bytes: most.saturating_sub(bytes) }
+    }
+
+    /// Whether more rows than these may be held.
+    pub(super) fn has_some(self, beside: &[OwnedRecord]) -> bool {
+        beside.len() < self.rows && beside.iter().map(OwnedRecord::bytes).sum::<usize>() < self.bytes
+    }
+}
+
+impl<'a> Opened<'a> {
+    fn of(header: Vec<String>, records: impl Records + 'a) -> Result<Self, ReadingsError> {
+        let rest = Box::new(records);
+        let mut opened = Self { header, sample: Vec::new(), sample_comes_again: false, ended: false, rest };
+        opened.sample_up_to(SAMPLE)?;
+        Ok(opened)
+    }
+
+    /// Takes as many rows again into the sample, if there is room; whether there were any.
+    pub(super) fn sample_more(&mut self, room: &Room) -> Result<bool, ReadingsError> {
+        let before = self.sample.len();
+        if room.has_some(&self.sample) {
+            self.sample_up_to((before * 2).min(room.rows))?;
+        }
+        Ok(self.sample.len() > before)
+    }
+
+    fn sample_up_to(&mut self, rows: usize) -> Result<(), ReadingsError> {
+        while !self.ended && !self.sample_comes_again && self.sample.len() < rows {
+            match self.rest.next()? {
+                Some(record) => self.sample.push(record.to_owned()),
+                None => self.ended = true,
+            }
+        }
+        if let Some(names) = self.rest.names(false) {
+            names.clone_into(&mut self.header);
+        }
+        Ok(())
+    }
+
+    /// Whether the sample is the whole file.
+    pub(super) fn is_whole(&self) -> bool {
+        self.ended
+    }
+
+    /// Ends the sample: the columns are those of its rows.
+    pub(super) fn close(&mut self) {
+        if let Some(names) = self.rest.names(true) {
+            names.clone_into(&mut self.header);
+            self.sample.iter_mut().for_each(|row| row.widen(names.len()));
+        }
+    }
 }
 
 /// Opens a file.
@@ -70,8 +147,8 @@ pub(super) fn open<'a>(name: &str, input: impl Read + 'a, encoding: &Encoding) -
     }
     let lines = |input| Lines::new(&name, input);
     match encoding.format.unwrap_or_else(|| format_of(&name, &start)) {
-        DataFormat::Csv => open_csv(&name, CsvRecords::new(lines(input), encoding.delimiter)?, encoding.names.clone()),
-        DataFormat::JsonLines => open_json(JsonRecords::new(lines(input))?),
+        DataFormat::Csv => open_csv(&name, CsvRecords::new(lines(input), encoding.delimiter)?, encoding),
+        DataFormat::JsonLines => Opened::of(Vec::new(), JsonRecords::new(lines(input))?),
         DataFormat::Parquet => open_parquet(ParquetRecords::new(&name, input)?),
     }
 }
@@ -82,14 +159,20 @@ type Input<'a> = Box<dyn BufRead + 'a>;
 fn unpack<'a>(name: &str, input: impl Read + 'a) -> Result<(Input<'a>, Vec<u8>), ReadingsError> {
     let unreadable = |source| ReadingsError::of_io(name, source);
     let (start, input) = peek(input).map_err(unreadable)?;
-    let (start, input) = if start.starts_with(GZIP) {
-        peek(MultiGzDecoder::new(input)).map_err(unreadable)?
-    } else if start.starts_with(ZSTD) {
-        peek(Zstd::new(input)).map_err(unreadable)?
-    } else {
-        (start, input)
+    let packed = |start: &[u8]| start.starts_with(GZIP) || is_zstd(start);
+    let (start, input) = match packed(&start) {
+        true if start.starts_with(GZIP) => peek(Gzip::new(input)).map_err(unreadable)?,
+        true => peek(Zstd::new(input)).map_err(unreadable)?,
+        false => (start, input),
     };
-    Ok((input, start))
+    let other = OTHERS.iter().find(|(begins, _)| start.starts_with(begins)).map(|(_, what)| *what);
+    match other.or(packed(&start).then_some("compressed twice")) {
+        Some(what) => {
+            let what = format!("the file is {what}, which is not read; unpack it, or compress it with gzip or zstd");
+            Err(ReadingsError::Unsupported { file: name.to_owned(), what })
+        }
+        None => Ok((input, start)),
+    }
 }
 
 /// The first bytes of an input, and all of it.
@@ -124,10 +207,10 @@ fn format_of(name: &str, start: &[u8]) -> DataFormat {
 fn open_csv<'a>(
     name: &str,
     mut records: CsvRecords<impl Read + 'a>,
-    names: Option<Vec<String>>,
+    encoding: &Encoding,
 ) -> Result<Opened<'a>, ReadingsError> {
-    let header = match names {
-        Some(names) => names,
+    let header = match &encoding.names {
+        Some(names) => names.clone(),
         None => {
             let Some(first) = records.next()? else { return Err(ReadingsError::Empty { file: name.to_owned() }) };
             let name_of = |index| {
@@ -135,31 +218,47 @@ fn open_csv<'a>(
                 let not_utf8 = |_| ReadingsError::NotUtf8 { file: name.to_owned(), line: first.line, index };
                 text.map(str::to_owned).map_err(not_utf8)
             };
-            (0..first.len()).map(name_of).collect::<Result<_, _>>()?
+            let header = (0..first.len()).map(name_of).collect::<Result<Vec<_>, _>>()?;
+            if header.iter().any(|name| name.contains('\r')) {
+                let what = "its lines end with CR alone; write them with LF, or CR LF, at their ends".to_owned();
+                return Err(ReadingsError::Unsupported { file: name.to_owned(), what });
+            }
+            if is_reading(first, &encoding.times) {
+                let row = header.join(", ");
+                return Err(ReadingsError::NoHeader { file: name.to_owned(), line: first.line, row });
+            }
+            header
         }
     };
-    let sample = sample(&mut records)?;
-    Ok(Opened { header, sample, sample_comes_again: false, rest: Box::new(records) })
+    Opened::of(header, records)
 }
 
-fn open_json<'a>(mut records: JsonRecords<impl Read + 'a>) -> Result<Opened<'a>, ReadingsError> {
-    let sample = sample(&mut records)?;
-    Ok(Opened { header: records.close_names(), sample, sample_comes_again: false, rest: Box::new(records) })
+/// Whether a text has digits and what stands between those of numbers and times, in whatever order.
+fn is_digits(text: &[u8]) -> bool {
+    text.iter().any(u8::is_ascii_digit) && text.iter().all(|b| b.is_ascii_digit() || b" .,;:/+-".contains(b))
+}
+
+/// Whether the first row of a CSV is one of numbers and times alone, and so no header; but pandas calls columns 0, 1, 2
+/// that have no names.
+fn is_reading(row: Record<'_>, times: &TimeParser) -> bool {
+    let mut fields: Vec<&[u8]> = (0..row.len()).filter_map(|index| row.trimmed(index)).collect();
+    let numbered = |fields: &[&[u8]], from: usize| {
+        !fields.is_empty() && fields.iter().zip(from..).all(|(field, number)| *field == number.to_string().as_bytes())
+    };
+    // Before them stands the name of the row numbers, which have none.
+    let named = fields.strip_prefix(&[&b""[..]]).unwrap_or(&fields);
+    if numbered(named, 0) || numbered(named, 1) {
+        return false;
+    }
+    fields.retain(|field| !field.is_empty());
+    !fields.is_empty()
+        && fields.iter().all(|field| is_digits(field) || number::is_number(field) || times.parse(field).is_some())
 }
 
 fn open_parquet<'a>(records: ParquetRecords) -> Result<Opened<'a>, ReadingsError> {
     let sample = records.sample(SAMPLE)?;
-    Ok(Opened { header: records.names(), sample, sample_comes_again: true, rest: Box::new(records) })
-}
-
-fn sample(records: &mut impl Records) -> Result<Vec<OwnedRecord>, ReadingsError> {
-    let mut sample = Vec::new();
-    while sample.len() < SAMPLE
-        && let Some(record) = records.next()?
-    {
-        sample.push(record.to_owned());
-    }
-    Ok(sample)
+    let header = records.names().to_vec();
+    Ok(Opened { header, sample, sample_comes_again: true, ended: false, rest: Box::new(records) })
 }
 
 #[cfg(test)]

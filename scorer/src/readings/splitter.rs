@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use jiff::Timestamp;
 use spec::{SensorKeys, TimeRange};
 
 use super::pass::{Limits, Sink, Wanted};
-use super::record::{Record, Records};
-use super::time::TimeParser;
+use super::record::Record;
+use super::rows::no_field;
+use super::time::{Found as FoundTime, TimeParser};
 use super::{BadRow, Column, Counts, Layout, ReadingsError, RowAt, Rows, Totals, Unplaced, number};
 
 pub(super) struct Splitter {
@@ -34,7 +34,7 @@ pub(super) struct Splitter {
     lookup: Vec<u8>,
     unplaced: Unplaced,
     /// The time of the row before: neighbours often have the same.
-    last_time: (Vec<u8>, Option<Timestamp>),
+    last_time: (Vec<u8>, Option<FoundTime>),
     times_read: bool,
     first_bad_time: Option<ReadingsError>,
 }
@@ -50,6 +50,18 @@ struct File {
     width: usize,
     /// Whether its rows are told by their lines.
     has_lines: bool,
+}
+
+/// What a file of rows is like, besides its columns.
+pub(super) struct Origin {
+    /// Its place among the files.
+    pub(super) number: usize,
+    /// Fields of a whole row.
+    pub(super) width: usize,
+    /// Whether its times are instants, however times are said to be written.
+    pub(super) instants: bool,
+    /// Whether its rows are told by their lines.
+    pub(super) has_lines: bool,
 }
 
 struct Found {
@@ -99,9 +111,9 @@ impl Splitter {
         splitter
     }
 
-    /// Goes on with another file; `width`: fields of a whole row.
-    pub(super) fn open(&mut self, name: &str, number: usize, layout: Layout, width: usize, records: &dyn Records) {
-        let instants = layout.time.as_ref().is_some_and(|time| records.has_instants(time.index));
+    /// Goes on with another file.
+    pub(super) fn open(&mut self, name: &str, layout: Layout, origin: &Origin) {
+        let Origin { number, width, instants, has_lines } = *origin;
         self.times = if instants { self.said_times.without_format() } else { self.said_times.clone() };
         self.last_time = (Vec::new(), None);
         for (key, column, _) in &mut self.keys {
@@ -109,7 +121,7 @@ impl Splitter {
         }
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let Layout { time, values, .. } = layout;
-        self.file = File { name: name.to_owned(), number, time, values, width, has_lines: records.has_lines() };
+        self.file = File { name: name.to_owned(), number, time, values, width, has_lines };
     }
 
     fn add(&mut self, sensor: SensorKeys, lookup: Vec<u8>) -> usize {
@@ -135,10 +147,11 @@ impl Splitter {
             Place::Unknown => {
                 self.unplaced.rows += 1;
                 if self.unplaced.first.is_none() {
-                    let why = match record.broken {
-                        Some(why) => why.to_owned(),
-                        None if record.len() == self.file.width => "a key is not UTF-8".to_owned(),
-                        None => self.wrong_width(record),
+                    let why = match (record.broken, self.absent_key(record)) {
+                        (Some(why), _) => why.to_owned(),
+                        (None, Some(key)) => no_field(key),
+                        (None, None) if record.len() == self.file.width => "a key is not UTF-8".to_owned(),
+                        (None, None) => self.wrong_width(record),
                     };
                     self.unplaced.first = Some(self.bad_row(record, why));
                 }
@@ -149,13 +162,17 @@ impl Splitter {
         let mut bad_time = false;
         if let Some(window) = self.window {
             match self.time_of(time) {
-                Some(at) => {
+                Some(FoundTime { time, unclear }) => {
                     self.times_read = true;
-                    if !window.contains(at) {
-                        self.found[place].counts.outside += 1;
+                    let counts = &mut self.found[place].counts;
+                    if !window.contains(time) {
+                        counts.outside += 1;
+                        counts.unclear_outside += u64::from(unclear);
                         return ControlFlow::Continue(());
                     }
+                    counts.unclear += u64::from(unclear);
                 }
+                None if record.broken.is_some() => bad_time = true,
                 None => {
                     bad_time = true;
                     let at = self.at(record);
@@ -174,11 +191,14 @@ impl Splitter {
         self.found[place].counts.rows += 1;
         let time = if bad_time { None } else { std::str::from_utf8(time).ok() };
         let why = match time {
+            _ if let Some(why) = record.broken => why.to_owned(),
             _ if record.len() != self.file.width => self.wrong_width(record),
             None => {
-                let name = self.file.time.as_ref().map(|c| c.name.as_str()).unwrap_or_default();
-                let text = self.file.time.as_ref().and_then(|c| record.get(c.index)).unwrap_or_default();
-                format!("column {name}: {:?} is no time", shown(text))
+                let (name, index) = self.file.time.as_ref().map(|c| (c.name.as_str(), c.index)).unwrap_or_default();
+                match record.lacks(index) {
+                    true => no_field(name),
+                    false => format!("column {name}: {:?} is no time", shown(record.get(index).unwrap_or_default())),
+                }
             }
             Some(time) => return self.keep(place, record, time, sink),
         };
@@ -193,17 +213,20 @@ impl Splitter {
         let at = self.at(record);
         let rows = &mut self.found[place].rows;
         let before = rows.bytes();
-        let mut all_good = true;
-        for column in &self.file.values {
+        let (mut all_good, mut absent) = (true, None);
+        for (number, column) in (0..).zip(&self.file.values) {
             let text = record.trimmed(column.index).unwrap_or_default();
             let value = number::parse(text);
             all_good &= value.is_finite();
+            if record.lacks(column.index) {
+                absent = absent.or(Some(number));
+            }
             match std::str::from_utf8(text) {
                 Ok(text) if !value.is_infinite() => rows.push_value(value, text),
                 _ => rows.push_value(value, &shown(text)),
             }
         }
-        rows.push_time(time, (!all_good).then_some((self.file.number, at)));
+        rows.push_time(time, (!all_good).then_some((self.file.number, at, absent)));
         let after = rows.bytes();
         self.held += after - before;
         if after >= self.limits.block {
@@ -240,17 +263,24 @@ impl Splitter {
         format!("it has {} field(s), the header {width}; is it cut short, or are quotes missing?", record.len())
     }
 
-    fn time_of(&mut self, text: &[u8]) -> Option<Timestamp> {
+    /// The first key of which a row does not have the field.
+    fn absent_key(&self, record: Record<'_>) -> Option<&str> {
+        let key = self.keys.iter().find(|(_, column, _)| column.is_some_and(|column| record.lacks(column)));
+        key.map(|(name, ..)| name.as_str())
+    }
+
+    fn time_of(&mut self, text: &[u8]) -> Option<FoundTime> {
         if self.last_time.0 != text || text.is_empty() {
             self.last_time.0.clear();
             self.last_time.0.extend_from_slice(text);
-            self.last_time.1 = self.times.parse(text);
+            self.last_time.1 = self.times.read(text);
         }
         self.last_time.1
     }
 
     fn place(&mut self, record: Record<'_>) -> Place {
-        if record.broken.is_some() {
+        let in_columns = || self.keys.iter().any(|(_, column, _)| column.is_some());
+        if record.broken.is_some() && in_columns() {
             return Place::Unknown;
         }
         let whole = record.len() == self.file.width;
@@ -259,6 +289,7 @@ impl Splitter {
             let value = match column {
                 // The last field of a row that is too short may be a part of what it was.
                 Some(index) if !whole && index + 1 >= record.len() => return Place::Unknown,
+                Some(index) if record.lacks(*index) => return Place::Unknown,
                 Some(index) => record.trimmed(*index).unwrap_or_default(),
                 None => fixed.as_deref().unwrap_or_default().as_bytes(),
             };
@@ -296,7 +327,7 @@ impl Splitter {
             }
         }
         let sensors = self.found.into_iter().map(|found| (found.sensor, found.counts)).collect();
-        Ok(Totals { sensors, unplaced: self.unplaced })
+        Ok(Totals { sensors, unplaced: self.unplaced, notes: Vec::new() })
     }
 }
 

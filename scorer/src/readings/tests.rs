@@ -98,7 +98,7 @@ fn what_is_wrong_is_said_with_file_line_and_column() {
         (
             b"TS,Device,Value\n",
             "ColumnMissing",
-            "no column \"tag\" for the key \"tag\"; the header has TS, Device, Value",
+            "no column \"tag\" for the key \"tag\"; its columns are TS, Device, Value",
         ),
         (b"TS,Device,T\xff\n", "DataInvalid", "f.csv: line 1: field 3 is not UTF-8"),
         (b"TS,Device,Tag,Tag,Value\n", "ColumnAmbiguous", "2 columns are named \"tag\""),

@@ -43,6 +43,11 @@ impl TimeParser {
     /// Reads a time.
     #[must_use]
     pub fn parse(&self, text: &[u8]) -> Option<Timestamp> {
+        self.read(text).map(|found| found.time)
+    }
+
+    /// Reads a time, and tells whether clocks show it twice or never.
+    pub(super) fn read(&self, text: &[u8]) -> Option<Found> {
         let text = text.trim_ascii();
         if let Some(format) = &self.format {
             return self.formatted(format, std::str::from_utf8(text).ok()?);
@@ -50,29 +55,45 @@ impl TimeParser {
         if (text.last() == Some(&b'Z') || self.zone == TimeZone::UTC)
             && let Some(time) = utc(text)
         {
-            return Some(time);
+            return Some(time.into());
         }
         let text = std::str::from_utf8(text).ok()?;
-        since_1970(text).or_else(|| self.general(text))
+        since_1970(text).map(Found::from).or_else(|| self.general(text))
     }
 
-    fn general(&self, text: &str) -> Option<Timestamp> {
+    fn general(&self, text: &str) -> Option<Found> {
         // Behind the date, only an offset or a zone has these.
         let has_zone = text.get(10..).is_some_and(|rest| rest.contains(['Z', 'z', '+', '-', '[']));
-        if has_zone { text.parse().ok() } else { self.civil(text.parse().ok()?) }
+        if has_zone { text.parse().ok().map(|time: Timestamp| time.into()) } else { self.civil(text.parse().ok()?) }
     }
 
-    fn formatted(&self, format: &str, text: &str) -> Option<Timestamp> {
+    fn formatted(&self, format: &str, text: &str) -> Option<Found> {
         let time = strtime::parse(format, text).ok()?;
         if time.offset().is_some() || time.timestamp().is_some() || time.iana_time_zone().is_some() {
-            return time.to_timestamp().ok();
+            return time.to_timestamp().ok().map(Found::from);
         }
         self.civil(time.to_datetime().ok()?)
     }
 
     /// An hour that the clock goes through twice is the first one; one that it skips is an hour later.
-    fn civil(&self, time: DateTime) -> Option<Timestamp> {
-        self.zone.to_ambiguous_timestamp(time).compatible().ok()
+    fn civil(&self, time: DateTime) -> Option<Found> {
+        let time = self.zone.to_ambiguous_timestamp(time);
+        let unclear = time.is_ambiguous();
+        Some(Found { time: time.compatible().ok()?, unclear })
+    }
+}
+
+/// A time that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) time: Timestamp,
+    /// Whether it is local, and clocks show it twice or never.
+    pub(super) unclear: bool,
+}
+
+impl From<Timestamp> for Found {
+    fn from(time: Timestamp) -> Self {
+        Self { time, unclear: false }
     }
 }
 
@@ -184,6 +205,24 @@ mod tests {
     }
 
     #[test]
+    fn a_local_time_that_comes_twice_or_never_is_told() {
+        let berlin = TimeParser::new(Some("Europe/Berlin"), None);
+        for (text, unclear) in [
+            ("2018-10-28 01:59:59", false),
+            ("2018-10-28 02:00:00", true),
+            ("2018-10-28 02:59:59", true),
+            ("2018-10-28 03:00:00", false),
+            ("2018-03-25 02:30:00", true),
+            ("2018-03-25 03:00:00", false),
+            ("2018-10-28T00:30:00Z", false),
+            ("2018-10-28 02:30:00+02:00", false),
+            ("1540686600", false),
+        ] {
+            assert_eq!(berlin.read(text.as_bytes()).map(|found| found.unclear), Some(unclear), "{text}");
+        }
+    }
+
+    #[test]
     fn a_format_is_that_of_strptime() {
         let german = TimeParser::new(Some("Europe/Berlin"), Some("%d.%m.%Y %H:%M:%S"));
         assert_eq!(
@@ -212,7 +251,7 @@ mod tests {
             text in "[0-9]{4}-[01][0-9]-[0-3][0-9][ T][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,9})?Z?",
         ) {
             let parser = TimeParser::default();
-            prop_assert_eq!(parser.parse(text.as_bytes()), parser.general(&text));
+            prop_assert_eq!(parser.read(text.as_bytes()), parser.general(&text));
         }
 
         #[test]

@@ -8,6 +8,15 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 /// The most memory that a file may ask for; only `zstd --long` asks for more.
 const MAX_WINDOW: u64 = 64 << 20;
 
+/// Whether a file that begins so is zstd: a frame, or what is to be skipped, as pzstd begins with.
+pub(super) fn is_zstd(start: &[u8]) -> bool {
+    match start {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => true,
+        [first, 0x2a, 0x4d, 0x18, ..] => first & 0xf0 == 0x50,
+        _ => false,
+    }
+}
+
 /// The content of a zstd file.
 pub(super) struct Zstd<R> {
     input: R,
@@ -33,6 +42,15 @@ impl<R: BufRead> Zstd<R> {
                     if std::io::copy(&mut self.input.by_ref().take(length), &mut std::io::sink())? < length {
                         return Err(damaged("a frame is cut short"));
                     }
+                }
+                Err(FrameDecoderError::WindowSizeTooBig { requested, .. }) => {
+                    let message = format!(
+                        "the compressed data asks for a window of {} MiB, and {} are the most that is read; compress it \
+                         without --long and --ultra",
+                        requested >> 20,
+                        MAX_WINDOW >> 20
+                    );
+                    return Err(Error::new(ErrorKind::Unsupported, message));
                 }
                 Err(error) => return Err(damaged(error)),
             }

@@ -27,6 +27,16 @@ pub(super) fn check_path(path: &DataPath, window: Option<&Window>, keys: &BTreeS
     path.files(any).map(|_| ()).or_else(|error| wrong(FIELD, error.to_string()))
 }
 
+impl DataSource {
+    /// Checks how readings are said to be written, which needs no other part of a schedule.
+    ///
+    /// # Errors
+    /// At the first field that cannot work.
+    pub fn check(&self) -> Result<(), WorkError> {
+        check(self)
+    }
+}
+
 /// At the first field that cannot work.
 pub(super) fn check(data: &DataSource) -> Result<(), WorkError> {
     if let Some(delimiter) = &data.delimiter

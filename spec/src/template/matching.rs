@@ -13,6 +13,8 @@ pub(super) struct Search<'a> {
     bound: Vec<(&'a str, &'a str)>,
     /// Parts from here on do not look back at values: whether they give the rest of the path depends on nothing else.
     independent: usize,
+    /// Whether values may be what no sensor's can.
+    loose: bool,
     /// Places (part, byte of the path) from which independent parts did not give the rest of the path: with them, a path
     /// takes no more than its length squared.
     failed: HashSet<(usize, usize)>,
@@ -22,7 +24,12 @@ impl<'a> Search<'a> {
     pub(super) fn new(parts: &'a [Part], path: &'a str) -> Self {
         let repeats = |at: &usize| matches!(&parts[*at], Part::Key(_)) && parts[..*at].contains(&parts[*at]);
         let independent = (0..parts.len()).rev().find(repeats).map_or(0, |last| last + 1);
-        Self { parts, path, bound: Vec::new(), independent, failed: HashSet::new() }
+        Self { parts, path, bound: Vec::new(), independent, loose: false, failed: HashSet::new() }
+    }
+
+    /// The same with values that no sensor can have, such as two dots, but for slashes.
+    pub(super) fn loose(self) -> Self {
+        Self { loose: true, ..self }
     }
 
     pub(super) fn sensor(mut self) -> Option<SensorKeys> {
@@ -45,7 +52,7 @@ impl<'a> Search<'a> {
                 let found = match parts.get(part + 1) {
                     Some(Part::Text(next)) => self.value(key, part, from, next),
                     // Nothing follows: no two keys are adjacent.
-                    _ => is_segment(left) && self.is(key, part, from, self.path.len()),
+                    _ => self.is_segment(left) && self.is(key, part, from, self.path.len()),
                 };
                 if !found && part >= self.independent {
                     self.failed.insert((part, from));
@@ -55,11 +62,15 @@ impl<'a> Search<'a> {
         }
     }
 
+    fn is_segment(&self, value: &str) -> bool {
+        if self.loose { !value.is_empty() && !value.contains('/') } else { is_segment(value) }
+    }
+
     /// Whether a value of the key that ends before the text gives the rest.
     fn value(&mut self, key: &'a str, part: usize, from: usize, next: &str) -> bool {
         let mut end = from;
         for c in self.path[from..].chars() {
-            if !may_stand_in_segment(c) {
+            if !(if self.loose { c != '/' } else { may_stand_in_segment(c) }) {
                 return false;
             }
             end += c.len_utf8();
@@ -73,7 +84,7 @@ impl<'a> Search<'a> {
     /// Whether the bytes up to `end` are the key's value, and the rest follows. They may all stand in a segment.
     fn is(&mut self, key: &'a str, part: usize, from: usize, end: usize) -> bool {
         let value = &self.path[from..end];
-        if is_dots(value) {
+        if !self.loose && is_dots(value) {
             return false;
         }
         self.bound.push((key, value));

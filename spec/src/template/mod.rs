@@ -101,6 +101,13 @@ impl Template {
     pub fn matches(&self, path: &str) -> Option<SensorKeys> {
         Search::new(&self.parts, path).sensor()
     }
+
+    /// Whether a path that does not match would, if a key could have any value: `.`, `..`, or with `\` and control
+    /// characters.
+    #[must_use]
+    pub fn resembles(&self, path: &str) -> bool {
+        Search::new(&self.parts, path).loose().sensor().is_some()
+    }
 }
 
 /// Whether a text can stand between two slashes of a path.
@@ -277,6 +284,17 @@ mod tests {
         let names: Vec<String> = (0..16).map(|key| format!("{{k{key}}}")).collect();
         let template: Template = format!("{}!", names.join("_")).parse().unwrap();
         assert_eq!(template.matches(&"_".repeat(512)), None);
+    }
+
+    #[test]
+    fn a_path_resembles_a_template_where_only_its_values_are_wrong() {
+        let template: Template = "models/m_{device}.pkl".parse().unwrap();
+        for path in ["models/m_...pkl", "models/m_a\\b.pkl", "models/m_a\tb.pkl"] {
+            assert!(template.matches(path).is_none() && template.resembles(path), "{path}");
+        }
+        for path in ["models/m_.pkl", "models/m_a/b.pkl", "models/n_a.pkl"] {
+            assert!(!template.resembles(path), "{path}");
+        }
     }
 
     proptest! {

@@ -24,7 +24,7 @@ fn rows(bytes: &[u8], at_once: usize) -> Result<(Vec<String>, Vec<Row>), String>
         let fields = (0..record.len()).map(|i| String::from_utf8_lossy(record.get(i).unwrap()).into_owned());
         rows.push((record.line, record.broken.is_none().then(|| fields.collect())));
     }
-    Ok((records.close_names(), rows))
+    Ok((records.names(true).unwrap_or_default().to_vec(), rows))
 }
 
 fn texts(row: &[&str]) -> Option<Vec<String>> {

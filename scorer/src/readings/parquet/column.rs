@@ -196,10 +196,38 @@ impl Texts {
     }
 }
 
-/// An integer of at most 16 bytes with a sign, as decimals are stored.
-fn big_endian(bytes: &[u8]) -> Option<i128> {
+/// An integer with a sign, as decimals are stored; of more than 16 bytes where these tell all of it.
+fn big_endian(mut bytes: &[u8]) -> Option<i128> {
     let fill = if bytes.first()? & 0x80 == 0 { 0 } else { 0xff };
+    while bytes.len() > 16 {
+        let (first, rest) = bytes.split_first()?;
+        if *first != fill || rest.first()? & 0x80 != fill & 0x80 {
+            return None;
+        }
+        bytes = rest;
+    }
     let mut whole = [fill; 16];
     whole.get_mut(16_usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
     Some(i128::from_be_bytes(whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::big_endian;
+
+    #[test]
+    fn a_decimal_of_more_bytes_is_read_where_its_number_needs_no_more() {
+        for number in [0, 1, -1, 1125, -1125, i128::MAX, i128::MIN] {
+            let fill = if number < 0 { 0xff } else { 0 };
+            let wide = [&[fill; 16][..], &number.to_be_bytes()].concat();
+            assert_eq!(big_endian(&wide), Some(number));
+        }
+        for too_large in [[1; 32], [0x80; 32]] {
+            assert_eq!(big_endian(&too_large), None);
+        }
+        let mut next = [0; 32];
+        next[16] = 0x80;
+        assert_eq!(big_endian(&next), None, "2^127");
+        assert_eq!(big_endian(&[0xfb, 0x9b]), Some(-1125));
+    }
 }

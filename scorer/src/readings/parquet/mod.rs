@@ -117,7 +117,9 @@ impl ParquetRecords {
             }
         }
         let rows = texts.iter().zip(&ends).zip(1..);
-        Ok(rows.map(|((text, ends), line)| Record { text, ends, gap: 0, line, broken: None }.to_owned()).collect())
+        Ok(rows
+            .map(|((text, ends), line)| Record { text, ends, gap: 0, line, broken: None, absent: &[] }.to_owned())
+            .collect())
     }
 
     /// A column of a row group with its first rows.
@@ -183,7 +185,7 @@ impl Records for ParquetRecords {
         self.ends.resize(self.fields.len(), self.text.len());
         self.at += 1;
         self.row += 1;
-        Ok(Some(Record { text: &self.text, ends: &self.ends, gap: 0, line: self.row, broken: None }))
+        Ok(Some(Record { text: &self.text, ends: &self.ends, gap: 0, line: self.row, broken: None, absent: &[] }))
     }
 
     fn keep(&mut self, columns: &BTreeSet<usize>) {
@@ -213,7 +215,7 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Parqu
 fn of_parquet(file: &str, place: &str, error: &ParquetError) -> ReadingsError {
     let file = if place.is_empty() { file.to_owned() } else { format!("{file}: column {place}") };
     match error {
-        ParquetError::NYI(what) => ReadingsError::ParquetUnsupported { file, what: what.clone() },
+        ParquetError::NYI(what) => ReadingsError::Unsupported { file, what: what.clone() },
         ParquetError::General(what) | ParquetError::EOF(what) => {
             ReadingsError::ParquetDamaged { file, what: what.clone() }
         }

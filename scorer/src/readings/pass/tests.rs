@@ -55,6 +55,24 @@ fn files_are_read_as_one_whatever_the_order_of_their_columns() {
 }
 
 #[test]
+fn a_first_file_that_does_not_tell_which_columns_are_numbers_waits_for_one_that_does() {
+    for first in ["TS,Tag,A,B\n", "TS,Tag,A,B\nx,1,ok,ERR\n", "TS,Tag,A,B\nx,1,ok,\n"] {
+        let readings =
+            read_all(&[first, first, "TS,Tag,A,B\na,1,ok,2\nb,1,ok,3\nc,1,ok,4\n"], wanted(&["tag"])).unwrap();
+        let one = &readings.sensors[&[("tag", "1")].into_iter().collect()];
+        assert_eq!(one.good.values(), [2.0, 3.0, 4.0], "{first}");
+        let bad = 2 * (first.lines().count() as u64 - 1);
+        assert_eq!((one.counts.rows, one.counts.bad_rows), (3 + bad, bad));
+        let place = one.counts.first_bad.as_ref().map(ToString::to_string).unwrap_or_default();
+        assert!(bad == 0 || place.starts_with("f0.csv: line 2: column B"), "{place}");
+    }
+    let error = read_all(&["TS,A\nx,ok\n", "TS,A\nx,no\n"], wanted(&[])).unwrap_err();
+    assert!(error.to_string().starts_with("f0.csv: no column of numbers"), "{error}");
+    let readings = read_all(&["TS,A\n", "TS,A\n"], wanted(&[])).unwrap();
+    assert_eq!(readings.head.layout.values.len(), 1, "files without rows are files without readings");
+}
+
+#[test]
 fn a_bad_row_of_several_files_is_told_with_its_file() {
     let files = ["TS,Value\na,1\n", "TS,Value\nb,2\nc,oops\n", "TS,Value\nd\n"];
     let readings = read_all(&files, wanted(&[])).unwrap();
@@ -67,9 +85,10 @@ fn a_bad_row_of_several_files_is_told_with_its_file() {
 #[test]
 fn a_file_with_other_columns_than_the_first_is_refused_with_both_names() {
     let first = "TS,Heat\na,1\n";
-    for (second, says) in
-        [("TS,Flow\nb,2\n", "has no column \"Heat\"; its header is TS, Flow"), ("Heat\n2\n", "has no column of times")]
-    {
+    for (second, says) in [
+        ("TS,Flow\nb,2\n", "has no column \"Heat\"; its columns are TS, Flow"),
+        ("Heat\n2\n", "has no column of times"),
+    ] {
         let error = read_all(&[first, second], wanted(&[])).unwrap_err();
         assert_eq!(error.reason(), "ColumnMissing");
         let message = error.to_string();

@@ -94,3 +94,29 @@ fn other_encodings_are_named() {
         assert!(error.to_string().contains(says), "{error}");
     }
 }
+
+#[test]
+fn a_first_row_of_numbers_and_times_is_no_header_but_for_the_names_that_pandas_gives() {
+    for header in ["0,1", "1,2", ",0,1", "0", "a,1", "TS,2018"] {
+        let width = header.split(',').count();
+        let row = vec!["1.5"; width].join(",");
+        let said = Encoding::default();
+        readings("a.csv", format!("{header}\n{row}\n").as_bytes(), &said).unwrap();
+    }
+    for first in [
+        "2018-08-28 23:00:05,1.5",
+        "1535497205;1;5;2.5",
+        "28.08.2018 23:00;1,5",
+        "2,3",
+        "1.5",
+        ",1,2.5",
+        "\"2018-08-28T23:00:05Z\",NaN",
+        "0,0",
+    ] {
+        let error = readings("a.csv", format!("{first}\n{first}\n").as_bytes(), &Encoding::default()).unwrap_err();
+        assert_eq!(error.reason(), "DataInvalid", "{first}");
+        assert!(error.to_string().starts_with("a.csv: line 1: the first row is no header"), "{error}");
+    }
+    let german = Encoding { times: TimeParser::new(None, Some("%d.%m.%Y")), ..Encoding::default() };
+    assert!(readings("a.csv", b"28.08.2018,1\n29.08.2018,2\n", &german).is_err());
+}
