@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use scorer::engine::Model;
+use scorer::model::Format;
 use serde_json::Value;
 
 fn scorer(folder: &Path, args: &[&str]) -> Output {
@@ -23,7 +24,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn is_own(file: &Path) -> bool {
-    std::fs::read(file).unwrap().starts_with(b"{\"format\":\"batchscoring.dev/model\",\"version\":3,")
+    matches!(Format::of(&std::fs::read(file).unwrap()), Format::Native { version: 3 | 4 })
 }
 
 #[test]

@@ -80,6 +80,19 @@ fn an_onnx_model_is_told_with_what_converted_it() {
 }
 
 #[test]
+fn a_model_whose_neighbours_are_found_by_brute_force_is_warned_about() {
+    let of = |file: &str| {
+        let output = scorer(&fixtures(), &[&format!("ties/sklearn19_factor_{file}_whole.joblib"), "-o", "json"]);
+        let [model] = <[Value; 1]>::try_from(lines(&output)).unwrap();
+        (model["estimator"]["parameters"]["algorithm"].clone(), model["warnings"].to_string())
+    };
+    let (algorithm, warnings) = of("brute");
+    assert_eq!(algorithm, "brute");
+    assert!(warnings.contains("algorithm brute: which of equally distant neighbours count"), "{warnings}");
+    assert_eq!(of("kd_tree"), ("kd_tree".into(), "[]".to_owned()));
+}
+
+#[test]
 fn json_tells_the_same() {
     let output = scorer(&fixtures(), &["sklearn19_named_p4.pkl", "-o", "json"]);
     assert_eq!(output.status.code(), Some(0));

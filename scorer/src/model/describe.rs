@@ -53,6 +53,7 @@ impl Estimator {
                 ("n_neighbors_", json!(factor.n_neighbors)),
                 ("n_samples_fit_", json!(factor.density.len())),
                 ("metric", metric(factor.metric)),
+                ("algorithm", json!(factor.algorithm.name())),
                 ("offset_", json!(factor.offset)),
             ],
             Self::SgdOneClassSvm(sgd) => vec![("coef_", numbers(&sgd.coefficients)), ("offset_", json!(sgd.offset))],

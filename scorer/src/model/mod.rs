@@ -3,6 +3,7 @@
 
 mod compressed;
 mod describe;
+mod differences;
 mod estimator;
 mod exact;
 mod format;
@@ -21,8 +22,8 @@ use crate::kernel::Precision;
 pub use describe::Description;
 use estimator::Prepared;
 pub use estimator::{
-    Boundary, EllipticEnvelope, Estimator, IsolationForest, Kernel, LocalOutlierFactor, Metric, OneClassSvm,
-    SgdOneClassSvm, Tree,
+    Algorithm, Boundary, Bounds, EllipticEnvelope, Estimator, IsolationForest, Kernel, LocalOutlierFactor, Metric,
+    OneClassSvm, SearchTree, SgdOneClassSvm, Tree,
 };
 pub use format::Format;
 pub use native::{Imported, Origin, Trained, sha256};

@@ -1,15 +1,20 @@
-//! The project's own model format, version 3: two lines of JSON.
+//! The project's own model format, version 3 or 4: two lines of JSON.
 //!
 //! The first says what the file is and gives the SHA-256 of the second, which holds the model: its steps and its
-//! estimator as [`Transform`] and [`Estimator`] have them, and where it comes from. Versions 1 and 2 are read, too.
+//! estimator as [`Transform`] and [`Estimator`] have them, and where it comes from. Version 4
+//! says how neighbours are found; models without any are written as version 3, which older scorers read, too. Versions 1
+//! and 2 are read only.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Estimator, Kernel, Metadata, Model, OneClassSvm, Scaler, Transform, exact};
+use super::{Algorithm, Estimator, Kernel, Metadata, Model, OneClassSvm, Scaler, Transform, exact};
 
 const FORMAT: &str = "batchscoring.dev/model";
-const VERSION: u32 = 3;
+/// The newest.
+const VERSION: u32 = 4;
+/// Of models without neighbours.
+const PLAIN: u32 = 3;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum NativeError {
@@ -201,7 +206,9 @@ impl Model {
             estimator: &self.estimator,
         };
         let body = serde_json::to_vec(&body)?;
-        let header = Header { format: FORMAT.to_owned(), version: VERSION, sha256: sha256(&body) };
+        let plain = !matches!(&self.estimator, Estimator::LocalOutlierFactor(f) if f.algorithm != Algorithm::First);
+        let version = if plain { PLAIN } else { VERSION };
+        let header = Header { format: FORMAT.to_owned(), version, sha256: sha256(&body) };
         let mut file = serde_json::to_vec(&header)?;
         file.push(b'\n');
         file.extend(body);

@@ -160,6 +160,10 @@ fn files_of_other_kinds_are_refused_with_what_to_do() {
 fn an_estimator_that_cannot_score_is_refused() {
     let unfitted = b"\x80\x03csklearn.svm.classes\nOneClassSVM\n)\x81}X\x06\x00\x00\x00kernelX\x03\x00\x00\x00rbfsb.";
     assert!(refused(unfitted).contains("call fit first"));
+    // As it is made: with gamma="scale".
+    let unfitted = b"\x80\x03csklearn.svm._classes\nOneClassSVM\n)\x81}(X\x06\x00\x00\x00kernelX\x03\x00\x00\x00rbf\
+                     X\x05\x00\x00\x00gammaX\x05\x00\x00\x00scaleub.";
+    assert!(refused(unfitted).contains("call fit first"));
     let own = b"\x80\x03csklearn.svm.classes\nOneClassSVM\n)\x81}X\x06\x00\x00\x00kernelX\x04\x00\x00\x00minesb.";
     assert!(refused(own).contains("kernel=\"mine\""));
     assert!(refused(b"\x80\x03csklearn.preprocessing.data\nStandardScaler\n)\x81}b.").contains("with_mean"));
@@ -287,8 +291,8 @@ fn version_2_of_the_own_format_is_still_read() {
 #[test]
 fn a_newer_version_of_the_own_format_is_named() {
     let (_, bytes) = own();
-    let newer = String::from_utf8(bytes).unwrap().replacen("\"version\":3", "\"version\":4", 1);
-    assert!(refused(newer.as_bytes()).contains("version 4"));
+    let newer = String::from_utf8(bytes).unwrap().replacen("\"version\":3", "\"version\":5", 1);
+    assert!(refused(newer.as_bytes()).contains("version 5"));
 }
 
 #[test]

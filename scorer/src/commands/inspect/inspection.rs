@@ -95,7 +95,7 @@ impl Loaded {
             producer: metadata.producer.clone(),
             boundary: model.estimator().boundary(),
             fills_missing: model.accepts_missing(),
-            warnings: model.warnings(),
+            warnings: [model.warnings(), model.differences()].concat(),
         }
     }
 }

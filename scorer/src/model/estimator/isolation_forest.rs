@@ -25,9 +25,13 @@ pub struct IsolationForest {
     pub single_rows_count: bool,
 }
 
-/// The offset is the score of a training row wherever that row is the last of the `contamination`, worked out with
-/// numpy's logarithms and powers, whose last bits differ between processors. A score as close as this is that row's.
-const ROUNDING: f64 = 4.0 * f64::EPSILON;
+/// numpy's logarithms and powers differ in their last bit between processors and versions. With a `contamination`, the
+/// boundary is the score of a training row, as the processor of the training had it: a score as near to it, in parts of
+/// itself, is that row's.
+const ROUNDING: f64 = 2.0 * f64::EPSILON;
+
+/// The offset of `contamination="auto"`, which is no row's score.
+const AUTO: f64 = -0.5;
 
 /// A tree: its nodes' attributes, each in the order of the nodes. The first node is the root; children stand behind
 /// their parents.
@@ -54,8 +58,8 @@ pub(in crate::model) struct Paths {
     nodes: Vec<Node>,
     /// Where trees begin.
     roots: Vec<usize>,
-    /// What the sum of all paths is divided by.
-    denominator: f64,
+    /// What the sum of all paths is divided by, in this order.
+    divisors: (f64, f64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,7 +95,11 @@ impl Tree {
                 depths[*right as usize] = depths[i] + 1;
             }
         }
-        let path = |(depth, samples): (&u32, &u32)| f64::from(*depth) + average_path(*samples, single_rows_count) - 1.0;
+        // In scikit-learn's order, so that sums have its bits.
+        let path = |(depth, samples): (&u32, &u32)| {
+            let (depth, rest) = (f64::from(*depth), average_path(*samples, single_rows_count));
+            if single_rows_count { depth - 1.0 + rest } else { depth + rest - 1.0 }
+        };
         depths.iter().zip(&self.samples).map(path).collect()
     }
 }
@@ -103,7 +111,8 @@ pub(in crate::model) fn average_path(rows: u32, single_rows_count: bool) -> f64 
     match rows {
         0 | 1 => f64::from(u8::from(single_rows_count)),
         2 if !single_rows_count => 1.0,
-        _ => 2.0 * (libm::log(n - 1.0) + EULER_GAMMA) - 2.0 * (n - 1.0) / n,
+        // The C library's logarithm is numpy's, but for AVX-512; that of libm differs more often.
+        _ => 2.0 * ((n - 1.0).ln() + EULER_GAMMA) - 2.0 * (n - 1.0) / n,
     }
 }
 
@@ -125,7 +134,7 @@ impl IsolationForest {
         let mut paths = Paths {
             nodes: Vec::with_capacity(self.trees.iter().map(|t| t.left.len()).sum()),
             roots: Vec::with_capacity(self.trees.len()),
-            denominator: self.denominator(),
+            divisors: self.divisors(),
         };
         for tree in &self.trees {
             paths.roots.push(paths.nodes.len());
@@ -139,17 +148,22 @@ impl IsolationForest {
         paths
     }
 
-    fn denominator(&self) -> f64 {
+    fn divisors(&self) -> (f64, f64) {
         #[allow(clippy::cast_precision_loss, reason = "trees of a forest are far below 2^53")]
         let trees = self.trees.len() as f64;
-        trees * average_path(self.max_samples, self.single_rows_count)
+        let average = average_path(self.max_samples, self.single_rows_count);
+        // Before 0.21: the mean of the paths, divided by the average.
+        if self.single_rows_count { (trees, average) } else { (trees * average, 1.0) }
     }
 
     /// The decision for rows whose paths have this sum.
-    fn decision(&self, sum: f64, denominator: f64) -> f64 {
-        let depth = if denominator == 0.0 { 1.0 } else { sum / denominator };
-        let decision = -libm::exp2(-depth) - self.offset;
-        if decision.abs() <= ROUNDING { 0.0 } else { decision }
+    fn decision(&self, sum: f64, (first, second): (f64, f64)) -> f64 {
+        let depth = if first == 0.0 { 1.0 } else { sum / first / second };
+        // As with the logarithm, the C library's power is numpy's.
+        let score = -2.0_f64.powf(-depth);
+        let (decision, at) = (score - self.offset, self.boundary.at);
+        let of_a_row = self.offset != AUTO || at != 0.0;
+        if of_a_row && (decision - at).abs() <= ROUNDING * score.abs() { at } else { decision }
     }
 
     pub(in crate::model) fn decisions(&self, paths: &Paths, rows: &[f64], out: &mut [f64]) {
@@ -169,7 +183,7 @@ impl IsolationForest {
             }
         }
         for sum in out {
-            *sum = self.decision(*sum, paths.denominator);
+            *sum = self.decision(*sum, paths.divisors);
         }
     }
 
@@ -181,7 +195,7 @@ impl IsolationForest {
             shortest += leaves().fold(f64::INFINITY, f64::min);
             longest += leaves().fold(f64::NEG_INFINITY, f64::max);
         }
-        let denominator = self.denominator();
-        (self.decision(shortest, denominator), self.decision(longest, denominator))
+        let divisors = self.divisors();
+        (self.decision(shortest, divisors), self.decision(longest, divisors))
     }
 }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::nearest::Nearest;
+use super::search_tree::{Bounds, Search, SearchTree};
+use super::sum::mean;
 use crate::model::exact;
 
 /// A fitted `sklearn.neighbors.LocalOutlierFactor` with `novelty=True`.
@@ -26,6 +29,38 @@ pub struct LocalOutlierFactor {
     /// What is subtracted from minus the factor.
     #[serde(with = "exact")]
     pub offset: f64,
+    /// How neighbours are found.
+    #[serde(default, skip_serializing_if = "Algorithm::is_first")]
+    pub algorithm: Algorithm,
+}
+
+/// How neighbours are found: which of the points that are equally far count is told by nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Algorithm {
+    /// The first of those equally far, as ONNX's `TopK` has it.
+    #[default]
+    First,
+    /// scikit-learn's `brute`: all points, one after the other.
+    Brute,
+    /// scikit-learn's `kd_tree` or `ball_tree`.
+    Tree(SearchTree),
+}
+
+impl Algorithm {
+    fn is_first(&self) -> bool {
+        *self == Self::First
+    }
+
+    /// scikit-learn's name of it, where it has one.
+    pub(in crate::model) fn name(&self) -> Option<&'static str> {
+        match self {
+            Self::First => None,
+            Self::Brute => Some("brute"),
+            Self::Tree(SearchTree { bounds: Bounds::Boxes { .. }, .. }) => Some("kd_tree"),
+            Self::Tree(SearchTree { bounds: Bounds::Balls { .. }, .. }) => Some("ball_tree"),
+        }
+    }
 }
 
 /// How far two rows are apart.
@@ -48,28 +83,41 @@ pub enum Metric {
 
 impl Metric {
     /// What orders as the distance does, and is quicker to find.
-    fn reduced(self, u: &[f64], v: &[f64]) -> f64 {
-        let apart = u.iter().zip(v).map(|(u, v)| u - v);
+    pub(super) fn reduced(self, u: &[f64], v: &[f64]) -> f64 {
+        self.reduced_of(u.iter().zip(v).map(|(u, v)| u - v))
+    }
+
+    /// The same of differences.
+    pub(super) fn reduced_of(self, apart: impl Iterator<Item = f64>) -> f64 {
         match self {
             Self::Euclidean => apart.map(|d| d * d).sum(),
             Self::Manhattan => apart.map(f64::abs).sum(),
             Self::Chebyshev => apart.map(f64::abs).fold(0.0, f64::max),
-            Self::Minkowski { p } => apart.map(|d| libm::pow(d.abs(), p)).sum(),
+            Self::Minkowski { p } => apart.map(|d| d.abs().powf(p)).sum(),
         }
     }
 
-    fn distance(self, reduced: f64) -> f64 {
+    pub(super) fn distance(self, reduced: f64) -> f64 {
         match self {
             Self::Euclidean => reduced.sqrt(),
             Self::Manhattan | Self::Chebyshev => reduced,
-            Self::Minkowski { p } => libm::pow(reduced, 1.0 / p),
+            Self::Minkowski { p } => reduced.powf(1.0 / p),
+        }
+    }
+
+    /// The reduced distance of a distance.
+    pub(super) fn reduce(self, distance: f64) -> f64 {
+        match self {
+            Self::Euclidean => distance * distance,
+            Self::Manhattan | Self::Chebyshev => distance,
+            Self::Minkowski { p } => distance.powf(p),
         }
     }
 }
 
 impl LocalOutlierFactor {
     pub(super) fn check(&self) -> Result<(), String> {
-        let Self { n_features, points, reach, density, n_neighbors, metric, offset } = self;
+        let Self { n_features, points, reach, density, n_neighbors, metric, offset, algorithm } = self;
         let count = reach.len();
         if *n_features == 0 || n_features.checked_mul(count) != Some(points.len()) || density.len() != count {
             return Err(format!(
@@ -88,27 +136,56 @@ impl LocalOutlierFactor {
         if !offset.is_finite() || !numbers.all(|x| x.is_finite()) {
             return Err("a point, distance, density or the offset is not a finite number; train it again".to_owned());
         }
+        if let Algorithm::Tree(tree) = algorithm {
+            tree.check(count, *n_features)?;
+        }
         Ok(())
     }
 
     pub(super) fn decisions(&self, rows: &[f64], out: &mut [f64]) {
-        #[allow(clippy::cast_precision_loss, reason = "neighbours are far below 2^53")]
-        let neighbours = self.n_neighbors as f64;
-        let mut near: Vec<(f64, usize)> = Vec::with_capacity(self.reach.len());
+        let mut nearest = Nearest::new(self.n_neighbors);
+        let mut all = Vec::new();
+        let (mut reached, mut ratios) = (Vec::new(), Vec::new());
         for (row, out) in rows.chunks_exact(self.n_features).zip(out) {
-            near.clear();
-            let points = self.points.chunks_exact(self.n_features).enumerate();
-            near.extend(points.map(|(i, point)| (self.metric.reduced(row, point), i)));
-            let order = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
-            near.select_nth_unstable_by(self.n_neighbors - 1, order);
-            let nearest = &mut near[..self.n_neighbors];
-            nearest.sort_unstable_by(order);
-            let reached: f64 = nearest.iter().map(|(r, i)| self.metric.distance(*r).max(self.reach[*i])).sum();
+            let nearest = match &self.algorithm {
+                Algorithm::First => self.first(row, &mut all),
+                Algorithm::Brute => {
+                    nearest.clear();
+                    self.apart(row).for_each(|(distance, point)| nearest.offer(distance, point));
+                    nearest.sorted()
+                }
+                Algorithm::Tree(tree) => {
+                    nearest.clear();
+                    let Self { points, n_features, metric, .. } = self;
+                    Search { tree, points, n_features: *n_features, metric: *metric }.nearest(row, &mut nearest);
+                    nearest.sorted()
+                }
+            };
+            reached.clear();
+            reached.extend(nearest.iter().map(|(r, i)| self.metric.distance(*r).max(self.reach[*i])));
             // scikit-learn's guard against points that coincide.
-            let density = 1.0 / (reached / neighbours + 1e-10);
-            let ratios: f64 = nearest.iter().map(|(_, i)| self.density[*i] / density).sum();
-            *out = -(ratios / neighbours) - self.offset;
+            let density = 1.0 / (mean(&reached) + 1e-10);
+            ratios.clear();
+            ratios.extend(nearest.iter().map(|(_, i)| self.density[*i] / density));
+            *out = -mean(&ratios) - self.offset;
         }
+    }
+
+    /// How far each point is from a row.
+    fn apart(&self, row: &[f64]) -> impl Iterator<Item = (f64, usize)> {
+        let points = self.points.chunks_exact(self.n_features).enumerate();
+        points.map(|(i, point)| (self.metric.reduced(row, point), i))
+    }
+
+    /// The nearest, and of those equally far the first.
+    fn first<'a>(&self, row: &[f64], all: &'a mut Vec<(f64, usize)>) -> &'a [(f64, usize)] {
+        let order = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+        all.clear();
+        all.extend(self.apart(row));
+        all.select_nth_unstable_by(self.n_neighbors - 1, order);
+        let nearest = &mut all[..self.n_neighbors];
+        nearest.sort_unstable_by(order);
+        nearest
     }
 
     pub(super) fn range(&self) -> (f64, f64) {

@@ -3,7 +3,10 @@
 mod elliptic_envelope;
 mod isolation_forest;
 mod local_outlier_factor;
+mod nearest;
+mod search_tree;
 mod sgd;
+mod sum;
 mod svm;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +17,8 @@ pub use elliptic_envelope::EllipticEnvelope;
 use isolation_forest::Paths;
 pub(super) use isolation_forest::average_path;
 pub use isolation_forest::{IsolationForest, Tree};
-pub use local_outlier_factor::{LocalOutlierFactor, Metric};
+pub use local_outlier_factor::{Algorithm, LocalOutlierFactor, Metric};
+pub use search_tree::{Bounds, SearchTree};
 pub use sgd::SgdOneClassSvm;
 pub use svm::{Kernel, OneClassSvm};
 

@@ -3,7 +3,7 @@
 use super::OnnxError;
 use super::estimator::Found;
 use super::graph::{Graph, Node};
-use crate::model::{Estimator, LocalOutlierFactor, Metric};
+use crate::model::{Algorithm, Estimator, LocalOutlierFactor, Metric};
 
 /// Reads the nodes that end in `samples`: minus the mean ratio of the neighbours' densities to the row's own.
 pub(super) fn local_outlier_factor<'a>(
@@ -47,7 +47,16 @@ pub(super) fn local_outlier_factor<'a>(
     }
     let Distances { rows, points, metric } = apart_from(graph, apart)?;
     let Some((_, n_features, points)) = graph.constant(points)?.matrix() else { return Err(nearest.unknown()) };
-    let factor = LocalOutlierFactor { n_features, points, reach, density, n_neighbors: column + 1, metric, offset };
+    let factor = LocalOutlierFactor {
+        n_features,
+        points,
+        reach,
+        density,
+        n_neighbors: column + 1,
+        metric,
+        offset,
+        algorithm: Algorithm::First,
+    };
     Ok(Found { estimator: Estimator::LocalOutlierFactor(factor), rows })
 }
 

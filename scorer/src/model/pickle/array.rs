@@ -232,6 +232,11 @@ impl<'a> Array<'a> {
         }
     }
 
+    /// Whether its elements are numbers of 32 bits.
+    pub(in crate::model) fn is_single(&self) -> bool {
+        self.dtype.kind == Kind::F4
+    }
+
     /// How many elements it has.
     pub(in crate::model) fn len(&self) -> usize {
         match &self.data {
@@ -259,6 +264,7 @@ impl<'a> Array<'a> {
                 Some((0..rows).flat_map(|r| (0..columns).map(move |c| c * rows + r)).map(|i| flat[i]).collect())
             }
             [_] | [] | [_, _] => Some(flat),
+            [_, _, _] if !self.fortran => Some(flat),
             _ => None,
         }
     }

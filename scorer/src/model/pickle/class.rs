@@ -28,6 +28,11 @@ pub(in crate::model) enum Class {
     Tree,
     EllipticEnvelope,
     LocalOutlierFactor,
+    /// Search trees, made by Cython.
+    KdTree,
+    BallTree,
+    /// `newObj(class)`: how Cython's classes come out of a pickle.
+    NewObj,
     SgdOneClassSvm,
     /// `numpy.ndarray`, only ever an argument.
     NdArray,
@@ -45,7 +50,7 @@ pub(in crate::model) enum Class {
     Bytes,
     /// `slice(start, stop, step)`.
     Slice,
-    /// Random states, search trees, loss functions and types that fitted objects keep: no score depends on them.
+    /// Random states, distance metrics, loss functions and types that fitted objects keep: no score depends on them.
     Ignored,
     /// joblib's stand-in for an array, whose bytes follow in the stream.
     JoblibArray,
@@ -152,12 +157,12 @@ const KNOWN: &[Known] = &[
     known(Class::Ignored, "__generator_ctor", &["numpy.random._pickle"]),
     known(Class::Ignored, "MT19937", &["numpy.random._mt19937"]),
     known(Class::Ignored, "PCG64", &["numpy.random._pcg64"]),
-    // Search trees and their metrics: all points are in `_fit_X`, too.
-    known(Class::Ignored, "newObj", SEARCH),
-    known(Class::Ignored, "KDTree", SEARCH),
-    known(Class::Ignored, "KDTree64", SEARCH),
-    known(Class::Ignored, "BallTree", SEARCH),
-    known(Class::Ignored, "BallTree64", SEARCH),
+    known(Class::NewObj, "newObj", SEARCH),
+    known(Class::KdTree, "KDTree", SEARCH),
+    known(Class::KdTree, "KDTree64", SEARCH),
+    known(Class::BallTree, "BallTree", SEARCH),
+    known(Class::BallTree, "BallTree64", SEARCH),
+    // What search trees measure with; which it is stands in the estimator.
     known(Class::Ignored, "EuclideanDistance", SEARCH),
     known(Class::Ignored, "EuclideanDistance64", SEARCH),
     known(Class::Ignored, "ManhattanDistance", SEARCH),

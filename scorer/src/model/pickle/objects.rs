@@ -32,6 +32,13 @@ impl<'a> Machine<'a> {
             // Whatever Python would make of its arguments, no score depends on it.
             Class::Ignored => Some(Made::Node(Node::Opaque)),
             Class::Tree => Some(Made::Node(Node::Object { class, state: None })),
+            // Of the classes that Cython makes, only search trees matter.
+            Class::NewObj => match arguments.first().and_then(|of| self.heap.node(*of)) {
+                Some(Node::Class(class @ (Class::KdTree | Class::BallTree))) => {
+                    Some(Made::Node(Node::Object { class: *class, state: None }))
+                }
+                _ => Some(Made::Node(Node::Opaque)),
+            },
             Class::Slice => Some(Made::Node(Node::Object { class, state: Some(state) })),
             _ if class.is_instance() => arguments.is_empty().then_some(Made::Node(Node::Object { class, state: None })),
             _ => self.make(class, arguments),

@@ -64,12 +64,18 @@ impl<'h, 'a> Attributes<'h, 'a> {
         SklearnError::Unsupported(format!("{} {what}", self.class.name()))
     }
 
-    fn unfitted(&self, name: &str) -> SklearnError {
+    pub(super) fn unfitted(&self, name: &str) -> SklearnError {
         self.wrong(name, "is missing: the model was saved before it was fitted; call fit first")
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&'a str> {
         self.heap.text(self.get(name)?)
+    }
+
+    /// Whether this scikit-learn is newer than the one that wrote this.
+    pub(super) fn is_before(&self, major: u32, minor: u32) -> bool {
+        let mut parts = self.text("_sklearn_version").unwrap_or_default().split('.').map(str::parse::<u32>);
+        matches!((parts.next(), parts.next()), (Some(Ok(own)), Some(Ok(part))) if (own, part) < (major, minor))
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<bool, SklearnError> {

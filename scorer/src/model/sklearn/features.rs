@@ -41,9 +41,17 @@ impl Attributes<'_, '_> {
     pub(super) fn pca(&self) -> Result<Transform, SklearnError> {
         let (count, n_features, components) = self.matrix(&["components_"])?;
         let scale = if self.flag("whiten")? {
-            let variance = self.numbers(&["explained_variance_"])?;
-            // As scikit-learn does against components of no variance.
-            variance.into_iter().map(|v| v.sqrt().max(f64::EPSILON)).collect()
+            let (array, variance) = self.array(&["explained_variance_"])?;
+            let single = array.is_single();
+            // scikit-learn takes the root in the digits that the variance has, and since 1.5 guards against none.
+            #[allow(clippy::cast_possible_truncation, reason = "it has 32 bits")]
+            let root = |v: f64| if single { f64::from((v as f32).sqrt()) } else { v.sqrt() };
+            let least = match (self.is_before(1, 5), single) {
+                (true, _) => 0.0,
+                (false, true) => f64::from(f32::EPSILON),
+                (false, false) => f64::EPSILON,
+            };
+            variance.into_iter().map(|v| root(v).max(least)).collect()
         } else {
             vec![1.0; count]
         };

@@ -24,7 +24,7 @@ impl Attributes<'_, '_> {
             max_samples: u32::try_from(max_samples).map_err(|_| self.wrong("max_samples_", "is too large"))?,
             offset,
             boundary,
-            single_rows_count: self.is_before(21),
+            single_rows_count: self.is_before(0, 21),
         }))
     }
 
@@ -34,15 +34,9 @@ impl Attributes<'_, '_> {
             return Ok((-0.5, Boundary { at: self.number(&["threshold_"])?, inclusive: true }));
         }
         let offset = self.number(&["offset_"])?;
-        let old = self.text("behaviour") == Some("old") && self.is_before(22);
+        let old = self.text("behaviour") == Some("old") && self.is_before(0, 22);
         let at = if old { self.number(&["_threshold_", "threshold_"])? } else { 0.0 };
         Ok((offset, Boundary { at, inclusive: false }))
-    }
-
-    /// Whether scikit-learn 0.`minor` is newer than the one that wrote this.
-    fn is_before(&self, minor: u32) -> bool {
-        let version = self.text("_sklearn_version").and_then(|v| v.strip_prefix("0.")).unwrap_or_default();
-        version.split('.').next().and_then(|m| m.parse::<u32>().ok()).is_some_and(|m| m < minor)
     }
 
     /// One tree, whose features are places in `features`.
@@ -94,6 +88,6 @@ fn index(number: f64) -> Option<u32> {
     (0.0..=f64::from(u32::MAX)).contains(&number).then_some(number as u32)
 }
 
-fn indexes(numbers: &[f64]) -> Option<Vec<u32>> {
+pub(super) fn indexes(numbers: &[f64]) -> Option<Vec<u32>> {
     numbers.iter().map(|n| index(*n)).collect()
 }

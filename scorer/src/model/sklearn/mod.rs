@@ -6,6 +6,7 @@ mod features;
 mod forest;
 mod outliers;
 mod scalers;
+mod search_tree;
 mod svm;
 
 use self::attributes::{Attributes, Fitted};

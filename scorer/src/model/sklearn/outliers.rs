@@ -2,6 +2,7 @@
 
 use super::SklearnError;
 use super::attributes::{Attributes, number};
+use super::search_tree::Found;
 use crate::model::pickle::Value;
 use crate::model::{EllipticEnvelope, Estimator, LocalOutlierFactor, Metric, SgdOneClassSvm};
 
@@ -22,7 +23,7 @@ impl Attributes<'_, '_> {
             return Err(self.unsupported("cannot score new readings; fit it with novelty=True"));
         }
         let metric = self.metric()?;
-        let (count, n_features, points) = self.matrix(&["_fit_X"])?;
+        let Found { algorithm, count, n_features, points } = self.neighbors()?;
         let n_neighbors = self.count(&["n_neighbors_"])?;
         let (rows, columns, distances) = self.matrix(&["_distances_fit_X_"])?;
         if rows != count || n_neighbors == 0 || columns < n_neighbors {
@@ -36,6 +37,7 @@ impl Attributes<'_, '_> {
             n_neighbors,
             metric,
             offset: self.number(&["offset_"])?,
+            algorithm,
         }))
     }
 

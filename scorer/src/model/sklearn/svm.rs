@@ -11,7 +11,10 @@ impl Attributes<'_, '_> {
             return Err(self.unsupported("was fitted to a sparse matrix; fit it to a dense one"));
         }
         // `_gamma` is the number that gamma="scale" or "auto" came to.
-        let gamma = || self.number(&["_gamma", "gamma"]);
+        let gamma = || match self.get("support_vectors_") {
+            Some(_) => self.number(&["_gamma", "gamma"]),
+            None => Err(self.unfitted("support_vectors_")),
+        };
         let kernel = match self.text("kernel") {
             Some("rbf") => Kernel::Rbf { gamma: gamma()? },
             Some("linear") => Kernel::Linear,

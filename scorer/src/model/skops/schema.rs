@@ -90,7 +90,8 @@ impl<'a> Builder<'a> {
         let name = |key| object.get(key).and_then(Json::as_str).unwrap_or_default();
         let class = match Class::lookup(name("__module__"), name("__class__")) {
             Some(Class::Ignored) => return Ok(Node::Opaque),
-            Some(class) if class.is_instance() || class == Class::Tree => class,
+            Some(class @ (Class::Tree | Class::KdTree | Class::BallTree)) => class,
+            Some(class) if class.is_instance() => class,
             _ => return Err(unknown(object)),
         };
         let state = match object.get("content") {
