@@ -1,6 +1,7 @@
 //! One row of a file, whatever the format: its fields as texts.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::ReadingsError;
 
@@ -26,11 +27,16 @@ impl<'a> Record<'a> {
         self.ends.len()
     }
 
-    /// A field, with what stands around it.
-    pub(super) fn get(&self, index: usize) -> Option<&'a [u8]> {
+    /// Where a field is in the text, with what stands around it.
+    pub(super) fn range(&self, index: usize) -> Option<Range<usize>> {
         let end = *self.ends.get(index)?;
         let start = if index == 0 { 0 } else { self.ends.get(index - 1)? + self.gap };
-        self.text.get(start..end)
+        Some(start..end)
+    }
+
+    /// A field, with what stands around it.
+    pub(super) fn get(&self, index: usize) -> Option<&'a [u8]> {
+        self.text.get(self.range(index)?)
     }
 
     /// A field without the white space around it.

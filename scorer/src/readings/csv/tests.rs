@@ -74,6 +74,17 @@ fn the_delimiter_is_what_the_first_line_has_most_of() {
 
 proptest! {
     #[test]
+    fn a_byte_is_found_wherever_it_stands(
+        text in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b','), Just(b'-'), Just(b'\xac')], 0..60),
+        wanted in prop_oneof![any::<u8>(), Just(b',')],
+    ) {
+        let mut found = Vec::new();
+        places(&text, wanted, &mut found);
+        let expected: Vec<usize> = (0..text.len()).filter(|at| text[*at] == wanted).collect();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
     fn what_was_written_as_csv_is_read_back(
         written in proptest::collection::vec(proptest::collection::vec("[a-z0-9 ,\"\n\r;é]{0,6}", 2..5), 1..20),
         at_once in 1_usize..50,
