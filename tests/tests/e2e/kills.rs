@@ -2,6 +2,7 @@
 //! answer reaches it, and is started again. Whichever of the K it is, the run ends once and whole.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -34,6 +35,8 @@ const QUIET: Duration = Duration::from_secs(2);
 pub(crate) struct Measured {
     stage: Stage,
     parked: Mutex<Vec<Parked>>,
+    /// How often schedules were parked: what an earlier one of the same name left in the store is not this one's.
+    parkings: AtomicUsize,
     changes: Vec<Change>,
     seconds: u64,
 }
@@ -46,7 +49,13 @@ async fn measured(cluster: &Cluster) -> Result<&Measured> {
         let first = parked.pop().context("nothing was parked")?;
         let began = Instant::now();
         let changes = one_run(cluster, &stage, first, None).await.context("the run without kills")?.changes;
-        Ok(Measured { stage, parked: Mutex::new(parked), changes, seconds: began.elapsed().as_secs() })
+        Ok(Measured {
+            stage,
+            parked: Mutex::new(parked),
+            parkings: AtomicUsize::new(1),
+            changes,
+            seconds: began.elapsed().as_secs(),
+        })
     };
     cluster.measured.get_or_try_init(measure).await
 }
@@ -198,7 +207,8 @@ impl Measured {
     async fn next(&self, cluster: &Cluster, needed: usize) -> Result<Parked> {
         let mut parked = self.parked.lock().await;
         if parked.is_empty() {
-            *parked = park(cluster, &self.stage, needed * 1_000, needed).await?;
+            let first = self.parkings.fetch_add(1, Ordering::Relaxed) * 1_000;
+            *parked = park(cluster, &self.stage, first, needed).await?;
         }
         parked.pop().context("nothing was parked")
     }
