@@ -6,12 +6,12 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use spec::report::{ArchiveReport, MAX_FAILURES};
 use spec::request::{PodEnd, PodEnds};
-use store::manifest::{MAX_ITEMS, MAX_SHARD_BYTES};
+use store::manifest::MAX_ITEMS;
 use store::outcome::{Attempted, MAX_BYTES};
 use store::record::{Record, StoreRequests, Timings, Totals, VERSION};
-use store::{Attempt, Outcome, RequestCounts, Shard, Status};
+use store::{Attempt, Outcome, RequestCounts, Status};
 
-use crate::context::{Context, StepError};
+use crate::context::{Context, StepError, shards};
 
 mod announce;
 
@@ -30,11 +30,7 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
     let before = context.store.requests();
     let manifest = context.manifest().await?;
     let store = &context.store;
-    let shards: Vec<Shard> = futures::stream::iter((0..manifest.shards).map(Ok::<_, StepError>))
-        .map_ok(|n| async move { Ok(store.get_json(&context.paths.shard(n), "manifest", MAX_SHARD_BYTES).await?) })
-        .try_buffered(AT_ONCE)
-        .try_collect()
-        .await?;
+    let shards = shards(store, &context.paths, &manifest).await?;
     let attempted = read_outcomes(context).await?;
 
     let mut best: BTreeMap<_, &Outcome> = BTreeMap::new();

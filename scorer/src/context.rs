@@ -1,11 +1,15 @@
 //! What every step of a run needs: the request, its paths, the store, the time.
 
+use futures::TryStreamExt;
 use spec::RunRequest;
 use spec::check::WorkError;
 use spec::report::{Failure, exit};
-use store::manifest::{MAX_INDEX_BYTES, TooManyItems};
+use store::manifest::{MAX_INDEX_BYTES, MAX_SHARD_BYTES, TooManyItems};
 use store::paths::NameError;
-use store::{Clock, Credentials, ManifestIndex, RunPaths, Store, StoreError};
+use store::{Clock, Credentials, ManifestIndex, RunPaths, Shard, Store, StoreError};
+
+/// Requests under way at once.
+const AT_ONCE: usize = 32;
 
 /// What every step of a run needs.
 #[derive(Clone)]
@@ -138,4 +142,13 @@ impl Context {
             Err(none(format!("the manifest is of run UID {}, this is {}", index.run_uid, self.request.run_uid)))
         }
     }
+}
+
+/// The whole work list of a run, by its index.
+pub(crate) async fn shards(store: &Store, paths: &RunPaths, index: &ManifestIndex) -> Result<Vec<Shard>, StepError> {
+    futures::stream::iter((0..index.shards).map(Ok::<_, StepError>))
+        .map_ok(|n| async move { Ok(store.get_json(&paths.shard(n), "manifest", MAX_SHARD_BYTES).await?) })
+        .try_buffered(AT_ONCE)
+        .try_collect()
+        .await
 }

@@ -6,20 +6,17 @@ use std::time::Duration;
 
 use crds::run::{Backfill, WindowCounts};
 use crds::{ScoringRun, ScoringRunSpec, ScoringRunStatus};
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::Resource;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Resource};
 use planner::backfill::{Child, Counts, Step, View, decide};
-use serde_json::json;
 use spec::TimeRange;
 
-use super::make::{Made, make};
 use super::observe::PATIENCE;
+use super::owned::{Made, cancel, delete, make};
 use super::{LOOK, MANAGER, status};
+use crate::Error;
 use crate::conditions::{Conditions, is_true, whole_seconds};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
-use crate::error::{Error, is_code};
 use crate::schedule::{goes_on, is_owned};
 
 /// The most windows of one backfill.
@@ -67,7 +64,7 @@ pub(super) async fn reconcile(ctx: &Ctx, run: &ScoringRun, backfill: &Backfill) 
         }
     }
     for child in step.cancel.iter().filter_map(|window| children.get(window)) {
-        cancel(ctx, child).await?;
+        cancel(ctx, MANAGER, child, None).await?;
     }
     for child in step.delete.iter().filter_map(|window| children.get(window)) {
         delete(ctx, child).await?;
@@ -101,7 +98,11 @@ fn children(ctx: &Ctx, run: &ScoringRun) -> BTreeMap<u32, Arc<ScoringRun>> {
         ours.then_some(window)
     };
     let all = ctx.caches.runs.all().into_iter();
-    all.filter_map(|guard| guard.0.clone().ok()).filter_map(|child| Some((of(&child)?, Arc::new(child)))).collect()
+    all.filter_map(|guard| {
+        let child = guard.0.as_ref().ok()?;
+        Some((of(child)?, Arc::new(child.clone())))
+    })
+    .collect()
 }
 
 fn state(child: &Arc<ScoringRun>) -> Child {
@@ -135,30 +136,6 @@ async fn create(ctx: &Ctx, run: &ScoringRun, backfill: &Backfill, index: u32) ->
         Made::Before => None,
         Made::NameTaken => Some(name),
     })
-}
-
-fn api(ctx: &Ctx, run: &ScoringRun) -> Api<ScoringRun> {
-    Api::namespaced(ctx.client.clone(), namespace_of(run))
-}
-
-async fn cancel(ctx: &Ctx, child: &ScoringRun) -> Result<(), Error> {
-    let patch = json!({"metadata": {"uid": uid_of(child)}, "spec": {"cancel": true}});
-    let params = PatchParams { field_manager: Some(MANAGER.0.to_owned()), ..PatchParams::default() };
-    match api(ctx, child).patch(name_of(child), &params, &Patch::Merge(&patch)).await {
-        Ok(_) => Ok(()),
-        Err(error) if is_code(&error, 404) || is_code(&error, 409) => Ok(()),
-        Err(error) => Err(Error::api("cancel", &ObjectRef::from_obj(child))(error)),
-    }
-}
-
-async fn delete(ctx: &Ctx, child: &ScoringRun) -> Result<(), Error> {
-    let preconditions = Preconditions { uid: child.metadata.uid.clone(), resource_version: None };
-    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
-    match api(ctx, child).delete(name_of(child), &params).await {
-        Ok(_) => Ok(()),
-        Err(error) if is_code(&error, 404) || is_code(&error, 409) => Ok(()),
-        Err(error) => Err(Error::api("delete", &ObjectRef::from_obj(child))(error)),
-    }
 }
 
 async fn write(
@@ -226,6 +203,8 @@ fn wanted(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn backfill(start: &str, end: &str, step: &str) -> Backfill {

@@ -3,19 +3,18 @@
 use crds::schedule::ScoringScheduleStatus;
 use crds::{ScoringRun, ScoringRunSpec, ScoringSchedule, names};
 use jiff::Timestamp;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
+use kube::api::ListParams;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource};
 use planner::ticks::{Miss, run_name};
-use serde_json::json;
 
 use super::MANAGER;
 use super::history::{Run, surplus};
 use super::observe::{Plan, own};
+use crate::Error;
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
-use crate::error::{Error, is_code};
 use crate::guard::Guard;
-use crate::run::make::{Made, make};
+use crate::run::owned::{Made, cancel, delete, make};
 
 /// What became of a tick's run.
 pub(super) enum Created {
@@ -23,10 +22,6 @@ pub(super) enum Created {
     Ours,
     /// Something else has its name.
     NameTaken(String),
-}
-
-fn runs(ctx: &Ctx, schedule: &ScoringSchedule) -> Api<ScoringRun> {
-    Api::namespaced(ctx.client.clone(), namespace_of(schedule))
 }
 
 /// A schedule and its own runs as the API server has them now; nothing where it is gone, or cannot be read.
@@ -53,17 +48,8 @@ pub(super) async fn live(ctx: &Ctx, schedule: &ScoringSchedule) -> Result<Option
 pub(super) async fn replace(ctx: &Ctx, schedule: &ScoringSchedule, own: &[Run], tick: Timestamp) -> Result<(), Error> {
     let by = run_name(name_of(schedule), tick);
     for run in own.iter().filter(|run| run.goes_on() && !run.object.spec.cancel) {
-        let name = name_of(&*run.object);
-        let patch = json!({
-            "metadata": {"uid": run.object.metadata.uid, "annotations": {names::REPLACED_BY: by}},
-            "spec": {"cancel": true},
-        });
-        let params = PatchParams { field_manager: Some(MANAGER.0.to_owned()), ..PatchParams::default() };
-        match runs(ctx, schedule).patch(name, &params, &Patch::Merge(&patch)).await {
-            Ok(_) => tracing::info!(run = name, by, "cancelled a run that goes on for that of a later tick"),
-            // Gone in between, it does not go on.
-            Err(error) if is_code(&error, 404) => {}
-            Err(error) => return Err(Error::api("cancel", &ObjectRef::from_obj(&*run.object))(error)),
+        if cancel(ctx, MANAGER, &run.object, Some(&by)).await? {
+            tracing::info!(run = name_of(&*run.object), by, "cancelled a run that goes on for that of a later tick");
         }
     }
     Ok(())
@@ -164,12 +150,8 @@ pub(super) async fn delete_surplus(ctx: &Ctx, schedule: &ScoringSchedule, own: &
         if !schedule.status.as_ref().is_some_and(|status| is_decided(status, run.tick)) {
             continue;
         }
-        let preconditions = Preconditions { uid: run.object.metadata.uid.clone(), resource_version: None };
-        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
-        match runs(ctx, schedule).delete(name_of(&*run.object), &params).await {
-            Ok(_) => tracing::info!(run = name_of(&*run.object), "deleted an ended run beyond the history's limits"),
-            Err(error) if is_code(&error, 404) || is_code(&error, 409) => {}
-            Err(error) => return Err(Error::api("delete", &ObjectRef::from_obj(&*run.object))(error)),
+        if delete(ctx, &run.object).await? {
+            tracing::info!(run = name_of(&*run.object), "deleted an ended run beyond the history's limits");
         }
     }
     Ok(())

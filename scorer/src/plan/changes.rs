@@ -2,27 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use futures::TryStreamExt;
-use sha2::{Digest, Sha256};
 use spec::SensorKeys;
 use store::latest::{self, Success};
-use store::manifest::{MAX_INDEX_BYTES, MAX_SHARD_BYTES};
-use store::{ManifestIndex, PlannedSensor, SensorChanges, Shard, StoreError};
+use store::manifest::MAX_INDEX_BYTES;
+use store::{ManifestIndex, PlannedSensor, SensorChanges, StoreError};
 
-use super::AT_ONCE;
-use crate::context::{Context, StepError};
+use crate::context::{Context, StepError, shards};
+use crate::model::sha256;
 
 /// Sensors that are named; the rest are counted.
 const NAMED: usize = 100;
 
 /// What tells two lists of sensors apart without reading them.
 pub(super) fn hash_of(sensors: &[PlannedSensor]) -> String {
-    let mut hash = Sha256::new();
-    for planned in sensors {
-        hash.update(planned.sensor.slug());
-        hash.update(b"\n");
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let names: String = sensors.iter().map(|planned| planned.sensor.slug() + "\n").collect();
+    sha256(names.as_bytes())
 }
 
 /// What changed since the latest run whose predictions are all written; `None` where there is none, or nothing did. Costs
@@ -61,12 +55,7 @@ async fn since_latest(
     if index.sensors_hash.as_deref() == Some(hash) {
         return Ok(None);
     }
-    let of = &of;
-    let shards: Vec<Shard> = futures::stream::iter((0..index.shards).map(Ok::<_, StepError>))
-        .map_ok(|n| async move { Ok(store.get_json(&of.shard(n), "manifest", MAX_SHARD_BYTES).await?) })
-        .try_buffered(AT_ONCE)
-        .try_collect()
-        .await?;
+    let shards = shards(store, &of, &index).await?;
     let before: BTreeSet<&SensorKeys> =
         shards.iter().flat_map(|shard| &shard.items).flat_map(|item| &item.sensors).map(|p| &p.sensor).collect();
     let now: BTreeSet<&SensorKeys> = sensors.iter().map(|planned| &planned.sensor).collect();

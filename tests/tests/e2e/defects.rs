@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use spec::SensorKeys;
-use store::{Record, Status};
+use store::Status;
 
 use crate::cluster::Shared;
 use crate::first_run::CLUSTER;
@@ -54,10 +54,8 @@ async fn rerun(cluster: &Shared, mended: &SensorKeys, missing: &SensorKeys) -> R
     let mut rerun = manifests::run_now(NAMESPACE, "again", "defects");
     rerun["spec"]["rerunFailedOf"] = "by-hand".into();
     cluster.kubectl_with(&["create", "-f", "-"], &rerun).await?;
-    let run = cluster.ended(NAMESPACE, "again").await?;
-    let kept = cluster.blobs.below(&format!("runs/{NAMESPACE}/defects/again")).await?;
-    let record = kept.iter().find(|(path, _)| path.ends_with("/record.json")).map(|(_, record)| record);
-    let record: Record = serde_json::from_slice(record.with_context(|| format!("no record: {:?}", run.status))?)?;
+    cluster.ended(NAMESPACE, "again").await?;
+    let record = cluster.record(NAMESPACE, "defects", "again").await?;
     let outcomes: Vec<_> = record.outcomes.iter().map(|outcome| (&outcome.sensor, outcome.status)).collect();
     ensure!(outcomes == [(mended, Status::Succeeded), (missing, Status::Failed)], "{outcomes:?}");
     Ok(())

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 use spec::SensorKeys;
-use store::{Record, Status};
+use store::Status;
 
 use crate::cluster::Shared;
 use crate::first_run::CLUSTER;
@@ -124,9 +124,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     rerun["spec"]["rerunFailedOf"] = "first".into();
     cluster.kubectl_with(&["create", "-f", "-"], &rerun).await?;
     cluster.ended(NAMESPACE, "again").await?;
-    let kept = cluster.blobs.below(&format!("runs/{NAMESPACE}/many/again")).await?;
-    let record = kept.iter().find(|(path, _)| path.ends_with("/record.json")).context("the rerun has no record")?;
-    let record: Record = serde_json::from_slice(record.1)?;
+    let record = cluster.record(NAMESPACE, "many", "again").await?;
     ensure!(
         record.outcomes.iter().map(|outcome| &outcome.sensor).eq(broken()),
         "it scored others: {:?}",

@@ -72,6 +72,13 @@ impl Cluster {
         .await
     }
 
+    /// The record of a run.
+    pub(crate) async fn record(&self, namespace: &str, schedule: &str, run: &str) -> Result<Record> {
+        let kept = self.blobs.below(&format!("runs/{namespace}/{schedule}/{run}")).await?;
+        let record = kept.iter().find(|(path, _)| path.ends_with("/record.json")).map(|(_, record)| record);
+        serde_json::from_slice(record.with_context(|| format!("run {run} has no record"))?).context("read the record")
+    }
+
     /// A run that is Complete, with everything that it leaves in the store. `expected` are its sensors.
     pub(crate) async fn complete(&self, namespace: &str, name: &str, expected: &[SensorKeys]) -> Result<Ended> {
         let run = self.ended(namespace, name).await?;

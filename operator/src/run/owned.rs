@@ -1,16 +1,17 @@
-//! Making a run: by a schedule for a tick, or by a backfill for a window.
+//! The runs of an owner, made, cancelled and deleted: of a schedule for its ticks, of a backfill for its windows.
 
 use std::collections::BTreeMap;
 
 use crds::{ScoringRun, ScoringRunSpec, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Api;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::reflector::ObjectRef;
+use serde_json::json;
 
 use crate::Error;
 use crate::apply::Manager;
-use crate::context::Ctx;
+use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::error::is_code;
 use crate::schedule::is_owned;
 
@@ -60,5 +61,35 @@ pub(crate) async fn make(
             }
         }
         Err(error) => Err(Error::api("create", &ObjectRef::from_obj(&run))(error)),
+    }
+}
+
+fn api(ctx: &Ctx, run: &ScoringRun) -> Api<ScoringRun> {
+    Api::namespaced(ctx.client.clone(), namespace_of(run))
+}
+
+/// Cancels a run, for another one if need be; whether it was there.
+pub(crate) async fn cancel(ctx: &Ctx, manager: Manager, run: &ScoringRun, by: Option<&str>) -> Result<bool, Error> {
+    let mut patch = json!({"metadata": {"uid": uid_of(run)}, "spec": {"cancel": true}});
+    if let Some(by) = by {
+        patch["metadata"]["annotations"] = json!({names::REPLACED_BY: by});
+    }
+    let params = PatchParams { field_manager: Some(manager.0.to_owned()), ..PatchParams::default() };
+    match api(ctx, run).patch(name_of(run), &params, &Patch::Merge(&patch)).await {
+        Ok(_) => Ok(true),
+        // Gone in between, it does not go on.
+        Err(error) if is_code(&error, 404) => Ok(false),
+        Err(error) => Err(Error::api("cancel", &ObjectRef::from_obj(run))(error)),
+    }
+}
+
+/// Deletes a run; whether it was there.
+pub(crate) async fn delete(ctx: &Ctx, run: &ScoringRun) -> Result<bool, Error> {
+    let preconditions = Preconditions { uid: run.metadata.uid.clone(), resource_version: None };
+    let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+    match api(ctx, run).delete(name_of(run), &params).await {
+        Ok(_) => Ok(true),
+        Err(error) if is_code(&error, 404) || is_code(&error, 409) => Ok(false),
+        Err(error) => Err(Error::api("delete", &ObjectRef::from_obj(run))(error)),
     }
 }
