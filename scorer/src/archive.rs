@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use spec::report::{ArchiveReport, MAX_FAILURES};
 use spec::request::{PodEnd, PodEnds};
 use store::manifest::MAX_ITEMS;
-use store::outcome::{Attempted, MAX_BYTES};
+use store::outcome::{self, Attempted};
 use store::record::{Record, StoreRequests, Timings, Totals, VERSION};
 use store::{Attempt, Outcome, RequestCounts, Status};
 
@@ -119,7 +119,7 @@ async fn read_outcomes(context: &Context) -> Result<Vec<Attempted>, StepError> {
     let files = store.list(&context.paths.outcomes(), MAX_ITEMS as usize * ATTEMPTS).await?;
     let read: Vec<Option<Attempted>> = futures::stream::iter(files.into_iter().map(Ok::<_, StepError>))
         .map_ok(|file| async move {
-            let bytes = store.get(&file.path, MAX_BYTES).await?;
+            let bytes = store.get(&file.path, outcome::MAX_BYTES).await?;
             Ok(Attempted::from_ndjson(&bytes)
                 .inspect_err(
                     |error| tracing::warn!(path = file.path, %error, "outcomes that cannot be read are ignored"),

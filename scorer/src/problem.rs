@@ -2,6 +2,7 @@
 
 use store::StoreError;
 
+use crate::model::ModelError;
 use crate::predictions::PredictionsError;
 use crate::readings::ReadingsError;
 
@@ -52,6 +53,10 @@ impl Problem {
         }
     }
 
+    pub(crate) fn of_bad_model(error: &ModelError) -> Self {
+        Self::failed(error.reason(), error.to_string())
+    }
+
     pub(crate) fn of_model(error: &StoreError) -> Self {
         match error {
             StoreError::NotFound { .. } => Self::failed("ModelNotFound", format!("the model {error}")),
@@ -59,7 +64,7 @@ impl Problem {
                 "ModelChanged",
                 format!("the model {error}, when the run was planned; run again to score with the new one"),
             ),
-            StoreError::TooLarge { .. } => Self::failed("ModelTooLarge", format!("the model {error}")),
+            StoreError::TooLarge { uri, size, .. } => Self::of_bad_model(&ModelError::too_large(uri, *size)),
             _ => Self::of_store(error),
         }
     }

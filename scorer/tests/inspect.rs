@@ -120,6 +120,31 @@ fn a_file_that_does_not_load_is_told_with_its_reason() {
 }
 
 #[test]
+fn a_file_larger_than_a_model_may_be_is_told_with_its_size_and_the_limit_and_never_hashed_in_part() {
+    let plant = plant();
+    let path = plant.path().join("models/model_3_1");
+    std::fs::copy(fixtures().join("sklearn19_one_p4.pkl"), &path).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len((64 << 20) + 7).unwrap();
+    let url = format!("file://{}", plant.path().display());
+    let told = |args: &[&str], name: &str, size: &str| {
+        let output = scorer(plant.path(), &[args, &["-o", "json"]].concat());
+        assert_eq!(output.status.code(), Some(64));
+        let model = &lines(&output)[0];
+        assert_eq!((model["error"]["reason"].as_str(), model.get("sha256")), (Some("ModelTooLarge"), None), "{model}");
+        let message = model["error"]["message"].as_str().unwrap();
+        let expected = format!(
+            "model {name}: it has {size}, and a model may have at most 67108864 (64 MiB); fit it to fewer rows, or with \
+             fewer trees"
+        );
+        assert_eq!(message, expected);
+    };
+    told(&["models/model_3_1"], "models/model_3_1", "67108871 bytes");
+    let uri = format!("{url}/models/model_3_1");
+    told(&["--all", &url, "--models", "models/model_3_{tag}"], &uri, "67108871 bytes");
+    told(&["/dev/zero"], "/dev/zero", "more than 67108864 bytes");
+}
+
+#[test]
 fn of_a_store_the_models_that_do_not_load_are_grouped_by_why() {
     let plant = plant();
     let output = scorer(plant.path(), &["--all", &format!("file://{}", plant.path().display())]);

@@ -214,8 +214,11 @@ impl Args {
         if self.force {
             store.put(&target, converted).await?;
         } else if !store.put_if_absent(&target, converted.clone()).await? {
-            let there = store.get(&target, MAX_BYTES).await?;
-            return if there == converted { Ok(Done::Unchanged) } else { Err(Error::Exists(store.uri(&target))) };
+            return match store.get(&target, MAX_BYTES).await {
+                Ok(there) if there == converted => Ok(Done::Unchanged),
+                Ok(_) | Err(StoreError::TooLarge { .. }) => Err(Error::Exists(store.uri(&target))),
+                Err(error) => Err(error.into()),
+            };
         }
         Ok(Done::Imported)
     }

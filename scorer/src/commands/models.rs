@@ -50,15 +50,21 @@ impl ReadError {
     }
 }
 
-/// The bytes of a model's file, one more than a model may have at most.
+/// The bytes of a model's file: all of them, or an error.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read, or has more bytes than a model may have.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ReadError> {
+    let name = path.display().to_string();
+    let wrong = |source| ReadError::File { path: name.clone(), source };
+    let file = std::fs::File::open(path).map_err(wrong)?;
+    ModelError::check_size(&name, file.metadata().map_err(wrong)?.len())?;
     let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|source| ReadError::File { path: path.display().to_string(), source })?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(wrong)?;
+    // A pipe does not say how much will come.
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(ModelError::larger(name, "").into());
+    }
     Ok(bytes)
 }
 
@@ -93,7 +99,10 @@ impl Fetcher {
     ) -> Result<T, ReadError> {
         let name = self.store.uri(&file.path);
         let _held = self.hold(file.size).await;
-        let bytes = self.store.get(&file.path, MAX_BYTES).await?;
+        let bytes = self.store.get(&file.path, MAX_BYTES).await.map_err(|error| match error {
+            StoreError::TooLarge { uri, size, .. } => ModelError::too_large(uri, size).into(),
+            other => ReadError::from(other),
+        })?;
         let of = name.clone();
         let done = tokio::task::spawn_blocking(move || {
             let model = Model::from_bytes(&of, &bytes);

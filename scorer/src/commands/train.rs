@@ -19,7 +19,7 @@ use super::stored::{StoreArgs, runtime};
 use crate::context::StepError;
 use crate::engine::{Pass, ReadingsError, Wanted};
 use crate::feed::Budget;
-use crate::model::Trained;
+use crate::model::{MAX_BYTES, Trained};
 use crate::train::{CACHE_BYTES, Fitted, Gamma, MAX_ROWS, Sampler, Samples, TrainError, TrainOptions, train};
 
 /// Models under way to the store at once.
@@ -106,6 +106,11 @@ enum Error {
     Train { data: String, sensor: SensorKeys, source: TrainError },
     #[error("{}: {why}; to write the model nevertheless, add --force", of(.data, .sensor))]
     Degenerate { data: String, sensor: SensorKeys, why: String },
+    #[error(
+        "{}: its model would have {bytes} bytes, and a model may have at most {MAX_BYTES}; lower --max-rows or --nu",
+        of(.data, .sensor)
+    )]
+    TooLarge { data: String, sensor: SensorKeys, bytes: usize },
     #[error("training broke off: {0}")]
     Broke(#[from] tokio::task::JoinError),
     #[error("cannot write {path}: {source}")]
@@ -272,6 +277,9 @@ impl Job {
         let TrainOptions { nu, margin, .. } = self.options;
         let rows = rows as u64;
         let bytes = model.to_bytes(&Trained { data: self.data.clone(), rows, nu, margin })?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(Error::TooLarge { data: self.data.clone(), sensor: sensor.clone(), bytes: bytes.len() });
+        }
         Ok((bytes, rows))
     }
 }

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use spec::SensorKeys;
 use spec::report::{ItemReport, MAX_FAILURES};
 use store::manifest::MAX_SHARD_BYTES;
-use store::outcome::{Attempted, MAX_BYTES};
+use store::outcome::{self, Attempted};
 use store::{Item, Outcome, PlannedSensor, PodUid, Shard, Status};
 use tokio::sync::watch;
 
@@ -153,7 +153,7 @@ async fn work_on(
 async fn earlier_outcomes(context: &Context, index: u32) -> Result<Vec<Attempted>, StepError> {
     let mut earlier = Vec::new();
     for file in context.store.list(&context.paths.item_outcomes(index), 1_000).await? {
-        let bytes = context.store.get(&file.path, MAX_BYTES).await?;
+        let bytes = context.store.get(&file.path, outcome::MAX_BYTES).await?;
         match Attempted::from_ndjson(&bytes) {
             Ok(attempted) if attempted.run_uid == context.request.run_uid => earlier.push(attempted),
             Ok(_) => {}

@@ -179,7 +179,7 @@ impl SensorJob {
         log.chunk(&format!("fetching the model ({} bytes)", bytes.len()), clock().duration_since(started));
         let name = context.store.uri(&self.planned.model.path);
         let model = tokio::task::spawn_blocking(move || {
-            let model = Model::from_bytes(&name, &bytes).map_err(|e| Problem::failed(e.reason(), e.to_string()))?;
+            let model = Model::from_bytes(&name, &bytes).map_err(|e| Problem::of_bad_model(&e))?;
             Ok::<_, Problem>((sha256(&bytes), model.warnings(), Arc::new(model)))
         });
         let (model_hash, warnings, model) = model.await.map_err(|e| Problem::internal("reading the model", e))??;

@@ -15,8 +15,8 @@ const MAX_DICTIONARY_KIB: u32 = 80 << 10;
 /// Why a compressed file was not read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CompressedError {
-    #[error("the {0}-compressed file holds more than {MAX_BYTES} bytes; models of more are refused")]
-    TooLarge(&'static str),
+    #[error("the file holds more than a model may have")]
+    TooLarge,
     #[error(
         "the file is compressed with {0}, which is not supported; save it with joblib.dump(model, path, compress=3)"
     )]
@@ -55,7 +55,7 @@ pub(super) fn inflate(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CompressedError> {
     let mut inside = Vec::new();
     reader.map_err(damaged)?.take(MAX_BYTES + 1).read_to_end(&mut inside).map_err(damaged)?;
     if inside.len() as u64 > MAX_BYTES {
-        return Err(CompressedError::TooLarge(name));
+        return Err(CompressedError::TooLarge);
     }
     Ok(Cow::Owned(inside))
 }

@@ -32,7 +32,8 @@ pub use transform::{
     Branch, Clip, ColumnTransformer, MinMaxScaler, Pca, PolynomialFeatures, Scaler, SimpleImputer, Transform,
 };
 
-/// Larger models are refused: whatever is in them, reading one takes a small multiple of this in memory.
+/// The most bytes that a model's file may have, as it lies there and unpacked: wherever it lies, whatever reads or writes
+/// it. Reading one takes a small multiple of this in memory, whatever is in it.
 pub const MAX_BYTES: u64 = 64 << 20;
 
 /// A fitted pipeline: transforms, then an estimator; checked and ready to score.
@@ -62,6 +63,9 @@ pub struct Metadata {
     pub feature_names: Vec<String>,
 }
 
+/// Of which bytes a compressed file has too many.
+const UNPACKED: &str = " when it is unpacked";
+
 /// Values that are worked on at a time, so that a wide transform does not multiply a whole file.
 const CHUNK_VALUES: usize = 1 << 16;
 
@@ -84,16 +88,50 @@ pub enum ModelError {
         /// What is not supported (with the class), and what to do.
         what: String,
     },
+    /// More bytes than a model may have.
+    #[error(
+        "model {file}: it has {size}, and a model may have at most {MAX_BYTES} ({} MiB); fit it to fewer rows, or with \
+         fewer trees",
+        MAX_BYTES >> 20
+    )]
+    TooLarge {
+        /// The model's file.
+        file: String,
+        /// How many it has, as far as they were counted, and whether that is unpacked.
+        size: String,
+    },
 }
 
 impl ModelError {
-    /// `ModelInvalid` or `ModelUnsupported`.
+    /// A bounded category in CamelCase.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => "ModelInvalid",
             Self::Unsupported { .. } => "ModelUnsupported",
+            Self::TooLarge { .. } => "ModelTooLarge",
         }
+    }
+
+    /// Whether a model's file may have so many bytes.
+    ///
+    /// # Errors
+    /// When they are more than [`MAX_BYTES`].
+    pub(crate) fn check_size(file: &str, bytes: u64) -> Result<(), Self> {
+        match bytes {
+            0..=MAX_BYTES => Ok(()),
+            _ => Err(Self::too_large(file, bytes)),
+        }
+    }
+
+    /// Of a file with so many bytes.
+    pub(crate) fn too_large(file: impl Into<String>, bytes: u64) -> Self {
+        Self::TooLarge { file: file.into(), size: format!("{bytes} bytes") }
+    }
+
+    /// Of a file of unknown length, or of one that holds more than that when it is unpacked.
+    pub(crate) fn larger(file: impl Into<String>, how: &str) -> Self {
+        Self::TooLarge { file: file.into(), size: format!("more than {MAX_BYTES} bytes{how}") }
     }
 }
 
@@ -108,10 +146,7 @@ impl Model {
         use skops::SkopsError;
 
         let file = name.to_owned();
-        if bytes.len() as u64 > MAX_BYTES {
-            let what = format!("the file has more than {MAX_BYTES} bytes; models that large are refused");
-            return Err(ModelError::Unsupported { file, what });
-        }
+        ModelError::check_size(name, bytes.len() as u64)?;
         if native::is_native(bytes) {
             return native::read(bytes).map_err(|e| match e {
                 native::NativeError::Version(_) => ModelError::Unsupported { file, what: e.to_string() },
@@ -121,12 +156,14 @@ impl Model {
         let bytes = match compressed::inflate(bytes) {
             Ok(bytes) => bytes,
             Err(e @ CompressedError::Damaged { .. }) => return Err(ModelError::Invalid { file, what: e.to_string() }),
+            Err(CompressedError::TooLarge) => return Err(ModelError::larger(file, UNPACKED)),
             Err(e) => return Err(ModelError::Unsupported { file, what: e.to_string() }),
         };
         if skops::is_zip(&bytes) {
             return skops::read(&bytes).map_err(|e| match e {
                 SkopsError::Sklearn(e) => sklearn_error(file, &e),
                 SkopsError::Damaged { .. } => ModelError::Invalid { file, what: e.to_string() },
+                SkopsError::TooLarge => ModelError::larger(file, UNPACKED),
                 _ => ModelError::Unsupported { file, what: e.to_string() },
             });
         }

@@ -11,6 +11,12 @@ fn a_model_that_is_cut_short_fails_the_sensor() {
 }
 
 #[test]
+fn a_model_that_is_too_large_fails_the_sensor_with_its_size_and_the_limit() {
+    let outcome = outcome("", Some(GOOD.as_bytes()), &vec![0x80; (64 << 20) + 1]);
+    failed(&outcome, "ModelTooLarge", &["models/bad", "67108865 bytes", "at most 67108864 (64 MiB)", "fewer rows"]);
+}
+
+#[test]
 fn a_model_of_an_unknown_class_fails_the_sensor_and_names_the_class() {
     // What `pickle.dumps(sklearn.linear_model.LinearRegression)` begins with.
     let pickle = b"\x80\x04\x95\x32\x00\x00\x00\x00\x00\x00\x00\x8c\x14sklearn.linear_model\x94\x8c\x10LinearRegression\x94\x93\x94.";

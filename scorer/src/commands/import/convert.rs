@@ -12,6 +12,8 @@ pub(super) enum ConvertError {
     Serialise { file: String, source: serde_json::Error },
     #[error("the converted model cannot be read back: {0}; please report this")]
     ReadBack(ModelError),
+    #[error("converted to the scorer's own format, {0}")]
+    TooLarge(ModelError),
     #[error("model {file} is not the same after its conversion, row {row}; please report this")]
     Differs { file: String, row: usize },
 }
@@ -25,6 +27,7 @@ pub(super) fn convert(file: &str, bytes: &[u8], model: &Model) -> Result<Vec<u8>
     let origin = Imported { file: file.rsplit('/').next().unwrap_or(file).to_owned(), sha256: sha256(bytes) };
     let serialise = |source| ConvertError::Serialise { file: file.to_owned(), source };
     let converted = model.to_bytes(&origin).map_err(serialise)?;
+    ModelError::check_size(file, converted.len() as u64).map_err(ConvertError::TooLarge)?;
     let again = Model::from_bytes(file, &converted).map_err(ConvertError::ReadBack)?;
     let rows = model.probe(ROWS);
     let bits = |model: &Model| model.decisions(&rows).into_iter().map(f64::to_bits).collect::<Vec<_>>();

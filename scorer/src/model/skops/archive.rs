@@ -36,7 +36,7 @@ impl Members {
             let read = file.by_ref().take(limit + 1).read_to_end(&mut bytes);
             read.map_err(|e| SkopsError::damaged(&name, e.to_string()))?;
             if bytes.len() as u64 > limit {
-                return Err(SkopsError::TooLarge(limit));
+                return Err(if limit < left { SkopsError::Schema(limit) } else { SkopsError::TooLarge });
             }
             all.bytes += bytes.len();
             all.members.insert(name, bytes);

@@ -24,8 +24,13 @@ pub(super) enum SkopsError {
     #[error("{at}: {what}; the file is damaged, upload it again")]
     Damaged { at: String, what: String },
     /// More than a model may have.
-    #[error("the archive holds more than {0} bytes; models that large are refused")]
-    TooLarge(u64),
+    #[error("the archive holds more than a model may have")]
+    TooLarge,
+    /// More objects than are read.
+    #[error(
+        "schema.json: it has more than {0} bytes, which are the most that are read of it; save the model with pickle.dump"
+    )]
+    Schema(u64),
     /// A zip archive of another kind.
     #[error(
         "the file is a zip archive, but has no schema.json, so skops did not write it; save the model with skops.io.dump or pickle.dump"
