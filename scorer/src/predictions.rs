@@ -10,8 +10,6 @@ mod sensor_file;
 
 use std::sync::Arc;
 
-use spec::SensorKeys;
-
 use crate::model::Model;
 use crate::readings::{BadRow, Head, Layout, Rows, Selection, Usable};
 
@@ -66,13 +64,13 @@ pub struct Scored {
 pub enum ScoreError {
     /// The model wants another number of values than the readings have.
     #[error(
-        "{}the model takes {wanted} value(s) per reading, the data has {} ({}); \
+        "{file}: the model takes {wanted} value(s) per reading, the data has {} ({}); \
          name the right columns, in the model's order, with columns.value (--columns value=…)",
-        of(.sensor), .found.len(), .found.join(", ")
+        .found.len(), .found.join(", ")
     )]
     Features {
-        /// The sensor.
-        sensor: String,
+        /// The first file.
+        file: String,
         /// Values that the model takes.
         wanted: usize,
         /// The data's value columns.
@@ -80,13 +78,13 @@ pub enum ScoreError {
     },
     /// The readings have some columns of the model's names, but not all.
     #[error(
-        "{}the model was fitted to the columns {}; the data has no {} among its values ({}); write the readings \
+        "{file}: the model was fitted to the columns {}; the data has no {} among its values ({}); write the readings \
          with these names, or name the columns with columns.value (--columns value=…)",
-        of(.sensor), .names.join(", "), .missing.join(", "), .found.join(", ")
+        .names.join(", "), .missing.join(", "), .found.join(", ")
     )]
     Names {
-        /// The sensor.
-        sensor: String,
+        /// The first file.
+        file: String,
         /// The model's names, in its order.
         names: Vec<String>,
         /// Those that are missing.
@@ -94,19 +92,32 @@ pub enum ScoreError {
         /// The data's value columns.
         found: Vec<String>,
     },
-}
-
-/// Whose readings; a file may be of one sensor without a name.
-fn of(sensor: &str) -> String {
-    if sensor.is_empty() { String::new() } else { format!("sensor {sensor}: ") }
+    /// Of several columns of one name it cannot be told which the model takes.
+    #[error(
+        "{file}: {count} columns are named {name:?}, so it is not clear which of the {found} columns of values are the \
+         {wanted} that the model takes; rename all but one, and name the model's with columns.value (--columns value=…)"
+    )]
+    Ambiguous {
+        /// The first file.
+        file: String,
+        /// The name.
+        name: String,
+        /// Columns of this name.
+        count: usize,
+        /// Values that the model takes.
+        wanted: usize,
+        /// Columns of values.
+        found: usize,
+    },
 }
 
 impl ScoreError {
-    /// `FeaturesMismatch`.
+    /// `FeaturesMismatch` or `ColumnAmbiguous`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Features { .. } | Self::Names { .. } => "FeaturesMismatch",
+            Self::Ambiguous { .. } => "ColumnAmbiguous",
         }
     }
 }
@@ -118,9 +129,10 @@ impl Scorer {
     /// them, or the model has no names, it takes the values as they stand.
     ///
     /// # Errors
-    /// When the readings have another number of values than the model takes, or some columns of its names but not all.
-    pub fn new(model: Arc<Model>, head: Arc<Head>, sensor: &SensorKeys) -> Result<Self, ScoreError> {
-        let columns = features::select(&model, &head, sensor)?;
+    /// When the readings have another number of values than the model takes, some columns of its names but not all, or
+    /// more than one of a name.
+    pub fn new(model: Arc<Model>, head: Arc<Head>) -> Result<Self, ScoreError> {
+        let columns = features::select(&model, &head)?;
         let values = columns.iter().filter_map(|column| head.layout.values.get(*column).cloned()).collect();
         let layout = Layout { values, ..head.layout.clone() };
         let selection = Selection { columns, missing: model.accepts_missing() };

@@ -53,7 +53,7 @@ fn model(folder: &std::path::Path, sensor: &SensorKeys) -> Model {
 }
 
 fn predictions(folder: &std::path::Path, readings: &Readings, sensor: &SensorKeys) -> (Tally, Vec<u8>) {
-    let scorer = Scorer::new(Arc::new(model(folder, sensor)), readings.head.clone(), sensor).unwrap();
+    let scorer = Scorer::new(Arc::new(model(folder, sensor)), readings.head.clone()).unwrap();
     let mut file = SensorFile::begin(&Predictions::default(), sensor, scorer, None).unwrap();
     file.add(readings.sensors[sensor].good.clone()).unwrap();
     (file.tally().clone(), file.finish().unwrap())

@@ -112,8 +112,8 @@ enum Error {
     NoData { file: String },
     #[error("{file}: {why}")]
     AllBad { file: String, why: String },
-    #[error("{file}: {source}")]
-    Score { file: String, source: ScoreError },
+    #[error(transparent)]
+    Score(#[from] ScoreError),
     #[error("{file}: {source}")]
     Predictions { file: String, source: PredictionsError },
     #[error("cannot write {path}: {source}")]
@@ -177,11 +177,11 @@ impl Args {
     async fn score_rows(&self, model: Model, feeds: Vec<Feed>, kind: &Predictions) -> Result<(Counts, u64), Error> {
         let (name, sensor) = (self.input.display().to_string(), self.select.sensor());
         let Some(mut feed) = feeds.into_iter().next() else { return Err(Error::NoData { file: name }) };
-        let scorer = match Scorer::new(Arc::new(model), feed.head().await?, &sensor) {
+        let scorer = match Scorer::new(Arc::new(model), feed.head().await?) {
             Ok(scorer) => scorer,
             // That there are no readings is the more useful thing to know.
             Err(_) if feed.next().await?.is_none() => return Err(no_rows(name, sensor)),
-            Err(source) => return Err(Error::Score { file: name, source }),
+            Err(error) => return Err(error.into()),
         };
         // What a Parquet file has for times is told before its rows, and known at their end only.
         let unread_time = match kind.format {

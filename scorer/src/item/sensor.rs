@@ -183,7 +183,7 @@ impl SensorJob {
             Ok::<_, Problem>((sha256(&bytes), model.warnings(), Arc::new(model)))
         });
         let (model_hash, warnings, model) = model.await.map_err(|e| Problem::internal("reading the model", e))??;
-        let scorer = match Scorer::new(model, feed.head().await?, sensor) {
+        let scorer = match Scorer::new(model, feed.head().await?) {
             Ok(scorer) => scorer,
             Err(error) => {
                 // That there are no readings is the more useful thing to know.

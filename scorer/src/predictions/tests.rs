@@ -1,5 +1,6 @@
 use std::ops::ControlFlow;
 
+use spec::SensorKeys;
 use spec::work::{PredictionFormat, PredictionLayout, Predictions};
 
 use super::*;
@@ -36,7 +37,7 @@ fn in_blocks(
     let _ = pass.file(file.as_bytes(), &mut sink).unwrap();
     let totals = pass.end(&mut sink).unwrap();
     let (sensor, counts) = &totals.sensors[0];
-    let scorer = Scorer::new(Arc::new(model(sink.head.layout.values.len())), sink.head, sensor).unwrap();
+    let scorer = Scorer::new(Arc::new(model(sink.head.layout.values.len())), sink.head).unwrap();
     let mut file = SensorFile::begin(kind, sensor, scorer, counts.unread_time.as_deref())?;
     let mut bytes = Vec::new();
     for rows in sink.blocks {
@@ -206,7 +207,7 @@ fn parquet_reads_times_as_the_readings_say_they_are_written() {
     assert_eq!(totals.sensors[0].1.unread_time, None);
     let sensor = SensorKeys::default();
     let kind = kind(PredictionLayout::PerSensor, PredictionFormat::Parquet);
-    let scorer = Scorer::new(Arc::new(model(1)), sink.head, &sensor).unwrap();
+    let scorer = Scorer::new(Arc::new(model(1)), sink.head).unwrap();
     let mut file = SensorFile::begin(&kind, &sensor, scorer, None).unwrap();
     file.add(sink.blocks.remove(0)).unwrap();
     let (_, rows) = parquet_rows(file.finish().unwrap());
@@ -257,7 +258,7 @@ fn a_missing_value_is_scored_by_a_model_that_fills_it_in_and_is_a_bad_row_for_ot
         let _ = pass.file(file.as_bytes(), &mut sink).unwrap();
         pass.end(&mut sink).unwrap();
         let sensor = SensorKeys::default();
-        let scorer = Scorer::new(Arc::new(model), sink.head, &sensor).unwrap();
+        let scorer = Scorer::new(Arc::new(model), sink.head).unwrap();
         let mut file = SensorFile::begin(&Predictions::default(), &sensor, scorer, None).unwrap();
         file.add(sink.blocks.remove(0)).unwrap();
         (file.tally().clone(), String::from_utf8(file.finish().unwrap()).unwrap())
@@ -277,7 +278,7 @@ fn a_missing_value_is_scored_by_a_model_that_fills_it_in_and_is_a_bad_row_for_ot
 fn a_model_for_other_features_is_refused_with_what_to_do() {
     let layout = Layout { values: vec![Column { index: 3, name: "Val".to_owned() }], ..Layout::default() };
     let head = Arc::new(Head { layout, ..Head::default() });
-    let error = Scorer::new(Arc::new(model(2)), head, &SensorKeys::default()).unwrap_err();
+    let error = Scorer::new(Arc::new(model(2)), head).unwrap_err();
     assert_eq!(error.reason(), "FeaturesMismatch");
     assert!(error.to_string().contains("takes 2 value(s) per reading, the data has 1 (Val)"), "{error}");
 }

@@ -85,7 +85,7 @@ impl Resolver<'_> {
         let is_time = |name: &str| TIME_NAMES.iter().any(|t| name.eq_ignore_ascii_case(t));
         let found = self.header.iter().enumerate().find(|(i, name)| is_time(name) && !is_key(*i));
         match found {
-            Some((index, name)) => Ok(Some(Column { index, name: name.clone() })),
+            Some((_, name)) => self.find(name),
             None if self.needs_time => {
                 Err(self.missing(TIME_NAMES.join(", "), "the time, which the window needs", HINT))
             }

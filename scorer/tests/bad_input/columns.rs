@@ -58,3 +58,35 @@ fn the_row_numbers_of_a_data_frame_are_no_value() {
         scored(&read(format!("{index},ts,value\n{rows}")), [3, 3, 0], &[]);
     }
 }
+
+#[test]
+fn two_columns_of_one_name_are_told_as_such_where_the_model_takes_fewer() {
+    let two = "ts,value,value\n2026-01-01T00:00:00Z,50,51\n";
+    let words = ["data/bad", "2 columns are named \"value\"", "which of the 2 columns", "rename all but one"];
+    failed(&read(two), "ColumnAmbiguous", &words);
+    failed(&read(two_of_one_name()), "ColumnAmbiguous", &words);
+    failed(
+        &read("ts,ts,value\n2026-01-01T00:00:00Z,1767225600,50\n"),
+        "ColumnAmbiguous",
+        &["2 columns are named \"ts\""],
+    );
+}
+
+/// A Parquet file with two columns called `value`.
+fn two_of_one_name() -> Vec<u8> {
+    let schema = "message schema { required int64 ts; required double value; required double value; }";
+    let schema = parquet::schema::parser::parse_message_type(schema).unwrap();
+    let mut file =
+        parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema.into(), Default::default()).unwrap();
+    let mut group = file.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<parquet::data_type::Int64Type>().write_batch(&[1_767_225_600], None, None).unwrap();
+    column.close().unwrap();
+    for value in [50.0, 51.0] {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<parquet::data_type::DoubleType>().write_batch(&[value], None, None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    file.into_inner().unwrap()
+}
