@@ -4,6 +4,7 @@
 mod counts;
 mod csv;
 mod error;
+mod file;
 mod gzip;
 mod json;
 mod layout;

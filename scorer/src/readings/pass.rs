@@ -8,10 +8,11 @@ use std::sync::Arc;
 use spec::work::Columns;
 use spec::{SensorKeys, TimeRange};
 
+use super::file::Origin;
 use super::layout::Resolver;
 use super::record::OwnedRecord;
 use super::source::{self, Encoding, Opened};
-use super::splitter::{Origin, Splitter};
+use super::splitter::Splitter;
 use super::{Layout, ReadingsError, Rows, Totals};
 
 /// Which readings are wanted.

@@ -95,6 +95,15 @@ impl Rows {
         self.texts.push(text);
     }
 
+    /// Adds values of a row that is not yet whole, whose texts stand side by side in `texts` with a byte between two of
+    /// them: in one piece, which is faster. `ends`: where each text ends.
+    pub(super) fn push_texts(&mut self, texts: &str, ends: impl Iterator<Item = usize>) {
+        let start = self.texts.text.len() + Texts::GAP.len_utf8();
+        self.texts.text.push(Texts::GAP);
+        self.texts.text.push_str(texts);
+        self.texts.ends.extend(ends.map(|end| start + end));
+    }
+
     /// Ends a row. `bad`: the file and place of one that has a value which is no finite number, and the first value that
     /// is absent.
     pub(super) fn push_time(&mut self, time: &str, bad: Option<(u32, RowAt, Option<u32>)>) {
@@ -175,7 +184,7 @@ pub(super) fn no_field(name: &str) -> String {
     format!("it has no field {name}")
 }
 
-/// Many short texts in one allocation.
+/// Many short texts in one allocation, a byte before each.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Texts {
     pub(super) text: String,
@@ -183,7 +192,11 @@ pub(super) struct Texts {
 }
 
 impl Texts {
+    /// Before each text stands a byte, whichever: so texts with a delimiter between two of them are copied in one piece.
+    const GAP: char = ',';
+
     fn push(&mut self, text: &str) {
+        self.text.push(Self::GAP);
         self.text.push_str(text);
         self.ends.push(self.text.len());
     }
@@ -201,6 +214,6 @@ impl Texts {
     fn get(&self, at: usize) -> &str {
         let start = if at == 0 { 0 } else { self.ends.get(at - 1).copied().unwrap_or_default() };
         let end = self.ends.get(at).copied().unwrap_or(start);
-        self.text.get(start..end).unwrap_or_default()
+        self.text.get(start + Self::GAP.len_utf8()..end).unwrap_or_default()
     }
 }

@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 
 use spec::{SensorKeys, TimeRange};
 
+use super::file::{File, Origin, shown};
 use super::pass::{Limits, Sink, Wanted};
 use super::record::Record;
 use super::rows::no_field;
 use super::time::{Found as FoundTime, TimeParser};
-use super::{BadRow, Column, Counts, Layout, ReadingsError, RowAt, Rows, Totals, Unplaced, number};
+use super::{BadRow, Counts, Layout, ReadingsError, RowAt, Rows, Totals, Unplaced};
 
 pub(super) struct Splitter {
     limits: Limits,
@@ -40,31 +41,6 @@ pub(super) struct Splitter {
     everybodys: Option<usize>,
     times_read: bool,
     first_bad_time: Option<ReadingsError>,
-}
-
-/// The file under way.
-#[derive(Default)]
-struct File {
-    name: String,
-    number: u32,
-    time: Option<Column>,
-    values: Vec<Column>,
-    /// Fields of a whole row.
-    width: usize,
-    /// Whether its rows are told by their lines.
-    has_lines: bool,
-}
-
-/// What a file of rows is like, besides its columns.
-pub(super) struct Origin {
-    /// Its place among the files.
-    pub(super) number: usize,
-    /// Fields of a whole row.
-    pub(super) width: usize,
-    /// Whether its times are instants, however times are said to be written.
-    pub(super) instants: bool,
-    /// Whether its rows are told by their lines.
-    pub(super) has_lines: bool,
 }
 
 struct Found {
@@ -117,16 +93,13 @@ impl Splitter {
 
     /// Goes on with another file.
     pub(super) fn open(&mut self, name: &str, layout: Layout, origin: &Origin) {
-        let Origin { number, width, instants, has_lines } = *origin;
-        self.times = if instants { self.said_times.without_format() } else { self.said_times.clone() };
+        self.times = if origin.instants { self.said_times.without_format() } else { self.said_times.clone() };
         self.last_time = (Vec::new(), None);
         self.everybodys = None;
         for (key, column, _) in &mut self.keys {
             *column = layout.keys.get(key).map(|c| c.index);
         }
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let Layout { time, values, .. } = layout;
-        self.file = File { name: name.to_owned(), number, time, values, width, has_lines };
+        self.file = File::new(name, layout, origin);
     }
 
     fn add(&mut self, sensor: SensorKeys, lookup: Vec<u8>) -> usize {
@@ -218,26 +191,7 @@ impl Splitter {
         let at = self.at(record);
         let rows = &mut self.found[place].rows;
         let before = rows.bytes();
-        let (mut all_good, mut absent) = (true, None);
-        // Looked at as a whole, text is known to be UTF-8 sooner than field by field.
-        let whole = std::str::from_utf8(record.text).ok();
-        for (number, column) in (0..).zip(&self.file.values) {
-            let text = whole.zip(record.range(column.index)).and_then(|(whole, range)| whole.get(range));
-            let bytes = match text {
-                Some(text) => text.trim_ascii().as_bytes(),
-                None => record.trimmed(column.index).unwrap_or_default(),
-            };
-            let text = text.map(str::trim_ascii).or_else(|| std::str::from_utf8(bytes).ok());
-            let value = number::parse(bytes);
-            all_good &= value.is_finite();
-            if record.lacks(column.index) {
-                absent = absent.or(Some(number));
-            }
-            match text {
-                Some(text) if !value.is_infinite() => rows.push_value(value, text),
-                _ => rows.push_value(value, &shown(bytes)),
-            }
-        }
+        let (all_good, absent) = self.file.keep(record, rows);
         rows.push_time(time, (!all_good).then_some((self.file.number, at, absent)));
         let after = rows.bytes();
         self.held += after - before;
@@ -345,13 +299,6 @@ impl Splitter {
         let sensors = self.found.into_iter().map(|found| (found.sensor, found.counts)).collect();
         Ok(Totals { sensors, unplaced: self.unplaced, notes: Vec::new() })
     }
-}
-
-/// A field as messages show it.
-fn shown(text: &[u8]) -> String {
-    const MOST: usize = 40;
-    let text = String::from_utf8_lossy(text);
-    if text.chars().count() <= MOST { text.into_owned() } else { text.chars().take(MOST).chain(['…']).collect() }
 }
 
 /// Adds a key's text in such a way that no two lists of texts look the same.

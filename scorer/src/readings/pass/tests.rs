@@ -145,4 +145,25 @@ proptest! {
             prop_assert_eq!(format!("{joined:?}"), format!("{:?}", whole.blocks[&sensor][0]));
         }
     }
+
+    #[test]
+    fn values_side_by_side_read_as_those_with_spaces_around_them(
+        rows in proptest::collection::vec([cell(), cell(), cell()], 1..50),
+    ) {
+        let read = |space: &str| {
+            let line = |(at, cells): (usize, &[String; 3])| {
+                let cells = cells.each_ref().map(|cell| format!("{space}{cell}{space}")).join(",");
+                format!("{at},1,{cells}\n")
+            };
+            let lines: String = rows.iter().enumerate().map(line).collect();
+            let limits = Limits { block: usize::MAX, open: usize::MAX };
+            format!("{:?}", blocks(&format!("TS,Tag,A,B,C\nx,1,1,2,3\n{lines}"), limits, None).1.blocks)
+        };
+        prop_assert_eq!(read(""), read(" "));
+    }
+}
+
+fn cell() -> impl Strategy<Value = String> {
+    let number = any::<f64>().prop_map(|number| number.to_string());
+    prop_oneof![8 => number, 1 => proptest::sample::select(vec!["", "nan", "oops", "1e999", "é"]).prop_map(str::to_owned)]
 }
