@@ -140,6 +140,12 @@ impl Error {
         }
     }
 
+    /// What the process exits with: 3 when it lost its lease and is to be started again, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if let Self::LeaseLost { .. } = self { 3 } else { 1 }
+    }
+
     /// Wraps an error of the API with what was being done: `"create"`, and the object.
     pub fn api<K>(verb: &str, object: &ObjectRef<K>) -> impl FnOnce(kube::Error) -> Self
     where

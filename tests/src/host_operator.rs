@@ -10,6 +10,9 @@ use anyhow::{Context, Result};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
+/// What it exits with when it lost its lease; see docs/architecture.md.
+const LEASE_LOST: i32 = 3;
+
 /// How to start the operator: always the same way, as the same identity.
 #[derive(Clone, Debug)]
 pub struct HostOperator {
@@ -88,6 +91,12 @@ impl Running {
     /// Whether it has ended, by itself or killed.
     pub async fn has_ended(&self) -> bool {
         self.0.lock().await.try_wait().is_ok_and(|status| status.is_some())
+    }
+
+    /// Whether it has ended because it lost its lease: a pod's kubelet starts it again then.
+    pub async fn has_lost_its_lease(&self) -> bool {
+        let status = self.0.lock().await.try_wait().ok().flatten();
+        status.and_then(|status| status.code()) == Some(LEASE_LOST)
     }
 }
 

@@ -79,14 +79,21 @@ fn firewall_rules() -> BTreeSet<String> {
     rules
 }
 
+/// Control groups that parts of a Kubernetes node make, by their names; others come and go on a machine.
 fn cgroups() -> BTreeSet<String> {
+    let ours = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        ["local-aks", "kube", "k8s", "pod", "cri-", "containerd", "runc"].iter().any(|start| name.starts_with(start))
+    };
     let mut found = BTreeSet::new();
     let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             // A link (`cpu` to `cpu,cpuacct`) is no directory here, so nothing is walked twice.
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                found.insert(entry.path().display().to_string());
+                if ours(&entry.path()) {
+                    found.insert(entry.path().display().to_string());
+                }
                 folders.push(entry.path());
             }
         }

@@ -230,7 +230,11 @@ async fn one_run(cluster: &Cluster, stage: &Stage, parked: Parked, kill_after: O
     if operator.has_ended().await {
         operator = stage.operator.start()?;
     }
-    let cleaned = cluster.delete_namespace(namespace).await;
+    let cleaned = async {
+        cluster.delete_namespace(namespace).await?;
+        cluster.pool_is_empty().await
+    };
+    let cleaned = cleaned.await;
     operator.kill().await;
     let trial = outcome?;
     cleaned?;
@@ -267,7 +271,8 @@ async fn whole_run(cluster: &Cluster, stage: &Stage, parked: &Parked, operator: 
     Ok(Trial { changes: counted.0, sprung: counted.1 })
 }
 
-/// Starts the operator again once the trap has killed it. Ends, with an error, when it ends for another reason.
+/// Starts the operator again once the trap has killed it, and whenever it lost its lease, as Kubernetes does: on a machine
+/// that stands still for a while, that is right. Ends, with an error, when it ends for another reason.
 async fn keep_alive(stage: &Stage, operator: &mut Running) -> anyhow::Error {
     let mut killed = false;
     let ended = async |operator: &Running| {
@@ -277,10 +282,13 @@ async fn keep_alive(stage: &Stage, operator: &mut Running) -> anyhow::Error {
     };
     loop {
         ended(operator).await;
-        if killed || stage.ledger.sprung().is_none() {
+        if operator.has_lost_its_lease().await {
+            tell("the operator lost its lease and is started again");
+        } else if killed || stage.ledger.sprung().is_none() {
             return anyhow::anyhow!("the operator ended by itself:\n{}", stage.operator.log_tail(20));
+        } else {
+            killed = true;
         }
-        killed = true;
         match stage.operator.start() {
             Ok(again) => *operator = again,
             Err(error) => return error,
