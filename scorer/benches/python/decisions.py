@@ -78,9 +78,9 @@ def answer(request, case):
         way, arguments, threads = getattr(case, request["run"]), request.get("with", {}), request.get("threads", 1)
         with threadpool_limits(threads):
             # Processor time: what other programs take on a busy machine is not held against Python.
-            began = time.process_time()
+            began, used = time.perf_counter(), time.process_time()
             way(**arguments)
-            return case, {"seconds": time.process_time() - began}
+            return case, {"seconds": time.process_time() - used, "elapsed": time.perf_counter() - began}
     modules = [numpy, onnxruntime, skl2onnx, sklearn]
     return case, {"versions": ", ".join(f"{m.__name__} {m.__version__}" for m in modules)}
 

@@ -22,6 +22,18 @@ pub(crate) fn interpreter() -> Result<PathBuf, String> {
     environment("benches", &programs().join("requirements.txt"))
 }
 
+/// A program of this folder.
+#[allow(dead_code, reason = "not every benchmark starts one by itself")]
+pub(crate) fn program(name: &str) -> PathBuf {
+    programs().join(name)
+}
+
+/// Runs a program of this folder to its end.
+#[allow(dead_code, reason = "not every benchmark has one")]
+pub(crate) fn run(name: &str, arguments: &[&str]) -> Result<(), String> {
+    environment::run(Command::new(interpreter()?).arg(program(name)).args(arguments))
+}
+
 /// A program that answers requests, one line of JSON each.
 pub(crate) struct Worker {
     child: Child,
