@@ -17,6 +17,7 @@ use crate::Condition;
     group = "batchscoring.dev",
     version = "v1alpha1",
     kind = "ScoringCluster",
+    doc = "A pool of nodes and its policy: who may use it, how far it grows, when its nodes go.",
     status = "ScoringClusterStatus",
     shortname = "scl",
     category = "batchscoring",

@@ -15,6 +15,7 @@ use crate::Condition;
     group = "batchscoring.dev",
     version = "v1alpha1",
     kind = "ScoringRun",
+    doc = "One execution of a ScoringSchedule: made for a tick by the schedule, or by hand with `kubectl create -f`.",
     namespaced,
     status = "ScoringRunStatus",
     shortname = "srun",

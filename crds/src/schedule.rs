@@ -19,6 +19,7 @@ use crate::Condition;
     group = "batchscoring.dev",
     version = "v1alpha1",
     kind = "ScoringSchedule",
+    doc = "What to score, when, where: every sensor's readings, with the sensor's own model, at each tick of a schedule, on the nodes of a ScoringCluster.",
     namespaced,
     status = "ScoringScheduleStatus",
     shortname = "ssc",
