@@ -32,7 +32,7 @@ use crate::Condition;
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(
-    validation = Rule::new("self.scheduleName == oldSelf.scheduleName && has(self.tick) == has(oldSelf.tick) && (!has(self.tick) || self.tick == oldSelf.tick) && has(self.window) == has(oldSelf.window) && (!has(self.window) || self.window == oldSelf.window) && has(self.rerunFailedOf) == has(oldSelf.rerunFailedOf) && (!has(self.rerunFailedOf) || self.rerunFailedOf == oldSelf.rerunFailedOf) && has(self.backfill) == has(oldSelf.backfill) && (!has(self.backfill) || self.backfill == oldSelf.backfill)").message("a ScoringRun is fixed once created, except for cancel; create another run instead"),
+    validation = Rule::new("self.scheduleName == oldSelf.scheduleName && has(self.tick) == has(oldSelf.tick) && (!has(self.tick) || self.tick == oldSelf.tick) && has(self.window) == has(oldSelf.window) && (!has(self.window) || self.window == oldSelf.window) && has(self.rerunFailedOf) == has(oldSelf.rerunFailedOf) && (!has(self.rerunFailedOf) || self.rerunFailedOf == oldSelf.rerunFailedOf) && has(self.backfill) == has(oldSelf.backfill) && (!has(self.backfill) || self.backfill == oldSelf.backfill) && has(self.ttlSecondsAfterFinished) == has(oldSelf.ttlSecondsAfterFinished) && (!has(self.ttlSecondsAfterFinished) || self.ttlSecondsAfterFinished == oldSelf.ttlSecondsAfterFinished)").message("a ScoringRun is fixed once created, except for cancel; create another run instead"),
     validation = Rule::new("!oldSelf.cancel || self.cancel").message("cancel cannot be taken back; create another run instead"),
     validation = Rule::new("!has(self.backfill) || !(has(self.tick) || has(self.window) || has(self.rerunFailedOf))").message("backfill scores windows of its own; leave out tick, window and rerunFailedOf"),
     validation = Rule::new("!has(self.window) || self.window.start < self.window.end").message("window.start must be before window.end")
@@ -59,6 +59,11 @@ pub struct ScoringRunSpec {
     /// True stops the run's pods and archives what there is. Once true, it stays.
     #[serde(default)]
     pub cancel: bool,
+    /// How many seconds after its end the run is deleted as an object, a backfill with its windows' runs; record, logs and
+    /// predictions stay in the store. Absent: runs of ticks go by the schedule's `history`, one made by hand stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 31_536_000))]
+    pub ttl_seconds_after_finished: Option<u32>,
 }
 
 /// A range of readings to score window by window: `start`, `start + step` and so on, the last one up to `end`. Each window

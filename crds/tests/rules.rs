@@ -69,6 +69,7 @@ fn a_run_is_fixed_but_can_be_cancelled_once_and_for_all() {
         json!({"scheduleName": "daily"}),
         json!({"tick": "2026-01-01T00:00:00Z"}),
         json!({"rerunFailedOf": "hourly-1"}),
+        json!({"ttlSecondsAfterFinished": 60}),
         json!({"backfill": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "step": "1h"}}),
         json!({"window": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}}),
     ] {

@@ -13,7 +13,7 @@ use spec::TimeRange;
 
 use super::observe::PATIENCE;
 use super::owned::{Made, cancel, delete, make};
-use super::{LOOK, MANAGER, status};
+use super::{LOOK, MANAGER, status, ttl};
 use crate::Error;
 use crate::conditions::{Conditions, is_true, whole_seconds};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
@@ -25,8 +25,11 @@ const MAX_WINDOWS: u32 = 10_000;
 /// Goes on with a backfill.
 pub(super) async fn reconcile(ctx: &Ctx, run: &ScoringRun, backfill: &Backfill) -> Result<Action, Error> {
     // Its windows' runs are deleted with it.
-    if run.metadata.deletion_timestamp.is_some() || !goes_on(run) || ctx.caches.is_closing(namespace_of(run)) {
+    if run.metadata.deletion_timestamp.is_some() || ctx.caches.is_closing(namespace_of(run)) {
         return Ok(Action::await_change());
+    }
+    if !goes_on(run) {
+        return ttl::expire(ctx, run).await;
     }
     let total = windows(backfill);
     if total > MAX_WINDOWS {
@@ -126,6 +129,7 @@ async fn create(ctx: &Ctx, run: &ScoringRun, backfill: &Backfill, index: u32) ->
         rerun_failed_of: None,
         backfill: None,
         cancel: false,
+        ttl_seconds_after_finished: None,
     };
     let name = name(run, index);
     Ok(match make(ctx, MANAGER, namespace_of(run), &name, owner, spec).await? {

@@ -25,6 +25,7 @@ pub(crate) mod owned;
 mod pods;
 mod rerun;
 mod status;
+mod ttl;
 
 use ends::Memory;
 pub(crate) use observe::DEADLINE;
@@ -152,10 +153,10 @@ async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> 
     }
     let now = ctx.now();
     let wait = wake(&observed.view).and_then(|at| Duration::try_from(at.duration_since(now)).ok()).unwrap_or(LOOK);
-    Ok(match observed.view.ended && !observed.view.finalizer {
-        true => Action::await_change(),
-        false => Action::requeue(wait.clamp(Duration::from_millis(100), LOOK)),
-    })
+    if observed.view.ended && !observed.view.finalizer {
+        return ttl::expire(&ctx, run).await;
+    }
+    Ok(Action::requeue(wait.clamp(Duration::from_millis(100), LOOK)))
 }
 
 async fn finish_or_go_on(

@@ -72,6 +72,7 @@ pub(super) async fn create_run(
         rerun_failed_of: None,
         backfill: None,
         cancel: false,
+        ttl_seconds_after_finished: None,
     };
     let owner = schedule.controller_owner_ref(&()).ok_or_else(|| super::incomplete(schedule, "metadata.uid"))?;
     Ok(match make(ctx, MANAGER, namespace_of(schedule), &name, owner, spec).await? {

@@ -44,3 +44,24 @@ pub(crate) async fn scoring_cluster(cluster: Shared) -> Result<()> {
     ensure!(made == deleted, "made {made:?}, deleted by name {deleted:?}");
     cluster.pool_is_empty().await
 }
+
+/// Of two runs by hand that have ended, the one goes that was to.
+pub(crate) async fn ttl(cluster: Shared) -> Result<()> {
+    const NAMESPACE: &str = "e2e-ttl";
+    cluster.namespace(NAMESPACE).await?;
+    let stays = manifests::run_now(NAMESPACE, "stays", "absent");
+    let mut goes = manifests::run_now(NAMESPACE, "goes", "absent");
+    goes["spec"]["ttlSecondsAfterFinished"] = 1.into();
+    for run in [&stays, &goes] {
+        cluster.kubectl_with(&["create", "-f", "-"], run).await?;
+    }
+    let runs = cluster.runs(NAMESPACE);
+    until("the run with a ttl to end and go", 120, async || Ok(runs.get_opt("goes").await?.is_none().then_some(())))
+        .await?;
+    let stayed = until("the other run to end", 60, async || {
+        let run = runs.get("stays").await?;
+        Ok(run.status.as_ref().and_then(|status| status.ended).map(|_| run.clone()))
+    });
+    ensure!(stayed.await?.metadata.deletion_timestamp.is_none(), "a run without a ttl is being deleted");
+    cluster.delete_namespace(NAMESPACE).await
+}
