@@ -17,12 +17,15 @@ use super::record::{Record, Records};
 const MAX_FIELDS: usize = 4_096;
 const NO_OBJECT: &str = "it is no JSON object; write one object a line, or an array of objects";
 const CUT: &str = "the file ends in the middle of the object; was it written whole?";
+const OPEN: &str = "the file ends before its array does, which has no ]; was it written whole?";
 
 /// The rows of JSON. The fields of a row are those that the objects so far have had, in the order in which they came.
 pub(super) struct JsonRecords<R> {
     lines: Lines<R>,
     /// Whether the objects stand in an array.
     array: bool,
+    /// Whether an array has begun that has not ended, and it was not said yet that the file ends in it.
+    in_array: bool,
     names: Vec<String>,
     places: HashMap<String, usize>,
     /// Whether names are still added.
@@ -48,6 +51,7 @@ impl<R: Read> JsonRecords<R> {
         Ok(Self {
             lines,
             array,
+            in_array: false,
             names: Vec::new(),
             places: HashMap::new(),
             open: true,
@@ -65,13 +69,20 @@ impl<R: Read> JsonRecords<R> {
                 if self.lines.fill()? {
                     continue;
                 }
-                return Ok(None);
+                let at = self.lines.start;
+                let cut = std::mem::take(&mut self.in_array).then_some(OPEN);
+                return Ok(cut.map(|why| Span { start: at, end: at, line: self.lines.line, cut: Some(why) }));
             };
             let between = byte.is_ascii_whitespace() || (self.array && matches!(byte, b'[' | b',' | b']'));
             if !between {
                 break;
             }
-            self.lines.line += u64::from(byte == b'\n');
+            match byte {
+                b'\n' => self.lines.line += 1,
+                b'[' => self.in_array = true,
+                b']' => self.in_array = false,
+                _ => {}
+            }
             self.lines.start += 1;
         }
         let line = self.lines.line;
@@ -80,7 +91,8 @@ impl<R: Read> JsonRecords<R> {
             let Some((end, next)) = self.lines.line_end()? else { return Ok(None) };
             let start = std::mem::replace(&mut self.lines.start, next);
             self.lines.line += 1;
-            return Ok(Some(Span { start, end, line, cut: false }));
+            self.in_array &= !self.lines.buffer[start..end].trim_ascii_end().ends_with(b"]");
+            return Ok(Some(Span { start, end, line, cut: None }));
         }
         let mut object = Object::default();
         let mut seen = 0;
@@ -89,13 +101,14 @@ impl<R: Read> JsonRecords<R> {
                 let (start, end) = (self.lines.start, self.lines.start + seen + at + 1);
                 self.lines.line += memchr::memchr_iter(b'\n', &self.lines.buffer[start..end]).count() as u64;
                 self.lines.start = end;
-                return Ok(Some(Span { start, end, line, cut: false }));
+                return Ok(Some(Span { start, end, line, cut: None }));
             }
             seen = self.lines.rest().len();
             if !self.lines.fill()? {
                 let (start, end) = (self.lines.start, self.lines.end);
                 self.lines.start = end;
-                return Ok(Some(Span { start, end, line, cut: true }));
+                self.in_array = false;
+                return Ok(Some(Span { start, end, line, cut: Some(CUT) }));
             }
         }
     }
@@ -106,8 +119,8 @@ struct Span {
     start: usize,
     end: usize,
     line: u64,
-    /// Whether the file ends before it does.
-    cut: bool,
+    /// What the file ends in the middle of.
+    cut: Option<&'static str>,
 }
 
 /// Finds the end of an object.
@@ -150,8 +163,7 @@ impl<R: Read> Records for JsonRecords<R> {
         let mut fields = Fields { names, places, values, absent, open: *open };
         let mut json = serde_json::Deserializer::from_slice(row);
         let read = json.deserialize_map(&mut fields).and_then(|()| json.end());
-        let why = if cut { CUT } else { NO_OBJECT };
-        let broken = read.is_err().then_some(why);
+        let broken = read.is_err().then_some(cut.unwrap_or(NO_OBJECT));
         self.text.clear();
         self.ends.clear();
         for value in &self.values {

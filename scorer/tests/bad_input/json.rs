@@ -46,4 +46,7 @@ fn an_object_without_the_value_or_the_time_is_a_bad_row_that_names_the_field() {
 fn an_array_of_objects_that_is_cut_short_has_a_bad_row_at_its_end() {
     let file = "[{\"ts\": \"2026-01-01T00:00:00Z\", \"value\": 50},\n{\"ts\": \"2026-01-01T00:00:05Z\", \"val";
     scored(&read(file), [2, 1, 1], &["line 2: the file ends in the middle of the object"]);
+    let between = file.split_once('\n').unwrap().0;
+    scored(&read(between), [2, 1, 1], &["line 1: the file ends before its array does"]);
+    failed(&read_as(", maxBadRows: 0", Some(between.as_bytes())), "TooManyBadRows", &["data/bad", "line 1"]);
 }

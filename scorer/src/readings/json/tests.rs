@@ -54,6 +54,23 @@ fn what_is_no_object_is_one_broken_row() {
 }
 
 #[test]
+fn an_array_that_the_file_ends_in_has_one_broken_row_more() {
+    for end in ["", ",", " ,\n", "\n"] {
+        for at_once in [1, 1000] {
+            let (_, found) = rows(format!("[{{\"a\":1}},\n{{\"a\":2}}{end}").as_bytes(), at_once).unwrap();
+            let line = if end.ends_with('\n') { 3 } else { 2 };
+            assert_eq!(found, [(1, texts(&["1"])), (2, texts(&["2"])), (line, None)], "{end:?}");
+        }
+    }
+    assert_eq!(rows(b" [", 9).unwrap().1, [(1, None)]);
+    let closed = [&b"[]"[..], b"[{\"a\":1}]\n\n", b"[{\"a\":1}]\n[{\"a\":1}]", b"[{\"a\":1},\n17 ]\r\n"];
+    for (file, broken) in closed.into_iter().zip([0, 0, 0, 1]) {
+        let (_, found) = rows(file, 9).unwrap();
+        assert_eq!(found.iter().filter(|(_, row)| row.is_none()).count(), broken, "{}", String::from_utf8_lossy(file));
+    }
+}
+
+#[test]
 fn an_object_without_end_is_refused_before_it_fills_the_memory() {
     for start in ["{\"a\":\"", "[{\"a\":\""] {
         let lines = Lines::new("f.json", start.as_bytes().chain(std::io::repeat(b'y')));
