@@ -9,7 +9,7 @@ use spec::work::Work;
 use spec::{SensorKeys, Template};
 use store::manifest::{self, MAX_INDEX_BYTES, VERSION};
 use store::record::{self, Failures};
-use store::{Claim, File, ManifestIndex, ModelFile, PlannedSensor, Store, StoreError, claim};
+use store::{Claim, File, Listing, ManifestIndex, ModelFile, PlannedSensor, Store, StoreError, claim};
 
 use crate::context::{Context, StepError};
 
@@ -214,13 +214,15 @@ pub(crate) struct Models {
 
 /// The model of each sensor for which a template matches a file.
 pub(crate) async fn find_models(store: &Store, template: &Template) -> Result<Models, StepError> {
-    let files = store.list(template.prefix(), MAX_SENSORS).await?;
-    let unlike = files.iter().filter(|f| template.matches(&f.path).is_none() && template.resembles(&f.path));
+    let Listing { files, unusable } = store.list_all(template.prefix(), MAX_SENSORS).await?;
+    let unlike = files.iter().map(|f| &f.path).filter(|path| template.matches(path).is_none());
     let left_out: Vec<String> = unlike
-        .map(|f| {
-            let path = f.path.escape_debug();
+        .chain(&unusable)
+        .filter(|path| template.resembles(path))
+        .map(|path| {
             format!(
-                "{path}: a key's value is a text without / \\ and control characters, and not . or ..; rename the file"
+                "{}: a key's value is a text (UTF-8) without / \\ and control characters, and not . or ..; rename the file",
+                path.escape_debug()
             )
         })
         .collect();

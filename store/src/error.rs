@@ -136,6 +136,8 @@ impl StoreError {
                 Self::AccessDenied { uri, detail: one_line(&text) }
             }
             Error::InvalidPath { .. } | Error::NotSupported { .. } | Error::NotImplemented { .. } => {
+                // What is wrong may be a character that is not seen.
+                let text: String = text.chars().map(visible).collect();
                 Self::InvalidPath { path: uri.clone(), store: uri, why: one_line(&text) }
             }
             _ => Self::Unavailable { uri, detail: one_line(&text) },
@@ -155,6 +157,10 @@ fn full_text(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+fn visible(c: char) -> String {
+    if c.is_control() { c.escape_debug().to_string() } else { c.to_string() }
 }
 
 /// At most 300 characters of a text, on one line: the service's errors are XML over many lines.

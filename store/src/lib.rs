@@ -24,4 +24,4 @@ pub use outcome::{Attempt, Outcome, Status};
 pub use paths::{PodUid, RunPaths};
 pub use reader::Reader;
 pub use record::Record;
-pub use store::{File, Store, Upload};
+pub use store::{File, Listing, Store, Upload};

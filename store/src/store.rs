@@ -360,4 +360,5 @@ mod list;
 mod tests;
 mod upload;
 
+pub use list::Listing;
 pub use upload::Upload;

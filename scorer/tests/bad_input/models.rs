@@ -1,5 +1,7 @@
 //! Models, and their files' names.
 
+use std::os::unix::ffi::OsStrExt;
+
 use super::*;
 
 #[test]
@@ -28,9 +30,12 @@ fn a_model_of_an_unknown_class_fails_the_sensor_and_names_the_class() {
 fn models_whose_names_no_sensor_can_have_are_left_out_and_told_in_the_record() {
     let plant = Plant::new();
     let model = std::fs::read(model("sklearn19_one_p4.pkl")).unwrap();
-    for name in ["good", "pad ", ".", "..", "a\\b", &"x".repeat(200)] {
+    for name in ["good", "pad ", ".", "..", "a\\b", "a\tb", &"x".repeat(200)] {
         plant.put(&format!("models/m_{name}"), &model);
     }
+    let latin = std::ffi::OsStr::from_bytes(b"models/m_latin\xe9");
+    std::fs::write(plant.path().join(latin), &model).unwrap();
+    std::fs::write(plant.path().join("models/no\tmodel"), "").unwrap();
     let padded = GOOD.lines().skip(1).map(|row| format!("{row},good\n{row},pad \n")).collect::<String>();
     plant.put("data/all.csv", format!("ts,value,device\n{padded}"));
     let lines = "  model: {path: \"models/m_{device}\"}\n  data: {path: data/all.csv}\n  window: {length: 1h}\n";
@@ -42,7 +47,7 @@ fn models_whose_names_no_sensor_can_have_are_left_out_and_told_in_the_record() {
     let warnings = record["warnings"].as_array().unwrap();
     let first = warnings[0].as_str().unwrap();
     assert!(
-        first.starts_with("4 model(s) are left out; the first is models/m_") && first.contains("rename"),
+        first.starts_with("6 model(s) are left out; the first is models/m_") && first.contains("rename"),
         "{first}"
     );
     let second = warnings[1].as_str().unwrap();

@@ -8,33 +8,33 @@ use object_store::{Error, ObjectStore};
 use spec::Location;
 use walkdir::WalkDir;
 
-use super::{File, Place, Store, file};
+use super::{File, Listing, Place, Store, file};
 use crate::StoreError;
 
 /// Files looked at one by one, so many at once.
 const AT_ONCE: usize = 16;
 
 impl Store {
-    pub(super) async fn list_folder(&self, prefix: &str, limit: usize) -> Result<Vec<File>, StoreError> {
+    pub(super) async fn list_folder(&self, prefix: &str, limit: usize) -> Result<Listing, StoreError> {
         self.inner.counter.list();
         match self.list_clean(prefix, limit).await {
             // object_store ends a listing at the first entry that it cannot name, or that leads in a circle.
-            Err(Listing::Entry(error)) => {
+            Err(Ended::Entry(error)) => {
                 tracing::debug!(%error, "the folder is listed entry by entry");
                 self.list_careful(prefix, limit).await
             }
-            Err(Listing::Store(error)) => Err(error),
-            Ok(files) => Ok(files),
+            Err(Ended::Store(error)) => Err(error),
+            Ok(files) => Ok(Listing { files, unusable: Vec::new() }),
         }
     }
 
     /// A listing in which every entry is a usable file.
-    async fn list_clean(&self, prefix: &str, limit: usize) -> Result<Vec<File>, Listing> {
+    async fn list_clean(&self, prefix: &str, limit: usize) -> Result<Vec<File>, Ended> {
         let Some(start) = self.start(prefix)? else { return Ok(Vec::new()) };
         let root = self.folder_path("")?;
         let mut files = Vec::new();
         let mut found = self.inner.folder.list(Some(&start));
-        while let Some(meta) = found.try_next().await.map_err(Listing::Entry)? {
+        while let Some(meta) = found.try_next().await.map_err(Ended::Entry)? {
             let at = meta.location.as_ref();
             let path = if root.is_root() {
                 at
@@ -49,20 +49,21 @@ impl Store {
         Ok(files)
     }
 
-    /// A listing that leaves out what cannot be a file of the store, and says so.
-    async fn list_careful(&self, prefix: &str, limit: usize) -> Result<Vec<File>, StoreError> {
+    /// A listing that leaves out what cannot be a file of the store.
+    async fn list_careful(&self, prefix: &str, limit: usize) -> Result<Listing, StoreError> {
         let (Some(start), Location::Folder(root)) = (self.start(prefix)?, &self.inner.location) else {
-            return Ok(Vec::new());
+            return Ok(Listing::default());
         };
         let (start, root) = (PathBuf::from(format!("/{start}")), root.clone());
         let walked = tokio::task::spawn_blocking(move || walk(&start, &root)).await;
         let broke = |source| self.error(prefix, &Error::Generic { store: "LocalFileSystem", source });
-        let paths = walked.map_err(|e| broke(e.into()))?.map_err(|e| broke(e.into()))?;
-        let wanted: Vec<String> = paths.into_iter().filter(|path| path.starts_with(prefix)).collect();
+        let (mut wanted, mut unusable) = walked.map_err(|e| broke(e.into()))?.map_err(|e| broke(e.into()))?;
+        wanted.retain(|path| path.starts_with(prefix));
+        unusable.retain(|path| path.starts_with(prefix));
         self.within(prefix, wanted.len().saturating_sub(1), limit)?;
         let looked_at = futures::stream::iter(wanted).map(|path| async move { self.head(&path).await });
         let files: Vec<Option<File>> = looked_at.buffer_unordered(AT_ONCE).try_collect().await?;
-        Ok(files.into_iter().flatten().collect())
+        Ok(Listing { files: files.into_iter().flatten().collect(), unusable })
     }
 
     /// The folder that holds all that begins with the prefix.
@@ -76,20 +77,20 @@ impl Store {
 }
 
 /// Why a listing ended early.
-enum Listing {
+enum Ended {
     Entry(Error),
     Store(StoreError),
 }
 
-impl From<StoreError> for Listing {
+impl From<StoreError> for Ended {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-/// The paths below the root of all usable files of a folder.
-fn walk(start: &std::path::Path, root: &std::path::Path) -> Result<Vec<String>, walkdir::Error> {
-    let mut paths = Vec::new();
+/// The paths below the root of all files of a folder: those that can be objects', and those that cannot.
+fn walk(start: &std::path::Path, root: &std::path::Path) -> Result<(Vec<String>, Vec<String>), walkdir::Error> {
+    let (mut paths, mut unusable) = (Vec::new(), Vec::new());
     for entry in WalkDir::new(start).min_depth(1).follow_links(true) {
         let entry = match entry {
             Ok(entry) => entry,
@@ -103,13 +104,13 @@ fn walk(start: &std::path::Path, root: &std::path::Path) -> Result<Vec<String>, 
         if !entry.file_type().is_file() || is_upload(entry.file_name()) {
             continue;
         }
-        let path = entry.path().strip_prefix(root).ok().and_then(std::path::Path::to_str);
-        match path.filter(|path| Path::parse(path).is_ok()) {
+        let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+        match path.to_str().filter(|path| Path::parse(path).is_ok()) {
             Some(path) => paths.push(path.to_owned()),
-            None => tracing::warn!("{:?} is left out: its name cannot be part of a path; rename it", entry.path()),
+            None => unusable.push(path.to_string_lossy().into_owned()),
         }
     }
-    Ok(paths)
+    Ok((paths, unusable))
 }
 
 /// Whether a file is an upload under way: `NAME#1`.

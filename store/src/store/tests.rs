@@ -1,4 +1,4 @@
-use std::io::Read;
+use std::io::{Read, Write};
 
 use proptest::prelude::*;
 
@@ -104,6 +104,12 @@ async fn a_name_that_cannot_be_used_and_a_link_in_a_circle_do_not_hide_the_other
     std::fs::write(dir.path().join("models/tab\tname"), "model").unwrap();
     std::fs::write(dir.path().join("models").join(std::ffi::OsStr::from_bytes(b"latin\xe9")), "model").unwrap();
     assert_eq!(store.list("models/", 10).await.unwrap(), clean);
+    let Listing { files, unusable } = store.list_all("models/", 10).await.unwrap();
+    assert_eq!(
+        (files, unusable),
+        (clean.clone(), vec!["models/latin\u{fffd}".to_owned(), "models/tab\tname".to_owned()])
+    );
+    assert_eq!(store.list_all("models/t", 10).await.unwrap().unusable, ["models/tab\tname"]);
     std::os::unix::fs::symlink(dir.path().join("models"), dir.path().join("models/z/circle")).unwrap();
     assert_eq!(store.list("models/", 10).await.unwrap(), clean);
     assert_eq!(store.list("models/o", 10).await.unwrap(), clean[1..2]);
@@ -160,6 +166,38 @@ async fn without_a_container_in_the_url_a_path_must_begin_with_one() {
     for path in ["file.csv", "UPPER/file.csv"] {
         assert_eq!(store.get(path, 1).await.unwrap_err().reason(), "InvalidPath", "{path}");
     }
+}
+
+/// A Blob service that answers the first request with this XML: its URL.
+fn blob_service(xml: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/acct/models", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nConnection: close\r\n";
+        write!(stream, "{head}Content-Length: {}\r\n\r\n{xml}", xml.len()).unwrap();
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_whose_name_cannot_be_used_is_named_with_what_to_do() {
+    let url = blob_service(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Blobs><Blob><Name>model_1\t2</Name><Properties>\
+         <Last-Modified>Sat, 01 Aug 2026 00:00:00 GMT</Last-Modified><Content-Length>3</Content-Length>\
+         <Content-Type>x</Content-Type><Etag>0x1</Etag></Properties></Blob></Blobs><NextMarker/></EnumerationResults>",
+    );
+    let store = Store::open(&url, &Credentials::account_key("a2V5")).unwrap();
+    let error = store.list("model_", 9).await.unwrap_err();
+    assert_eq!(error.reason(), "InvalidPath");
+    let message = error.to_string();
+    assert!(message.contains("model_1\\t2") && message.contains("rename or delete it"), "{message}");
 }
 
 proptest! {
