@@ -65,6 +65,27 @@ fn a_simulation_has_the_same_bytes_in_a_folder_and_in_a_store() {
 }
 
 #[test]
+fn what_a_killed_process_was_writing_to_a_folder_is_read_by_nobody_and_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    json(&scorer(here, &format!("{SIMULATE} --output .")));
+    std::fs::create_dir_all(here.join("native")).unwrap();
+    let left = ["models/model_1_1#1", "models/model_1_9#1", "native/model_1_2#1", "native/model_1_2#2"];
+    std::fs::create_dir_all(here.join("models")).unwrap();
+    left.iter().for_each(|path| std::fs::write(here.join(path), "half a mod").unwrap());
+
+    let store = format!("--store file://{}", here.display());
+    assert_eq!(json(&scorer(here, &format!("train {store}")))["models"], 2);
+    assert_eq!(json(&scorer(here, &format!("import {store} --to native/model_{{device}}_{{tag}}")))["imported"], 2);
+    for (folder, files) in [("models", 4), ("native", 4)] {
+        let all = format!("inspect --all file://{} --models {folder}/model_{{device}}_{{tag}}", here.display());
+        let output = scorer(here, &all);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("2 load: 2 OneClassSVM"), "{output:?}");
+        assert_eq!((output.status.code(), std::fs::read_dir(here.join(folder)).unwrap().count()), (Some(0), files));
+    }
+}
+
+#[test]
 fn a_degenerate_model_is_refused_by_its_sensors_name_and_the_others_are_trained() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
