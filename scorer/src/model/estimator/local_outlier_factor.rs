@@ -138,6 +138,7 @@ impl LocalOutlierFactor {
         }
         if let Algorithm::Tree(tree) = algorithm {
             tree.check(count, *n_features)?;
+            Search { tree, points, n_features: *n_features, metric: *metric }.check_bounds(0)?;
         }
         Ok(())
     }

@@ -7,6 +7,9 @@ use super::local_outlier_factor::Metric;
 use super::nearest::Nearest;
 use crate::model::exact;
 
+/// How far the numbers of a ball may be from those that its points give, for what rounding did.
+const ROUNDING: f64 = 1e-9;
+
 /// A fitted tree. Its nodes stand level by level: those below node `i` are `2 i + 1` and `2 i + 2`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -92,6 +95,46 @@ impl SearchTree {
 }
 
 impl Search<'_> {
+    /// Whether the bounds of a node, and of those below, are those of its points: with others, points that count would be
+    /// passed over. For a tree that was found right otherwise.
+    pub(super) fn check_bounds(&self, node: usize) -> Result<(), String> {
+        let order = &self.tree.order[self.tree.start[node] as usize..self.tree.end[node] as usize];
+        let points = || order.iter().map(|point| &self.points[*point as usize * self.n_features..][..self.n_features]);
+        let own = node * self.n_features..(node + 1) * self.n_features;
+        let close = |a: f64, b: f64, size: f64| (a - b).abs() <= ROUNDING * size;
+        let right = match &self.tree.bounds {
+            // Compared as numbers: which of 0 and -0 is the lowest is nobody's concern.
+            Bounds::Boxes { low, high } => {
+                low[own.clone()].iter().zip(&high[own]).enumerate().all(|(at, (low, high))| {
+                    let column = || points().map(|point| point[at]);
+                    (column().fold(f64::INFINITY, f64::min), column().fold(f64::NEG_INFINITY, f64::max))
+                        == (*low, *high)
+                })
+            }
+            Bounds::Balls { centre, radius } => {
+                let (centre, radius) = (&centre[own], radius[node]);
+                let far = |point| self.metric.distance(self.metric.reduced(centre, point));
+                let farthest = points().map(far).fold(0.0, f64::max);
+                #[allow(clippy::cast_precision_loss, reason = "counts of points are far below 2^53")]
+                let count = order.len() as f64;
+                close(radius, farthest, farthest)
+                    && centre.iter().enumerate().all(|(at, centre)| {
+                        let column = || points().map(|point| point[at]);
+                        let size = column().map(f64::abs).fold(0.0, f64::max);
+                        close(*centre, column().sum::<f64>() / count, size)
+                    })
+            }
+        };
+        if !right {
+            return Err("the search tree has a node whose bounds are not those of its points".to_owned());
+        }
+        if self.tree.leaf[node] {
+            return Ok(());
+        }
+        self.check_bounds(2 * node + 1)?;
+        self.check_bounds(2 * node + 2)
+    }
+
     /// Offers the points that may be among the nearest to a row.
     pub(super) fn nearest(&self, row: &[f64], nearest: &mut Nearest) {
         self.go(0, self.at_least(0, row), row, nearest);
@@ -138,3 +181,6 @@ impl Search<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
