@@ -1,4 +1,4 @@
-//! `kubectl explain` has words for everything.
+//! `kubectl explain` has words for everything, and `kubectl get` columns of what is there.
 #![allow(clippy::unwrap_used)]
 
 use crds::{ScoringCluster, ScoringRun, ScoringSchedule};
@@ -49,4 +49,38 @@ fn every_field_has_words() {
         });
     }
     assert!(without.is_empty(), "fields without a description: {without:#?}");
+}
+
+/// The fields on the way to what a column shows; of a list in between, those of its items.
+fn steps(column: &str) -> Vec<&str> {
+    let (before, filter) = column.split_once("[?(").unwrap_or((column, ""));
+    let after = filter.split_once(")]").map_or("", |(_, after)| after);
+    before.split('.').chain(after.split('.')).filter(|step| !step.is_empty()).collect()
+}
+
+fn has(schema: &JSONSchemaProps, path: &[&str]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return true };
+    let schema = match &schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(items)) => items,
+        _ => schema,
+    };
+    schema.properties.as_ref().and_then(|fields| fields.get(*first)).is_some_and(|field| has(field, rest))
+}
+
+#[test]
+fn every_column_shows_a_field_that_is_there() {
+    for definition in definitions() {
+        let (version, kind) = (&definition.spec.versions[0], &definition.spec.names.kind);
+        let columns = version.additional_printer_columns.as_deref().unwrap_or_default();
+        assert!(!columns.is_empty(), "{kind}");
+        // What every object has is in no schema.
+        for column in columns.iter().filter(|column| !column.json_path.starts_with(".metadata.")) {
+            assert!(
+                has(schema(&definition), &steps(&column.json_path)),
+                "{kind} {}: {}",
+                column.name,
+                column.json_path
+            );
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! What the tests that cross crates share.
 
 pub mod blobs;
+#[cfg(test)]
+mod comparison;
 pub mod host_operator;
 pub mod ledger;
 pub mod proxy;

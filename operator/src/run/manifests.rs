@@ -259,3 +259,68 @@ impl Frozen {
         env
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::batch::v1::JobSpec;
+
+    use super::*;
+
+    /// The Job of items of a schedule with these fields.
+    fn items(fields: &Value) -> JobSpec {
+        let work = json!({
+            "store": {"url": "file:///mnt"}, "model": {"path": "models/model_{device}"}, "data": {"path": "data/d.csv"},
+        });
+        let mut schedule = json!({"clusterRef": {"name": "cpu"}, "schedule": "@hourly"});
+        for (key, value) in work.as_object().unwrap().iter().chain(fields.as_object().unwrap()) {
+            schedule[key] = value.clone();
+        }
+        let request = json!({"namespace": "plant", "schedule": "hourly", "run": "hourly-1", "runUid": "u",
+            "tick": "2026-01-01T00:00:00Z", "work": work});
+        let run = json!({
+            "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun",
+            "metadata": {"name": "hourly-1", "namespace": "plant", "uid": "u"}, "spec": {"scheduleName": "hourly"},
+        });
+        let frozen = Frozen {
+            request: serde_json::from_value(request).unwrap(),
+            schedule: serde_json::from_value(schedule).unwrap(),
+        };
+        let job = frozen.items(&serde_json::from_value(run).unwrap(), "scorer", 24, 6, "scoring").unwrap();
+        job.spec.unwrap()
+    }
+
+    #[test]
+    fn each_item_has_retries_of_its_own_and_one_that_fails_stops_no_other() {
+        let job = items(&json!({"retries": 5}));
+        assert_eq!(
+            (job.completion_mode.as_deref(), job.completions, job.parallelism),
+            (Some("Indexed"), Some(24), Some(6))
+        );
+        assert_eq!((job.backoff_limit_per_index, job.max_failed_indexes), (Some(5), None));
+        assert_eq!(items(&json!({})).backoff_limit_per_index, Some(2));
+    }
+
+    #[test]
+    fn a_disruption_uses_up_no_retry_and_what_can_never_work_has_none() {
+        let job = items(&json!({}));
+        let rules = job.pod_failure_policy.unwrap().rules;
+        let [disrupted, invalid] = rules.as_slice() else { panic!("{rules:?}") };
+        let on = disrupted.on_pod_conditions.as_ref().unwrap();
+        assert_eq!((disrupted.action.as_str(), on.len()), ("Ignore", 1));
+        assert_eq!((on[0].type_.as_str(), on[0].status.as_str()), ("DisruptionTarget", "True"));
+        let on = invalid.on_exit_codes.as_ref().unwrap();
+        assert_eq!(
+            (invalid.action.as_str(), on.operator.as_str(), on.values.as_slice()),
+            ("FailIndex", "In", &[64][..])
+        );
+    }
+
+    #[test]
+    fn a_pod_leaves_a_lost_node_after_a_minute() {
+        let tolerations = items(&json!({})).template.spec.unwrap().tolerations.unwrap();
+        for lost in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+            let toleration = tolerations.iter().find(|toleration| toleration.key.as_deref() == Some(lost)).unwrap();
+            assert_eq!(toleration.toleration_seconds, Some(60), "{lost}");
+        }
+    }
+}

@@ -71,6 +71,14 @@ fn the_clocks_of_the_zone_count() {
 }
 
 #[test]
+fn the_zones_are_part_of_the_program() {
+    let bundled = jiff::tz::TimeZoneDatabase::bundled();
+    for zone in ZONES {
+        assert!(bundled.get(zone).is_ok(), "{zone}");
+    }
+}
+
+#[test]
 fn a_time_of_day_that_the_clocks_leave_out_comes_right_after_the_gap() {
     // Berlin, 29 March 2026: 2:00 to 3:00 is left out, 3:00 is 1:00 UTC.
     assert_eq!(on("2026-03-29", "30 2 * * *", "Europe/Berlin"), ["01:00"]);
