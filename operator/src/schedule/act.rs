@@ -91,7 +91,8 @@ pub(super) async fn create_run(
     })
 }
 
-/// Tells people of missed ticks: one event for all that were missed for the same reason.
+/// Tells people of missed ticks: one event for all that were missed for the same reason. It comes before the status, so that
+/// a death in between loses none, and once, however often the same is decided anew.
 pub(super) async fn tell_missed(
     ctx: &Ctx,
     schedule: &ScoringSchedule,
@@ -100,12 +101,17 @@ pub(super) async fn tell_missed(
 ) {
     let about = schedule.object_ref(&());
     for (reason, ticks) in by_reason(missed) {
-        let count = u64::try_from(ticks.len()).unwrap_or(u64::MAX);
-        ctx.metrics.ticks.with_label_values(&["Missed", reason.reason()]).inc_by(count);
         let Some(last) = ticks.last().filter(|_| reason != Miss::Suspended) else { continue };
         let note = note(&ticks, reason, taken);
         let action = format!("{}{}", reason.reason(), last.as_second());
-        ctx.events.warning(&about, "MissedTick", &action, &note).await;
+        ctx.events.warning_once(&about, "MissedTick", &action, &note, ctx.now()).await;
+    }
+}
+
+/// Counts missed ticks, once that they were is written down: until then it may be decided anew.
+pub(super) fn count_missed(ctx: &Ctx, missed: &[(Timestamp, Miss)]) {
+    for (_, reason) in missed {
+        ctx.metrics.ticks.with_label_values(&["Missed", reason.reason()]).inc();
     }
 }
 

@@ -109,6 +109,7 @@ async fn valid_or_not(schedule: &ScoringSchedule, ctx: &Ctx) -> Result<Action, E
 /// Writes down what was decided, and tidies up.
 async fn settle(schedule: &ScoringSchedule, observed: Observed, ctx: &Ctx) -> Result<Action, Error> {
     status::write(ctx, schedule, &observed).await?;
+    act::count_missed(ctx, observed.plan.as_ref().map_or(&[], |plan| &plan.start.missed));
     act::delete_surplus(ctx, schedule, &observed.runs).await?;
     let wake = observed.plan.ok().and_then(|plan| plan.wake());
     let wait = wake.and_then(|at| Duration::try_from(at.duration_since(ctx.now())).ok()).unwrap_or(LOOK);
