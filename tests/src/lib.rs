@@ -3,8 +3,11 @@
 pub mod blobs;
 #[cfg(test)]
 mod comparison;
+pub mod control_plane;
+pub mod harness;
 pub mod host_operator;
 pub mod ledger;
+pub mod local;
 pub mod proxy;
 pub mod snapshot;
 pub mod tls;

@@ -1,6 +1,6 @@
 //! The one cluster of the tests: up, with the product installed as users install it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use kube::api::{Api, DeleteParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use local_aks::images::{self, Binaries, Images};
-use local_aks::{Facts, Options, Progress};
+use local_aks::{Facts, Options};
 use serde_json::{Value, json};
 use tests::blobs::Blobs;
+pub(crate) use tests::control_plane::workspace;
+use tests::harness::Cluster as _;
+use tests::local;
 use tests::snapshot::Snapshot;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -24,6 +26,8 @@ use crate::inputs::Inputs;
 use crate::kills::Measured;
 use crate::observe::Observer;
 
+/// The suite's name.
+const SUITE: &str = "e2e";
 /// The operator's namespace.
 pub(crate) const SYSTEM: &str = "batch-scoring";
 /// The helm release, which names the operator's Deployment and ServiceAccount.
@@ -32,10 +36,6 @@ pub(crate) const RELEASE: &str = "batch-scoring";
 pub(crate) const SECRET: &str = "store";
 /// How long a machine takes to come up. Azure's minutes would tell nothing more.
 const PROVISIONING: Duration = Duration::from_secs(2);
-
-static COMING_UP: AtomicBool = AtomicBool::new(false);
-/// A cluster is up that no [`Cluster`] answers for yet.
-static HALF_MADE: AtomicBool = AtomicBool::new(false);
 
 /// A cluster that is up.
 pub(crate) struct Cluster {
@@ -58,46 +58,6 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Builds the images, brings the cluster up, installs the chart.
-    pub(crate) async fn up() -> Result<Self> {
-        let options = Options { provisioning: PROVISIONING, ..Options::default() };
-        let root = options.root.clone();
-        tell("build the images' programs");
-        let binaries = images::build(&workspace(), tell).await?;
-        let before = Snapshot::take(&root);
-        COMING_UP.store(true, Ordering::SeqCst);
-        let facts = local_aks::up(&options, &Progress::new(tell)).await;
-        COMING_UP.store(false, Ordering::SeqCst);
-        let facts = facts.context("bring the cluster up")?;
-        HALF_MADE.store(true, Ordering::SeqCst);
-        match Self::install(facts, binaries, before, root.clone()).await {
-            Ok(cluster) => {
-                HALF_MADE.store(false, Ordering::SeqCst);
-                Ok(cluster)
-            }
-            Err(error) => {
-                let down = Self::down_half_made().await;
-                Err(match down {
-                    Ok(()) => error,
-                    Err(down) => anyhow::anyhow!("{error:#}; and it did not go down: {down:#}"),
-                })
-            }
-        }
-    }
-
-    /// While this is so, `local_aks::up` answers Ctrl-C itself.
-    pub(crate) fn is_coming_up() -> bool {
-        COMING_UP.load(Ordering::SeqCst)
-    }
-
-    /// Takes down what came up before an error, a panic or a Ctrl-C kept it from becoming a [`Cluster`].
-    pub(crate) async fn down_half_made() -> Result<()> {
-        if HALF_MADE.swap(false, Ordering::SeqCst) {
-            local_aks::down(&Options::default().root, &Progress::new(tell)).await?;
-        }
-        Ok(())
-    }
-
     async fn install(facts: Facts, binaries: Binaries, before: Snapshot, root: PathBuf) -> Result<Self> {
         let started = Instant::now();
         let scratch = workspace().join("target/e2e");
@@ -105,9 +65,7 @@ impl Cluster {
         tell("push the images");
         let crane = facts.bin_dir.join("crane");
         let images = images::push(&binaries, &facts.registry, &crane, &scratch).await?;
-        let kubeconfig = Kubeconfig::read_from(&facts.kubeconfig).context("read the kubeconfig")?;
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        let client = kube::Client::try_from(config).context("make a client")?;
+        let client = kube::Client::try_from(local::config(&facts).await?).context("make a client")?;
         let mut arm = kube::Config::new(facts.arm_endpoint.parse().context("the ARM endpoint")?);
         arm.root_cert_file = Some(facts.ca_bundle.clone());
         let arm = kube::Client::try_from(arm).context("make a client for the agentPools API")?;
@@ -179,15 +137,6 @@ impl Cluster {
         result.map(|_| ())
     }
 
-    /// Takes it down, and says what was done on it; once.
-    pub(crate) async fn down(&self) -> Result<()> {
-        if self.down.swap(true, Ordering::SeqCst) {
-            return Ok(());
-        }
-        self.summary().await;
-        local_aks::down(&self.root, &Progress::new(tell)).await
-    }
-
     async fn summary(&self) {
         let seen = self.observer.seen();
         let runs: std::collections::BTreeSet<_> = seen.jobs.values().map(|job| (&job.namespace, &job.run)).collect();
@@ -212,28 +161,6 @@ impl Cluster {
                 changes.deleted.join(", ")
             )),
             Err(error) => tell(&format!("the agentPools API's log: {error:#}")),
-        }
-    }
-
-    /// What helps to understand a failure, into a file.
-    pub(crate) async fn diagnose(&self) {
-        let file = workspace().join("target/e2e/diagnosis.txt");
-        let mut text = String::new();
-        let resources = "scoringclusters,scoringschedules,scoringruns,jobs,pods,configmaps";
-        let operator = format!("deployment/{RELEASE}");
-        for arguments in [
-            vec!["get", "nodes", "-o", "wide"],
-            vec!["get", "pods", "-A", "-o", "wide"],
-            vec!["get", "scoringclusters,scoringschedules,scoringruns", "-A", "-o", "yaml"],
-            vec!["describe", resources, "-n", "e2e"],
-            vec!["get", "events", "-A", "--sort-by=.metadata.creationTimestamp"],
-            vec!["logs", "-n", SYSTEM, &operator, "--all-pods", "--tail=400", "--prefix"],
-        ] {
-            let said = self.kubectl(&arguments).await.unwrap_or_else(|error| format!("{error:#}"));
-            text.push_str(&format!("$ kubectl {}\n{said}\n", arguments.join(" ")));
-        }
-        if std::fs::write(&file, text).is_ok() {
-            tell(&format!("what the cluster looked like is in {}", file.display()));
         }
     }
 
@@ -290,15 +217,54 @@ impl Cluster {
     }
 }
 
-/// The workspace's folder.
-pub(crate) fn workspace() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+impl tests::harness::Cluster for Cluster {
+    const SUITE: &'static str = SUITE;
+
+    /// Builds the images, brings the cluster up, installs the chart.
+    async fn up() -> Result<Self> {
+        let options = Options { provisioning: PROVISIONING, ..Options::default() };
+        let root = options.root.clone();
+        tell("build the images' programs");
+        let binaries = images::build(&workspace(), tell).await?;
+        let before = Snapshot::take(&root);
+        local::up(SUITE, &options, |facts| Self::install(facts, binaries, before, root)).await
+    }
+
+    /// Says what was done on it, too.
+    async fn down(&self) -> Result<()> {
+        if self.down.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.summary().await;
+        local::down(SUITE).await
+    }
+
+    /// Into a file.
+    async fn diagnose(&self) {
+        let file = workspace().join("target/e2e/diagnosis.txt");
+        let mut text = String::new();
+        let resources = "scoringclusters,scoringschedules,scoringruns,jobs,pods,configmaps";
+        let operator = format!("deployment/{RELEASE}");
+        for arguments in [
+            vec!["get", "nodes", "-o", "wide"],
+            vec!["get", "pods", "-A", "-o", "wide"],
+            vec!["get", "scoringclusters,scoringschedules,scoringruns", "-A", "-o", "yaml"],
+            vec!["describe", resources, "-n", "e2e"],
+            vec!["get", "events", "-A", "--sort-by=.metadata.creationTimestamp"],
+            vec!["logs", "-n", SYSTEM, &operator, "--all-pods", "--tail=400", "--prefix"],
+        ] {
+            let said = self.kubectl(&arguments).await.unwrap_or_else(|error| format!("{error:#}"));
+            text.push_str(&format!("$ kubectl {}\n{said}\n", arguments.join(" ")));
+        }
+        if std::fs::write(&file, text).is_ok() {
+            tell(&format!("what the cluster looked like is in {}", file.display()));
+        }
+    }
 }
 
 /// One line about what goes on.
 pub(crate) fn tell(line: &str) {
-    eprintln!("e2e: {line}");
+    local::tell(SUITE, line);
 }
 
 /// Waits until `look` finds something; fails after a time with what was waited for.

@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use rand::seq::index;
 use serde_json::{Value, json};
 use spec::SensorKeys;
+use tests::harness::Cluster as _;
 use tests::host_operator::Running;
 use tests::ledger::Change;
 use tokio::sync::Mutex;

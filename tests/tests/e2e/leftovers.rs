@@ -1,6 +1,7 @@
 //! After the cluster the machine is as before.
 
 use anyhow::{Result, ensure};
+use tests::harness::Cluster as _;
 use tests::snapshot::Snapshot;
 
 use crate::cluster::Shared;

@@ -12,7 +12,6 @@ mod deletion;
 mod examples;
 mod failover;
 mod first_run;
-mod harness;
 mod inputs;
 mod kills;
 mod leftovers;
@@ -25,10 +24,12 @@ mod wrong;
 
 use std::process::ExitCode;
 
+use tests::harness::Suite;
+
 fn main() -> ExitCode {
     // `up` starts this very program as the daemon that owns the nodes.
     local_aks::serve_if_asked();
-    harness::main(|suite| {
+    tests::harness::main(|suite: &Suite<cluster::Cluster>| {
         vec![
             suite.test("a_tick_grows_the_pool_from_zero_and_back_and_machines_go_by_name", first_run::pool),
             suite.test("predictions_are_those_of_scorer_run_byte_for_byte", first_run::predictions),

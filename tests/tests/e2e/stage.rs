@@ -8,10 +8,10 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::Api;
 use kube::api::{ListParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 use tests::host_operator::{HostOperator, Running};
 use tests::ledger::{Ledger, Server, Spring};
+use tests::local;
 use tests::proxy::Proxy;
 use tests::tls::Identity;
 
@@ -41,8 +41,7 @@ impl Stage {
         std::fs::create_dir_all(&folder)?;
         let ledger = Ledger::default();
         // As the operator's ServiceAccount, so that its own rights are all it has.
-        let kubeconfig = Kubeconfig::read_from(&facts.kubeconfig)?;
-        let mut kubernetes = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let mut kubernetes = local::config(facts).await?;
         kubernetes.auth_info.impersonate = Some(format!("system:serviceaccount:{SYSTEM}:{RELEASE}"));
         let kubernetes = Proxy::plain(kubernetes, Server::Kubernetes, ledger.clone()).await?;
         let mut arm = kube::Config::new(facts.arm_endpoint.parse().context("the ARM endpoint")?);

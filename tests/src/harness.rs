@@ -1,4 +1,4 @@
-//! Runs the tests one after the other on one cluster, which comes up with the first and always goes down.
+//! Runs the tests of a suite one after the other on one cluster, which comes up with the first and always goes down.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,46 +10,61 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::OnceCell;
 
-use crate::cluster::Cluster;
+use crate::local;
+
+/// A cluster that the tests of a suite share.
+pub trait Cluster: Send + Sync + Sized + 'static {
+    /// Before each line that the suite says.
+    const SUITE: &'static str;
+
+    /// Brings it up, by [`local::up`].
+    fn up() -> impl Future<Output = Result<Self>>;
+
+    /// Takes it down, once.
+    fn down(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Keeps what helps to understand a failure.
+    fn diagnose(&self) -> impl Future<Output = ()>;
+}
 
 /// What the tests share.
-pub(crate) struct Suite {
+pub struct Suite<C> {
     runtime: Runtime,
-    cluster: OnceCell<Result<Arc<Cluster>, String>>,
+    cluster: OnceCell<Result<Arc<C>, String>>,
     /// Why nothing can run here.
     obstacles: Vec<String>,
     required: bool,
 }
 
 /// A test's body.
-pub(crate) trait Body: Send + Sync + 'static {
-    fn run(&self, cluster: Arc<Cluster>) -> LocalBoxFuture<'static, Result<()>>;
+pub trait Body<C>: Send + Sync + 'static {
+    fn run(&self, cluster: Arc<C>) -> LocalBoxFuture<'static, Result<()>>;
 }
 
-impl<F, R> Body for F
+impl<C, F, R> Body<C> for F
 where
-    F: Fn(Arc<Cluster>) -> R + Send + Sync + 'static,
+    F: Fn(Arc<C>) -> R + Send + Sync + 'static,
     R: Future<Output = Result<()>> + 'static,
 {
-    fn run(&self, cluster: Arc<Cluster>) -> LocalBoxFuture<'static, Result<()>> {
+    fn run(&self, cluster: Arc<C>) -> LocalBoxFuture<'static, Result<()>> {
         Box::pin(self(cluster))
     }
 }
 
 /// A test that is yet to be bound to the suite.
-pub(crate) struct Planned {
+pub struct Planned<C> {
     name: &'static str,
-    body: Box<dyn Body>,
+    body: Box<dyn Body<C>>,
 }
 
-impl Suite {
+impl<C: Cluster> Suite<C> {
     /// A test: a name that reads like a sentence, and what it does with the cluster.
     #[allow(clippy::unused_self)]
-    pub(crate) fn test(&self, name: &'static str, body: impl Body) -> Planned {
+    pub fn test(&self, name: &'static str, body: impl Body<C>) -> Planned<C> {
         Planned { name, body: Box::new(body) }
     }
 
-    fn trial(self: &Arc<Self>, planned: Planned) -> Trial {
+    fn trial(self: &Arc<Self>, planned: Planned<C>) -> Trial {
         let cannot = !self.obstacles.is_empty();
         let suite = Arc::clone(self);
         let name = planned.name;
@@ -62,7 +77,7 @@ impl Suite {
             }
             let result = suite.runtime.block_on(async {
                 let cluster = suite.cluster().await?;
-                eprintln!("\ne2e: {name}");
+                eprintln!("\n{}: {name}", C::SUITE);
                 let result = planned.body.run(Arc::clone(&cluster)).await;
                 if result.is_err() {
                     cluster.diagnose().await;
@@ -75,8 +90,8 @@ impl Suite {
     }
 
     /// The cluster, brought up by whoever asks first. One that did not come up is not tried again.
-    async fn cluster(&self) -> Result<Arc<Cluster>> {
-        let up = async || Cluster::up().await.map(Arc::new).map_err(|error| format!("{error:#}"));
+    async fn cluster(&self) -> Result<Arc<C>> {
+        let up = async || C::up().await.map(Arc::new).map_err(|error| format!("{error:#}"));
         let cluster = self.cluster.get_or_init(up).await;
         cluster.clone().map_err(|error| anyhow::anyhow!("the cluster did not come up: {error}"))
     }
@@ -85,20 +100,20 @@ impl Suite {
     async fn take_down(&self) -> Result<()> {
         match self.cluster.get() {
             Some(Ok(cluster)) => cluster.down().await,
-            _ => Cluster::down_half_made().await,
+            _ => local::down_half_made(C::SUITE).await,
         }
     }
 }
 
 /// Plans the tests, runs those that the arguments pick, and cleans up whatever happens.
-pub(crate) fn main(plan: impl FnOnce(&Suite) -> Vec<Planned>) -> ExitCode {
+pub fn main<C: Cluster>(plan: impl FnOnce(&Suite<C>) -> Vec<Planned<C>>) -> ExitCode {
     let mut args = Arguments::from_args();
     // They share one pool of nodes, and their order is part of the story.
     args.test_threads = Some(1);
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("e2e: no async runtime: {error}");
+            eprintln!("{}: no async runtime: {error}", C::SUITE);
             return ExitCode::FAILURE;
         }
     };
@@ -112,21 +127,21 @@ pub(crate) fn main(plan: impl FnOnce(&Suite) -> Vec<Planned>) -> ExitCode {
     take_down_when_interrupted(&suite);
     let conclusion = libtest_mimic::run(&args, trials);
     if let Err(error) = suite.runtime.block_on(suite.take_down()) {
-        eprintln!("e2e: the cluster did not go down: {error:#}; try `cargo local-aks down`");
+        eprintln!("{}: the cluster did not go down: {error:#}; try `cargo local-aks down`", C::SUITE);
         return ExitCode::FAILURE;
     }
     conclusion.exit_code()
 }
 
-fn tell_what_does_not_run(suite: &Suite, args: &Arguments, trials: &[Trial]) {
-    eprintln!("e2e: these tests do not run:");
+fn tell_what_does_not_run<C: Cluster>(suite: &Suite<C>, args: &Arguments, trials: &[Trial]) {
+    eprintln!("{}: these tests do not run:", C::SUITE);
     trials.iter().filter(|trial| !args.is_filtered_out(trial)).for_each(|trial| eprintln!("  {}", trial.name()));
     eprintln!("because:");
     suite.obstacles.iter().for_each(|obstacle| eprintln!("  {obstacle}"));
 }
 
 /// Ctrl-C and SIGTERM. While the cluster comes up, `local_aks::up` answers them itself.
-fn take_down_when_interrupted(suite: &Arc<Suite>) {
+fn take_down_when_interrupted<C: Cluster>(suite: &Arc<Suite<C>>) {
     let suite = Arc::clone(suite);
     let runtime = suite.runtime.handle().clone();
     runtime.spawn(async move {
@@ -139,11 +154,11 @@ fn take_down_when_interrupted(suite: &Arc<Suite>) {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if suite.cluster.initialized() || !Cluster::is_coming_up() {
-                eprintln!("\ne2e: interrupted: take the cluster down");
+            if suite.cluster.initialized() || !local::is_coming_up() {
+                eprintln!("\n{}: interrupted: take the cluster down", C::SUITE);
                 let result = suite.take_down().await;
                 if let Err(error) = &result {
-                    eprintln!("e2e: {error:#}; try `cargo local-aks down`");
+                    eprintln!("{}: {error:#}; try `cargo local-aks down`", C::SUITE);
                 }
                 std::process::exit(130);
             }
