@@ -82,8 +82,11 @@ async fn lead(ctx: Arc<Ctx>, identity: &str, ready: Readiness, stop: impl Future
     result
 }
 
-/// All controllers.
-async fn act(ctx: Arc<Ctx>) -> Result<(), Error> {
+/// Runs all controllers until dropped, or until one cannot go on. [`Caches::ready`] comes first.
+///
+/// # Errors
+/// When a controller cannot start.
+pub async fn act(ctx: Arc<Ctx>) -> Result<(), Error> {
     tokio::try_join!(cluster::run(ctx.clone()), schedule::run(ctx.clone()), scoring_run::run(ctx.clone()))?;
     Ok(())
 }
