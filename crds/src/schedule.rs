@@ -237,7 +237,8 @@ pub struct ScoringScheduleStatus {
     /// The last tick for which no run was made, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_missed: Option<MissedTick>,
-    /// The ticks that wait to be caught up, the oldest first.
+    /// The ticks that wait to be caught up, the oldest first. Of a schedule that is not valid, also the one whose run could
+    /// still start in time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub waiting: Vec<Timestamp>,
@@ -259,8 +260,8 @@ pub struct ScoringScheduleStatus {
 pub struct MissedTick {
     /// The tick.
     pub tick: Timestamp,
-    /// Why, in one CamelCase word: `Forbidden`, `TooLate`, `Superseded`, `CatchUpLimit`, `Rescheduled`, `Suspended` or
-    /// `NameTaken`.
+    /// Why, in one CamelCase word: `Forbidden`, `TooLate`, `Invalid`, `Superseded`, `CatchUpLimit`, `Rescheduled`,
+    /// `Suspended` or `NameTaken`.
     pub reason: String,
     /// When that was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]

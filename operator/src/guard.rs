@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -20,18 +20,20 @@ pub struct Broken {
     pub wrong: String,
     /// The object's metadata.
     pub metadata: ObjectMeta,
+    /// All of it, for what of it can be read.
+    pub object: Value,
 }
 
-impl<'de, K: Deserialize<'de> + Resource> Deserialize<'de> for Guard<K> {
+impl<'de, K: DeserializeOwned + Resource> Deserialize<'de> for Guard<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let metadata = value.get("metadata").cloned();
-        Ok(Self(match serde_path_to_error::deserialize(value) {
+        Ok(Self(match serde_path_to_error::deserialize(&value) {
             Ok(object) => Ok(object),
             Err(error) => {
-                let metadata = metadata.ok_or_else(|| D::Error::missing_field("metadata"))?;
+                let metadata = value.get("metadata").ok_or_else(|| D::Error::missing_field("metadata"))?;
                 let metadata = ObjectMeta::deserialize(metadata).map_err(D::Error::custom)?;
-                Err(Broken { wrong: sentence(&error.path().to_string(), &error.inner().to_string()), metadata })
+                let wrong = sentence(&error.path().to_string(), &error.inner().to_string());
+                Err(Broken { wrong, metadata, object: value })
             }
         }))
     }

@@ -1,5 +1,6 @@
 //! Objects whose spec does not deserialise: they break no watch, and are told so in their status.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use crds::Condition;
@@ -7,7 +8,7 @@ use kube::api::{Api, DynamicObject, ObjectMeta, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::Error;
 use crate::apply::Manager;
@@ -47,12 +48,46 @@ where
     if conditions == current {
         return Ok(());
     }
+    let mut status = own_status(&object, manager);
+    status.insert("observedGeneration".to_owned(), json!(generation));
+    status.insert("conditions".to_owned(), json!(conditions));
     let patch = json!({
         "apiVersion": resource.api_version, "kind": resource.kind,
         "metadata": {"name": name, "uid": object.uid()},
-        "status": {"observedGeneration": generation, "conditions": conditions},
+        "status": status,
     });
     let params = PatchParams::apply(manager.0).force();
     api.patch_status(name, &params, &Patch::Apply(&patch)).await.map_err(Error::api("write status of", &key))?;
     Ok(())
+}
+
+/// The fields of the status that this manager wrote: what it applies without them, it takes away.
+fn own_status(object: &DynamicObject, manager: Manager) -> Map<String, Value> {
+    let entries = object.managed_fields().iter().filter(|entry| entry.manager.as_deref() == Some(manager.0));
+    let fields = entries.filter_map(|entry| entry.fields_v1.as_ref()?.0.get("f:status")?.as_object());
+    let own: BTreeSet<&str> = fields.flat_map(Map::keys).filter_map(|field| field.strip_prefix("f:")).collect();
+    let status = object.data.get("status").and_then(Value::as_object);
+    let all = status.into_iter().flatten().filter(|(field, _)| own.contains(field.as_str()));
+    all.map(|(field, value)| (field.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_manager_wrote_before_stays_and_what_another_wrote_is_left_to_that() {
+        let object: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun",
+            "metadata": {"name": "r", "managedFields": [
+                {"manager": "a", "operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": {"f:state": {}}}},
+                {"manager": "b", "operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": {"f:slots": {}}}},
+            ]},
+            "status": {"state": "Running", "slots": 3},
+        }))
+        .unwrap();
+        assert_eq!(Value::Object(own_status(&object, Manager("a"))), json!({"state": "Running"}));
+        assert_eq!(Value::Object(own_status(&object, Manager("b"))), json!({"slots": 3}));
+        assert!(own_status(&object, Manager("c")).is_empty());
+    }
 }

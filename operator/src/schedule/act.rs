@@ -11,6 +11,7 @@ use planner::ticks::{Miss, run_name};
 use super::MANAGER;
 use super::history::{Run, surplus};
 use super::observe::{Plan, own};
+use super::readable::Readable;
 use crate::Error;
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::guard::Guard;
@@ -25,7 +26,7 @@ pub(super) enum Created {
 }
 
 /// A schedule and its own runs as the API server has them now; nothing where it is gone, or cannot be read.
-pub(super) async fn live(ctx: &Ctx, schedule: &ScoringSchedule) -> Result<Option<(ScoringSchedule, Vec<Run>)>, Error> {
+pub(super) async fn live(ctx: &Ctx, schedule: &ScoringSchedule) -> Result<Option<(Readable, Vec<Run>)>, Error> {
     let (namespace, name, key) = (namespace_of(schedule), name_of(schedule), ObjectRef::from_obj(schedule));
     let schedules: Api<Guard<ScoringSchedule>> = Api::namespaced(ctx.client.clone(), namespace);
     let runs: Api<Guard<ScoringRun>> = Api::namespaced(ctx.client.clone(), namespace);
@@ -34,11 +35,10 @@ pub(super) async fn live(ctx: &Ctx, schedule: &ScoringSchedule) -> Result<Option
         futures::try_join!(async { schedules.get_opt(name).await.map_err(Error::api("read", &key)) }, async {
             runs.list(&of_schedule).await.map_err(Error::api("list the runs of", &key))
         },)?;
-    let same = |there: &ScoringSchedule| uid_of(there) == uid_of(schedule);
-    let there = there.and_then(|guard| guard.0.ok()).filter(same);
-    let there = there.filter(|there| there.metadata.deletion_timestamp.is_none());
-    Ok(there.map(|there| {
-        let runs = own(&there, runs.items.into_iter().filter_map(|guard| guard.0.ok()));
+    let same = |there: &Guard<ScoringSchedule>| uid_of(there) == uid_of(schedule);
+    let there = there.filter(|there| same(there) && there.meta().deletion_timestamp.is_none());
+    Ok(there.and_then(|there| Readable::of(&there).ok()).map(|there| {
+        let runs = own(&there.schedule, runs.items.into_iter().filter_map(|guard| guard.0.ok()));
         (there, runs)
     }))
 }
@@ -131,6 +131,7 @@ fn note(ticks: &[Timestamp], reason: Miss, taken: Option<&str>) -> String {
     let why = match reason {
         Miss::Forbidden => "a run still goes on and concurrencyPolicy is Forbid".to_owned(),
         Miss::TooLate => "longer ago than startingDeadlineSeconds".to_owned(),
+        Miss::Invalid => "the schedule was not valid as long as the run could start in time".to_owned(),
         Miss::Superseded => "a later tick is due already".to_owned(),
         Miss::CatchUpLimit => "more ticks wait to be caught up than catchUp.limit".to_owned(),
         Miss::Rescheduled => "it waited to be caught up, and is no tick of the edited schedule".to_owned(),

@@ -17,17 +17,21 @@ use crate::{Error, controller, invalid};
 mod act;
 mod history;
 mod observe;
+mod readable;
 mod status;
 pub mod validate;
 
 pub(crate) use observe::in_time;
 use observe::{Observed, cached_runs, observe};
+use readable::Readable;
 use validate::{Cluster, Invalid, check};
 
 /// The field manager of this controller.
 pub(crate) const MANAGER: Manager = Manager("batchscoring.dev/schedule");
 /// The longest time between two looks, so that no missed wake-up stays unnoticed.
 const LOOK: Duration = Duration::from_secs(300);
+/// What it means for ticks that they cannot be told.
+const UNKNOWN: &str = "until then no tick is known, and none is caught up";
 
 /// Runs until dropped.
 ///
@@ -68,28 +72,31 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
 }
 
 async fn reconcile(object: Arc<Guard<ScoringSchedule>>, ctx: Arc<Ctx>) -> Result<Action, Error> {
-    match &object.0 {
-        Ok(schedule) => valid_or_not(schedule, &ctx).await,
+    match Readable::of(&object) {
+        Ok(readable) => valid_or_not(&readable, &ctx).await,
         Err(broken) => {
             let condition = ("Valid", "False", "InvalidSpec");
-            invalid::report::<ScoringSchedule>(&ctx, MANAGER, &broken.metadata, &broken.wrong, condition).await?;
+            let wrong = format!("{}; {UNKNOWN}", broken.wrong);
+            invalid::report::<ScoringSchedule>(&ctx, MANAGER, &broken.metadata, &wrong, condition).await?;
             Ok(Action::await_change())
         }
     }
 }
 
-async fn valid_or_not(schedule: &ScoringSchedule, ctx: &Ctx) -> Result<Action, Error> {
+async fn valid_or_not(readable: &Readable, ctx: &Ctx) -> Result<Action, Error> {
+    let schedule = &readable.schedule;
     if schedule.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let cached = observe(ctx, schedule, cached_runs(ctx, schedule))?;
-    if !cached.plan.as_ref().is_ok_and(|plan| plan.acts(schedule)) {
+    let cached = observe(ctx, readable, cached_runs(ctx, schedule))?;
+    if !cached.plan.as_ref().is_some_and(|plan| plan.acts(schedule)) {
         return settle(schedule, cached, ctx).await;
     }
     // The caches may lag behind what this process, or one before it, did a moment ago.
-    let Some((schedule, runs)) = act::live(ctx, schedule).await? else { return Ok(Action::await_change()) };
-    let mut observed = observe(ctx, &schedule, runs)?;
-    if let Ok(plan) = &mut observed.plan {
+    let Some((readable, runs)) = act::live(ctx, schedule).await? else { return Ok(Action::await_change()) };
+    let schedule = readable.schedule.clone();
+    let mut observed = observe(ctx, &readable, runs)?;
+    if let Some(plan) = &mut observed.plan {
         let mut taken = None;
         if let Some(tick) = plan.start.run {
             if plan.start.replace {
@@ -111,7 +118,7 @@ async fn settle(schedule: &ScoringSchedule, observed: Observed, ctx: &Ctx) -> Re
     status::write(ctx, schedule, &observed).await?;
     act::count_missed(ctx, observed.plan.as_ref().map_or(&[], |plan| &plan.start.missed));
     act::delete_surplus(ctx, schedule, &observed.runs).await?;
-    let wake = observed.plan.ok().and_then(|plan| plan.wake());
+    let wake = observed.plan.and_then(|plan| plan.wake());
     let wait = wake.and_then(|at| Duration::try_from(at.duration_since(ctx.now())).ok()).unwrap_or(LOOK);
     Ok(Action::requeue(wait.clamp(Duration::from_millis(1), LOOK)))
 }

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use planner::ticks::{self, CatchUp, Concurrency, Due, ScheduleView, Start, Ticks};
 
 use super::history::Run;
+use super::readable::Readable;
 use super::validate::Invalid;
 use super::{check_cached, incomplete, is_owned};
 use crate::Error;
@@ -24,10 +25,13 @@ const CATCH_UP_LIMIT: u32 = 24;
 pub(super) struct Observed {
     pub(super) now: Timestamp,
     pub(super) runs: Vec<Run>,
-    pub(super) plan: Result<Plan, Invalid>,
+    /// Why it is not valid.
+    pub(super) invalid: Option<Invalid>,
+    /// What becomes of its ticks; nothing where these are not known.
+    pub(super) plan: Option<Plan>,
 }
 
-/// What a valid schedule needs now.
+/// What a schedule needs now.
 pub(super) struct Plan {
     pub(super) ticks: Ticks,
     pub(super) start: Start,
@@ -37,6 +41,8 @@ pub(super) struct Plan {
     pub(super) next: Option<Timestamp>,
     /// How long after its tick a run starts.
     pub(super) jitter: SignedDuration,
+    /// When it is too late for the run of a tick that waits for the schedule to be valid.
+    late: Option<Timestamp>,
     /// Up to when it is decided what becomes of ticks.
     pub(super) decided: Option<Timestamp>,
 }
@@ -48,9 +54,10 @@ impl Plan {
         self.start.run.is_some() || !self.start.missed.is_empty() || self.start.waiting != waiting
     }
 
-    /// When the next tick's run starts.
+    /// When the next tick's run starts, or there is to be told that one cannot.
     pub(super) fn wake(&self) -> Option<Timestamp> {
-        self.next?.checked_add(self.jitter).ok()
+        let next = self.next.and_then(|next| next.checked_add(self.jitter).ok());
+        next.into_iter().chain(self.late).min()
     }
 }
 
@@ -80,15 +87,27 @@ pub(super) fn cached_runs(ctx: &Ctx, schedule: &ScoringSchedule) -> Vec<Run> {
 }
 
 /// Looks at a schedule and its runs, and decides what starts.
-pub(super) fn observe(ctx: &Ctx, schedule: &ScoringSchedule, runs: Vec<Run>) -> Result<Observed, Error> {
-    let now = ctx.now();
+pub(super) fn observe(ctx: &Ctx, readable: &Readable, runs: Vec<Run>) -> Result<Observed, Error> {
+    let (now, schedule) = (ctx.now(), &readable.schedule);
     let created = schedule.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let created = created.ok_or_else(|| incomplete(schedule, "metadata.creationTimestamp"))?;
-    let plan = check_cached(ctx, schedule, now).map(|ticks| plan(ticks, schedule, &runs, created, now));
-    Ok(Observed { now, runs, plan })
+    let invalid = match &readable.wrong {
+        Some(wrong) => Some(Invalid::Spec(wrong.clone())),
+        None => check_cached(ctx, schedule, now).err(),
+    };
+    let ticks = Ticks::parse(&schedule.spec.schedule, schedule.spec.time_zone.as_deref(), now).ok();
+    let plan = ticks.map(|ticks| plan(ticks, schedule, invalid.is_some(), &runs, created, now));
+    Ok(Observed { now, runs, invalid, plan })
 }
 
-fn plan(ticks: Ticks, schedule: &ScoringSchedule, runs: &[Run], created: Timestamp, now: Timestamp) -> Plan {
+fn plan(
+    ticks: Ticks,
+    schedule: &ScoringSchedule,
+    invalid: bool,
+    runs: &[Run],
+    created: Timestamp,
+    now: Timestamp,
+) -> Plan {
     let (spec, status) = (&schedule.spec, schedule.status.clone().unwrap_or_default());
     let jitter = jitter(spec, namespace_of(schedule), name_of(schedule));
     let decided = decided(&status, schedule.metadata.generation, now);
@@ -104,6 +123,7 @@ fn plan(ticks: Ticks, schedule: &ScoringSchedule, runs: &[Run], created: Timesta
     };
     let made: BTreeSet<Timestamp> = runs.iter().map(|run| run.tick).collect();
     let last_made = made.last().copied();
+    let in_time = in_time(spec, namespace_of(schedule), name_of(schedule));
     let view = ScheduleView {
         now,
         created,
@@ -111,7 +131,8 @@ fn plan(ticks: Ticks, schedule: &ScoringSchedule, runs: &[Run], created: Timesta
         waiting: status.waiting,
         made,
         suspended: spec.suspend,
-        starting_deadline: in_time(spec, namespace_of(schedule), name_of(schedule)).saturating_sub(jitter),
+        invalid,
+        starting_deadline: in_time.saturating_sub(jitter),
         jitter,
         catch_up,
     };
@@ -120,7 +141,10 @@ fn plan(ticks: Ticks, schedule: &ScoringSchedule, runs: &[Run], created: Timesta
     let start = ticks::start(due, runs.iter().any(Run::goes_on), concurrency, catch_up);
     let seen = start.missed.iter().map(|(tick, _)| *tick).chain(start.run).chain(start.waiting.iter().copied());
     let decided = seen.max().max(last_made).max(decided);
-    Plan { ticks, caught_up: start.run != present, start, next, jitter, decided }
+    // A moment after the last one at which it could start.
+    let late = start.waiting.last().filter(|_| invalid).and_then(|tick| tick.checked_add(in_time).ok());
+    let late = late.and_then(|late| late.checked_add(SignedDuration::from_millis(1)).ok()).filter(|late| *late > now);
+    Plan { ticks, caught_up: start.run != present, start, next, jitter, late, decided }
 }
 
 /// Up to when it is decided what becomes of ticks.
@@ -169,8 +193,12 @@ mod tests {
     }
 
     fn decide(schedule: &ScoringSchedule, runs: &[Run], now: &str) -> Plan {
+        decide_if(schedule, false, runs, now)
+    }
+
+    fn decide_if(schedule: &ScoringSchedule, invalid: bool, runs: &[Run], now: &str) -> Plan {
         let ticks = Ticks::parse(&schedule.spec.schedule, None, at(now)).unwrap();
-        plan(ticks, schedule, runs, at("2026-01-01T00:00:00Z"), at(now))
+        plan(ticks, schedule, invalid, runs, at("2026-01-01T00:00:00Z"), at(now))
     }
 
     #[test]
@@ -205,6 +233,22 @@ mod tests {
         let before = json!({"observedGeneration": 1, "nextTick": "2026-01-01T13:00:00Z"});
         let edited = schedule(&json!({"priority": 1}), &before);
         assert_eq!(decide(&edited, &[], "2026-01-01T13:00:01Z").start.run, Some(at("2026-01-01T13:00:00Z")));
+    }
+
+    #[test]
+    fn the_tick_of_an_invalid_schedule_waits_until_its_run_would_be_late_and_an_edit_does_not_lose_it() {
+        let tick = at("2026-01-01T01:00:00Z");
+        let fresh = schedule(&json!({}), &json!({"observedGeneration": 2}));
+        let held = decide_if(&fresh, true, &[], "2026-01-01T01:00:00.2Z");
+        assert_eq!((held.start.run, held.start.waiting.as_slice()), (None, [tick].as_slice()));
+        assert_eq!(held.wake(), Some(at("2026-01-01T01:10:00.001Z")));
+        let status = json!({"observedGeneration": 1, "nextTick": held.next, "decidedUntil": held.decided,
+            "waiting": held.start.waiting});
+        let schedule = schedule(&json!({}), &status);
+        assert_eq!(decide(&schedule, &[], "2026-01-01T01:05:00Z").start.run, Some(tick));
+        let late = decide_if(&schedule, true, &[], "2026-01-01T01:10:00.001Z");
+        assert_eq!(late.start.missed, [(tick, ticks::Miss::Invalid)]);
+        assert_eq!(late.wake(), Some(at("2026-01-01T02:00:00Z")));
     }
 
     #[test]

@@ -5,10 +5,14 @@ use crds::{Condition, ScoringSchedule};
 use kube::{Api, Resource};
 
 use super::history::Run;
-use super::{MANAGER, Observed};
+use super::validate::Invalid;
+use super::{MANAGER, Observed, UNKNOWN};
 use crate::Error;
 use crate::conditions::{Conditions, find, whole_seconds};
 use crate::context::{Ctx, name_of, namespace_of};
+
+/// How many ticks wait at most.
+const MOST_WAITING: usize = 1_000;
 
 /// Writes the status, if it changed.
 pub(super) async fn write(ctx: &Ctx, schedule: &ScoringSchedule, observed: &Observed) -> Result<(), Error> {
@@ -16,7 +20,7 @@ pub(super) async fn write(ctx: &Ctx, schedule: &ScoringSchedule, observed: &Obse
     let wanted = wanted(schedule, &current, observed);
     let api: Api<ScoringSchedule> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
     MANAGER.status(&api, schedule, schedule.status.as_ref(), &wanted).await?;
-    if let Err(invalid) = &observed.plan
+    if let Some(invalid) = &observed.invalid
         && find(&current.conditions, "Valid").is_none_or(|valid| valid.reason != invalid.reason())
     {
         let about = schedule.object_ref(&());
@@ -30,8 +34,7 @@ fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed:
     let mut conditions = Conditions::of(&current.conditions, generation, observed.now);
     let mut status = ScoringScheduleStatus { observed_generation: generation, ..current.clone() };
     match &observed.plan {
-        Ok(plan) => {
-            conditions.set("Valid", true, "Valid", "");
+        Some(plan) => {
             status.next_tick = plan.next.filter(|_| !schedule.spec.suspend);
             status.last_scheduled_tick = status.last_scheduled_tick.max(plan.start.run);
             status.waiting.clone_from(&plan.start.waiting);
@@ -41,11 +44,18 @@ fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed:
                 status.last_missed = Some(MissedTick { tick: *tick, reason, time });
             }
         }
-        Err(invalid) => {
-            conditions.set("Valid", false, invalid.reason(), invalid.to_string());
+        None => {
+            // It came before the edit by which ticks are not known any more: it waits for the next edit.
+            let passed = status.next_tick.filter(|next| *next <= observed.now && status.decided_until < Some(*next));
+            status.waiting.extend(passed.filter(|_| status.waiting.len() < MOST_WAITING));
+            status.decided_until = status.decided_until.max(passed);
             status.next_tick = None;
         }
     }
+    match &observed.invalid {
+        Some(invalid) => conditions.set("Valid", false, invalid.reason(), sentence(observed, invalid)),
+        None => conditions.set("Valid", true, "Valid", ""),
+    };
     let suspended = schedule.spec.suspend;
     let (reason, message) = match suspended {
         true => ("Suspended", "spec.suspend is true: no runs are started"),
@@ -66,6 +76,14 @@ fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed:
     }
     status.conditions = conditions.into_vec();
     status
+}
+
+/// What is wrong, and what that means for ticks.
+fn sentence(observed: &Observed, invalid: &Invalid) -> String {
+    match observed.plan {
+        Some(_) => format!("{invalid}; until then no runs are started"),
+        None => format!("{invalid}; {UNKNOWN}"),
+    }
 }
 
 fn end_of(run: &Run) -> Option<&Condition> {

@@ -51,6 +51,9 @@ pub enum Invalid {
         /// The schedule's namespace.
         namespace: String,
     },
+    /// A field does not say what it should; its path is told.
+    #[error("{0}")]
+    Spec(String),
     /// What to score cannot be scored.
     #[error("{0}")]
     Work(#[from] WorkError),
@@ -96,7 +99,7 @@ impl Invalid {
             Self::ClusterInvalid { .. } | Self::Selector(_) => "ClusterInvalid",
             Self::NamespaceNotSelected { .. } => "NamespaceNotSelected",
             Self::Work(error) if error.field == STORE_URL => "InvalidStoreUrl",
-            Self::Work(_) | Self::Jitter { .. } => "InvalidSpec",
+            Self::Spec(_) | Self::Work(_) | Self::Jitter { .. } => "InvalidSpec",
             Self::Quantity(_) | Self::RequestAboveLimit { .. } => "InvalidResources",
         }
     }

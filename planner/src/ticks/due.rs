@@ -47,6 +47,8 @@ pub struct ScheduleView {
     pub made: BTreeSet<Timestamp>,
     /// Whether it is suspended.
     pub suspended: bool,
+    /// Whether it is not valid: nothing starts, but its ticks are known.
+    pub invalid: bool,
     /// How late a run may start.
     pub starting_deadline: SignedDuration,
     /// How long after a tick its run starts.
@@ -62,6 +64,8 @@ pub enum Miss {
     Forbidden,
     /// Nobody looked in time.
     TooLate,
+    /// The schedule was not valid, as long as its run could have started in time.
+    Invalid,
     /// A later tick is due already.
     Superseded,
     /// More ticks wait to be caught up than the limit allows.
@@ -81,6 +85,7 @@ impl Miss {
         match self {
             Self::Forbidden => "Forbidden",
             Self::TooLate => "TooLate",
+            Self::Invalid => "Invalid",
             Self::Superseded => "Superseded",
             Self::CatchUpLimit => "CatchUpLimit",
             Self::Rescheduled => "Rescheduled",
@@ -103,6 +108,8 @@ pub struct Due {
     pub next: Option<Timestamp>,
     /// Nothing starts: the schedule is suspended.
     pub suspended: bool,
+    /// Nothing starts: the schedule is not valid.
+    pub invalid: bool,
 }
 
 /// What is due now. Without catching up, of several ticks that passed only the latest may run, as with CronJob.
@@ -111,7 +118,7 @@ pub fn due(ticks: &Ticks, view: &ScheduleView) -> Due {
     // A tick has passed when its jitter is over.
     let now = view.now.checked_sub(view.jitter).unwrap_or(view.now);
     let (passed, next) = passed(ticks, view.decided.map_or(view.created, |decided| decided.max(view.created)), now);
-    let mut due = Due { next, suspended: view.suspended, ..Due::default() };
+    let mut due = Due { next, suspended: view.suspended, invalid: view.invalid, ..Due::default() };
     if view.suspended {
         due.waiting.clone_from(&view.waiting);
         due.missed
@@ -122,7 +129,9 @@ pub fn due(ticks: &Ticks, view: &ScheduleView) -> Due {
     due.missed.extend(view.waiting.iter().filter(|tick| !is_tick(tick)).map(|tick| (*tick, Miss::Rescheduled)));
     let late = |tick: &Timestamp| now.duration_since(*tick) > view.starting_deadline;
     let mut others: BTreeSet<Timestamp> = view.waiting.iter().filter(is_tick).copied().chain(passed).collect();
-    let latest = others.last().max(view.made.last()).copied().max(view.decided);
+    // What is decided reaches beyond the last tick after an edit.
+    let decided = view.decided.filter(|_| !view.waiting.is_empty()).and_then(|decided| ticks.before_or_at(decided));
+    let latest = others.last().max(view.made.last()).copied().max(decided);
     due.present = latest.filter(|tick| !late(tick) && others.remove(tick) && !view.made.contains(tick));
     // Of the others, the latest so many; beside a later tick with a run, `Latest` has nothing left to catch up.
     let keep = match view.catch_up {
@@ -138,6 +147,7 @@ pub fn due(ticks: &Ticks, view: &ScheduleView) -> Due {
                 continue;
             }
             CatchUp::All(_) => Miss::CatchUpLimit,
+            CatchUp::None if view.invalid => Miss::Invalid,
             CatchUp::None if late(&tick) => Miss::TooLate,
             CatchUp::None | CatchUp::Latest => Miss::Superseded,
         };

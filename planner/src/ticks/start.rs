@@ -35,21 +35,24 @@ pub struct Start {
 /// the present. What waits starts only when no run goes on, whatever the policy.
 #[must_use]
 pub fn start(due: Due, busy: bool, concurrency: Concurrency, catch_up: CatchUp) -> Start {
-    let Due { present, mut waiting, missed, suspended, .. } = due;
+    let Due { present, mut waiting, missed, suspended, invalid, .. } = due;
     let mut start = Start { missed, ..Start::default() };
+    let mut put_off = |tick, most: usize| {
+        waiting.push(tick);
+        let gone = waiting.len().saturating_sub(most);
+        start.missed.extend(waiting.drain(..gone).map(|tick| (tick, Miss::CatchUpLimit)));
+    };
     match present {
+        // It starts in time if the schedule is valid by then; also where nothing is caught up.
+        Some(tick) if invalid => put_off(tick, catch_up.limit().max(1)),
         Some(tick) if !busy || concurrency != Concurrency::Forbid => {
             start.run = Some(tick);
             start.replace = busy && concurrency == Concurrency::Replace;
         }
         Some(tick) if catch_up == CatchUp::None => start.missed.push((tick, Miss::Forbidden)),
         // It waits its turn, which comes before all others' while it can start in time.
-        Some(tick) => {
-            waiting.push(tick);
-            let gone = waiting.len().saturating_sub(catch_up.limit());
-            start.missed.extend(waiting.drain(..gone).map(|tick| (tick, Miss::CatchUpLimit)));
-        }
-        None if !busy && !suspended && !waiting.is_empty() => start.run = Some(waiting.remove(0)),
+        Some(tick) => put_off(tick, catch_up.limit()),
+        None if !busy && !suspended && !invalid && !waiting.is_empty() => start.run = Some(waiting.remove(0)),
         None => {}
     }
     start.waiting = waiting;

@@ -20,6 +20,7 @@ fn view(now: &str, last: Option<&str>) -> ScheduleView {
         waiting: Vec::new(),
         made: BTreeSet::new(),
         suspended: false,
+        invalid: false,
         starting_deadline: SignedDuration::from_mins(10),
         jitter: SignedDuration::ZERO,
         catch_up: CatchUp::None,
@@ -165,6 +166,53 @@ fn what_waits_and_is_no_tick_of_the_edited_schedule_is_missed() {
     let view = ScheduleView { waiting: waiting.clone(), catch_up: CatchUp::All(3), ..last };
     let start = idle(&ticks("@hourly", None), &view);
     assert_eq!((start.run, start.missed), (Some(waiting[0]), vec![(waiting[1], Miss::Rescheduled)]));
+}
+
+#[test]
+fn a_tick_of_an_invalid_schedule_starts_if_that_is_valid_in_time_and_else_is_missed_for_it() {
+    let hourly = ticks("@hourly", None);
+    let tick = at("2026-01-01T01:00:00Z");
+    let invalid = ScheduleView { invalid: true, ..view("2026-01-01T01:00:01Z", None) };
+    let held = idle(&hourly, &invalid);
+    assert_eq!(held, Start { waiting: vec![tick], ..Start::default() });
+    let later = |now, invalid| {
+        let last = view(now, Some("2026-01-01T01:00:00Z"));
+        idle(&hourly, &ScheduleView { waiting: vec![tick], invalid, ..last })
+    };
+    assert_eq!(later("2026-01-01T01:10:00Z", true), held);
+    assert_eq!(later("2026-01-01T01:10:00Z", false).run, Some(tick));
+    let missed = Start { missed: vec![(tick, Miss::Invalid)], ..Start::default() };
+    assert_eq!(later("2026-01-01T01:10:01Z", true), missed);
+    // A later tick takes its place.
+    let next = later("2026-01-01T02:00:00Z", true);
+    assert_eq!((next.missed, next.waiting), (missed.missed, vec![at("2026-01-01T02:00:00Z")]));
+}
+
+#[test]
+fn an_edit_that_makes_a_schedule_valid_does_not_lose_the_tick_that_waited_for_it() {
+    // As the edit is seen, all up to now is decided.
+    let edited = ScheduleView {
+        waiting: vec![at("2026-01-01T01:00:00Z")],
+        ..view("2026-01-01T01:05:00Z", Some("2026-01-01T01:05:00Z"))
+    };
+    assert_eq!(idle(&ticks("@hourly", None), &edited).run, Some(at("2026-01-01T01:00:00Z")));
+    let other = idle(&ticks("30 * * * *", None), &edited);
+    assert_eq!((other.run, other.missed), (None, vec![(at("2026-01-01T01:00:00Z"), Miss::Rescheduled)]));
+}
+
+#[test]
+fn ticks_of_an_invalid_schedule_are_caught_up_as_its_policy_says() {
+    let minutely = ticks("* * * * *", None);
+    let of = |catch_up| {
+        let invalid = ScheduleView { invalid: true, catch_up, ..view("2026-01-01T00:05:01Z", None) };
+        let start = start(due(&minutely, &invalid), false, Concurrency::Forbid, catch_up);
+        let reasons: Vec<Miss> = start.missed.iter().map(|(_, miss)| *miss).collect();
+        (start.run, start.waiting.len(), reasons)
+    };
+    assert_eq!(of(CatchUp::None), (None, 1, vec![Miss::Invalid; 4]));
+    assert_eq!(of(CatchUp::Latest), (None, 1, vec![Miss::Superseded; 4]));
+    assert_eq!(of(CatchUp::All(3)), (None, 3, vec![Miss::CatchUpLimit; 2]));
+    assert_eq!(of(CatchUp::All(9)), (None, 5, vec![]));
 }
 
 #[test]

@@ -118,18 +118,20 @@ impl Dice {
             lengths: (0..7).map(|_| i64::try_from(self.between(1, longest)).unwrap()).collect(),
             down: if self.below(4) == 0 { Vec::new() } else { self.spans(span, 40_000, 3_000) },
             suspended: if self.below(2) == 0 { Vec::new() } else { self.spans(span, 80_000, 5_000) },
+            invalid: if self.below(2) == 0 { Vec::new() } else { self.spans(span, 60_000, 4_000) },
         }
     }
 }
 
 impl fmt::Display for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { policy, catch_up, latest_only, deadline, jitter, lengths, down, suspended } = self;
+        let Self { policy, catch_up, latest_only, deadline, jitter, lengths, down, suspended, invalid } = self;
         write!(
             f,
             "{policy:?}, {catch_up} caught up (latest only: {latest_only}), deadline {deadline}, jitter {jitter}, "
         )?;
-        write!(f, "runs of {lengths:?}, {} times down, {} times suspended", down.len(), suspended.len())
+        write!(f, "runs of {lengths:?}, {} times down, {} times suspended, ", down.len(), suspended.len())?;
+        write!(f, "{} times invalid", invalid.len())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ten years of 200 random schedules under a virtual clock, with times in which nobody looks and deaths between making a
+//! Ten years of 200 random schedules under a virtual clock, with times in which nobody looks or they are not valid, and deaths between making a
 //! run and saying so; judged by an oracle that lives through every minute.
 #![allow(clippy::unwrap_used)]
 
@@ -66,7 +66,8 @@ fn travel(ticks: &Ticks, rules: &Rules, dice: &mut Dice) -> Vec<(Minute, Minute,
     let mut ends: Vec<Minute> = Vec::new();
     let mut runs = 0;
     let mut now = SPAN.0;
-    let edges: BTreeSet<Minute> = rules.down.iter().chain(&rules.suspended).flat_map(|(a, b)| [*a, *b]).collect();
+    let spans = rules.down.iter().chain(&rules.suspended).chain(&rules.invalid);
+    let edges: BTreeSet<Minute> = spans.flat_map(|(a, b)| [*a, *b]).collect();
     while now < SPAN.1 {
         ends.retain(|end| *end > now);
         let inside = |spans: &[(Minute, Minute)]| {
@@ -83,6 +84,7 @@ fn travel(ticks: &Ticks, rules: &Rules, dice: &mut Dice) -> Vec<(Minute, Minute,
                 waiting: memory.waiting.clone(),
                 made: made.clone(),
                 suspended: inside(&rules.suspended),
+                invalid: inside(&rules.invalid),
                 starting_deadline: SignedDuration::from_mins(rules.deadline),
                 jitter,
                 catch_up,
@@ -112,7 +114,10 @@ fn travel(ticks: &Ticks, rules: &Rules, dice: &mut Dice) -> Vec<(Minute, Minute,
             while made.len() > 3 {
                 made.pop_first();
             }
-            wake = next.map(|next| minute(next) + rules.jitter);
+            // And when it is too late for what waits to start in time.
+            let late = memory.waiting.last().map(|tick| minute(*tick) + rules.jitter + rules.deadline + 1);
+            let late = late.filter(|late| *late > now && inside(&rules.invalid));
+            wake = next.map(|next| minute(next) + rules.jitter).into_iter().chain(late).min();
         }
         let events = [wake, edges.range(now + 1..).next().copied(), ends.iter().min().copied()];
         now = events.into_iter().flatten().min().unwrap().max(now + 1);

@@ -178,6 +178,8 @@ pub(crate) struct Rules {
     pub(crate) down: Vec<(Minute, Minute)>,
     /// Half-open spans in which the schedule is suspended.
     pub(crate) suspended: Vec<(Minute, Minute)>,
+    /// Half-open spans in which the schedule is not valid.
+    pub(crate) invalid: Vec<(Minute, Minute)>,
 }
 
 /// What became of a tick, and when.
@@ -196,9 +198,11 @@ pub(crate) fn live(ticks: &[Minute], rules: &Rules, start: Minute, end: Minute) 
     let mut runs = 0;
     let mut latest = i64::MIN;
     let (mut down, mut suspended) = (rules.down.iter().peekable(), rules.suspended.iter().peekable());
+    let mut invalid = rules.invalid.iter().peekable();
     for now in start..end {
         while down.next_if(|(_, to)| *to <= now).is_some() {}
         while suspended.next_if(|(_, to)| *to <= now).is_some() {}
+        while invalid.next_if(|(_, to)| *to <= now).is_some() {}
         let passed = unseen.peek().is_some_and(|tick| tick + rules.jitter <= now);
         // In most minutes there is nothing to decide upon.
         if (!passed && waiting.is_empty()) || down.peek().is_some_and(|(from, _)| *from <= now) {
@@ -220,6 +224,7 @@ pub(crate) fn live(ticks: &[Minute], rules: &Rules, start: Minute, end: Minute) 
         if new.is_empty() && waiting.is_empty() {
             continue;
         }
+        let wrong = invalid.peek().is_some_and(|(from, _)| *from <= now);
         let late = |tick: Minute| now - tick - rules.jitter > rules.deadline;
         waiting.append(&mut new);
         waiting.sort_unstable();
@@ -235,7 +240,9 @@ pub(crate) fn live(ticks: &[Minute], rules: &Rules, start: Minute, end: Minute) 
             let why = match (rules.latest_only, rules.catch_up) {
                 (true, _) => "Superseded",
                 (false, 0) => {
-                    if late(tick) {
+                    if wrong {
+                        "Invalid"
+                    } else if late(tick) {
                         "TooLate"
                     } else {
                         "Superseded"
@@ -246,6 +253,14 @@ pub(crate) fn live(ticks: &[Minute], rules: &Rules, start: Minute, end: Minute) 
             fates.push((tick, now, Fate::Missed(why)));
         }
         let chosen = match present {
+            Some(tick) if wrong => {
+                waiting.push(tick);
+                if waiting.len() > rules.catch_up.max(1) {
+                    fates.push((waiting.remove(0), now, Fate::Missed("CatchUpLimit")));
+                }
+                None
+            }
+            None if wrong => None,
             Some(tick) if ends.is_empty() || rules.policy != Policy::Forbid => {
                 if rules.policy == Policy::Replace {
                     ends.clear();

@@ -97,6 +97,7 @@ fn schedule(number: usize, dice: &mut Dice) -> Planned {
         lengths,
         down: down(),
         suspended,
+        invalid: Vec::new(),
     };
     let mut fates = live(&ticks, &rules, DAWN, DUSK);
     let waiting: Vec<Second> = ticks.iter().copied().filter(|tick| fates.iter().all(|(of, ..)| of != tick)).collect();
