@@ -94,17 +94,17 @@ impl Ledger {
 ///
 /// Reads do not, nor does what the server refused. Left out by decision: renewals of leases, which go on for as long as
 /// the operator lives and tell nothing about a run; events, which nobody acts on; and reviews and token requests, which
-/// are questions in the form of a POST.
+/// are questions in the form of a POST; so is what is only tried (`dryRun`).
 #[must_use]
 pub fn counts(change: &Change) -> bool {
     let changing = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(&change.method);
     if !changing || !change.status.is_success() {
         return false;
     }
-    let path = change.path.split('?').next().unwrap_or_default();
+    let (path, query) = change.path.split_once('?').unwrap_or((&change.path, ""));
     let group = |prefix: &str| change.server == Server::Kubernetes && path.starts_with(prefix);
     let event = change.server == Server::Kubernetes && path.split('/').any(|segment| segment == "events");
-    let question = path.ends_with("reviews") || path.ends_with("/token");
+    let question = path.ends_with("reviews") || path.ends_with("/token") || query.contains("dryRun=All");
     !(group("/apis/coordination.k8s.io/") || event || question)
 }
 
@@ -145,6 +145,7 @@ mod tests {
             "/api/v1/namespaces/a/events?fieldManager=x",
             "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
             "/api/v1/namespaces/a/serviceaccounts/operator/token",
+            "/apis/batch/v1/namespaces/a/jobs?&dryRun=All&fieldManager=x",
         ] {
             assert!(!counts(&change(Method::POST, path, 201)), "{path}");
         }

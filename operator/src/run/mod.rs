@@ -25,6 +25,7 @@ pub(crate) mod owned;
 mod pods;
 mod rerun;
 mod status;
+pub(crate) mod trial;
 mod ttl;
 
 use ends::Memory;

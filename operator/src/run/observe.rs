@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use crds::{ScoringRun, names};
+use crds::{ScoringRun, ScoringSchedule, names};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource};
 use planner::run::{self as plan, Helper, RunView, Stalled};
-use spec::Span;
 use spec::ends::MAX_ENDS;
 use spec::report::{ArchiveReport, PlanReport};
 use spec::request::{PodEnd, PodEnds, RunRequest};
+use spec::{Span, TimeRange};
 
 use super::ends::{self, Memory};
 use super::helper::{Standing, condition, standing};
@@ -234,6 +234,9 @@ fn freeze(ctx: &Ctx, run: &ScoringRun, rerun: &Rerun, tick: Timestamp, now: Time
     let invalid = |why: &dyn std::fmt::Display| format!("ScoringSchedule {name:?} is not valid: {why}");
     let schedule = guard.0.as_ref().map_err(|broken| Trouble::new("ScheduleInvalid", invalid(broken)))?;
     let ticks = check_cached(ctx, schedule, now).map_err(|why| Trouble::new(why.reason(), invalid(&why)))?;
+    if let Some(why) = crate::schedule::wrong_pod(schedule) {
+        return Err(Trouble::new(why.reason.clone(), invalid(&why.message)));
+    }
     rerun.check(run)?;
     let window = match (run.spec.window.or(rerun.window()), schedule.spec.window) {
         (Some(window), _) => Some(window),
@@ -242,12 +245,23 @@ fn freeze(ctx: &Ctx, run: &ScoringRun, rerun: &Rerun, tick: Timestamp, now: Time
         }
         (None, None) => None,
     };
+    Ok(frozen(run, schedule, &ctx.settings.scorer_image, tick, window))
+}
+
+/// A run's request, and its schedule as it is.
+pub(super) fn frozen(
+    run: &ScoringRun,
+    schedule: &ScoringSchedule,
+    image: &str,
+    tick: Timestamp,
+    window: Option<TimeRange>,
+) -> Frozen {
     let mut spec = schedule.spec.clone();
     // An upgrade of the operator in the middle of a run must not mix two scorers.
-    spec.scorer.image.get_or_insert_with(|| ctx.settings.scorer_image.clone());
+    spec.scorer.image.get_or_insert_with(|| image.to_owned());
     let request = RunRequest {
         namespace: namespace_of(run).to_owned(),
-        schedule: name.clone(),
+        schedule: run.spec.schedule_name.clone(),
         run: name_of(run).to_owned(),
         run_uid: uid_of(run).to_owned(),
         tick,
@@ -255,5 +269,5 @@ fn freeze(ctx: &Ctx, run: &ScoringRun, rerun: &Rerun, tick: Timestamp, now: Time
         work: spec.work(),
         rerun_failed_of: run.spec.rerun_failed_of.clone(),
     };
-    Ok(Frozen { request, schedule: spec })
+    Frozen { request, schedule: spec }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{ScoringRun, ScoringSchedule};
+use crds::{Condition, ScoringRun, ScoringSchedule};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use planner::ticks::Miss;
 
 use crate::apply::Manager;
+use crate::conditions::find;
 use crate::context::{Ctx, name_of, namespace_of};
 use crate::guard::Guard;
 use crate::{Error, controller, invalid};
@@ -19,12 +20,14 @@ mod history;
 mod observe;
 mod readable;
 mod status;
+mod trials;
 pub mod validate;
 
 pub(crate) use observe::in_time;
-use observe::{Observed, cached_runs, observe};
+use observe::{Checked, Observed, cached_runs, observe, validate};
 use readable::Readable;
-use validate::{Cluster, Invalid, check};
+use trials::{SOON, Trials};
+use validate::{Cluster, Invalid, POD_INVALID, check};
 
 /// The field manager of this controller.
 pub(crate) const MANAGER: Manager = Manager("batchscoring.dev/schedule");
@@ -67,13 +70,15 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
         Box::pin(of_namespaces),
         Box::pin(of_runs),
     ]);
+    let trials = Arc::new(Trials::default());
+    let reconcile = move |object, ctx| reconcile(object, ctx, trials.clone());
     controller::run(ctx.clone(), "schedule", caches.schedules.store().clone(), queue, reconcile).await;
     Ok(())
 }
 
-async fn reconcile(object: Arc<Guard<ScoringSchedule>>, ctx: Arc<Ctx>) -> Result<Action, Error> {
+async fn reconcile(object: Arc<Guard<ScoringSchedule>>, ctx: Arc<Ctx>, trials: Arc<Trials>) -> Result<Action, Error> {
     match Readable::of(&object) {
-        Ok(readable) => valid_or_not(&readable, &ctx).await,
+        Ok(readable) => valid_or_not(&readable, &ctx, &trials).await,
         Err(broken) => {
             let condition = ("Valid", "False", "InvalidSpec");
             let wrong = format!("{}; {UNKNOWN}", broken.wrong);
@@ -83,19 +88,20 @@ async fn reconcile(object: Arc<Guard<ScoringSchedule>>, ctx: Arc<Ctx>) -> Result
     }
 }
 
-async fn valid_or_not(readable: &Readable, ctx: &Ctx) -> Result<Action, Error> {
+async fn valid_or_not(readable: &Readable, ctx: &Ctx, trials: &Trials) -> Result<Action, Error> {
     let schedule = &readable.schedule;
     if schedule.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let cached = observe(ctx, readable, cached_runs(ctx, schedule))?;
+    let cached = observe(ctx, schedule, validate(ctx, trials, readable).await?, cached_runs(ctx, schedule))?;
     if !cached.plan.as_ref().is_some_and(|plan| plan.acts(schedule)) {
         return settle(schedule, cached, ctx).await;
     }
     // The caches may lag behind what this process, or one before it, did a moment ago.
     let Some((readable, runs)) = act::live(ctx, schedule).await? else { return Ok(Action::await_change()) };
-    let schedule = readable.schedule.clone();
-    let mut observed = observe(ctx, &readable, runs)?;
+    let checked = validate(ctx, trials, &readable).await?;
+    let schedule = readable.schedule;
+    let mut observed = observe(ctx, &schedule, checked, runs)?;
     if let Some(plan) = &mut observed.plan {
         let mut taken = None;
         if let Some(tick) = plan.start.run {
@@ -118,7 +124,8 @@ async fn settle(schedule: &ScoringSchedule, observed: Observed, ctx: &Ctx) -> Re
     status::write(ctx, schedule, &observed).await?;
     act::count_missed(ctx, observed.plan.as_ref().map_or(&[], |plan| &plan.start.missed));
     act::delete_surplus(ctx, schedule, &observed.runs).await?;
-    let wake = observed.plan.and_then(|plan| plan.wake());
+    let again = matches!(observed.checked, Checked::Doubtful(..)).then(|| ctx.now().saturating_add(SOON).ok());
+    let wake = observed.plan.and_then(|plan| plan.wake()).into_iter().chain(again.flatten()).min();
     let wait = wake.and_then(|at| Duration::try_from(at.duration_since(ctx.now())).ok()).unwrap_or(LOOK);
     Ok(Action::requeue(wait.clamp(Duration::from_millis(1), LOOK)))
 }
@@ -140,6 +147,13 @@ pub(crate) fn check_cached(
     let namespace = namespace_of(schedule);
     let labels = ctx.caches.namespaces.get_global(namespace).and_then(|n| n.metadata.labels.clone());
     check(&schedule.spec, cluster, namespace, &labels.unwrap_or_default(), now)
+}
+
+/// What the schedule's status says of its pods, if the API server would refuse them.
+pub(crate) fn wrong_pod(schedule: &ScoringSchedule) -> Option<&Condition> {
+    let valid = find(&schedule.status.as_ref()?.conditions, "Valid")?;
+    let of_this = valid.observed_generation == schedule.metadata.generation && valid.status == "False";
+    (of_this && valid.reason == POD_INVALID).then_some(valid)
 }
 
 fn incomplete(schedule: &ScoringSchedule, field: &'static str) -> Error {

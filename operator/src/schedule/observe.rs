@@ -10,11 +10,13 @@ use planner::ticks::{self, CatchUp, Concurrency, Due, ScheduleView, Start, Ticks
 
 use super::history::Run;
 use super::readable::Readable;
+use super::trials::{SOON, Trials};
 use super::validate::Invalid;
 use super::{check_cached, incomplete, is_owned};
 use crate::Error;
 use crate::conditions::whole_seconds;
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
+use crate::run::trial::Verdict;
 
 /// How late a run may start where the schedule does not say.
 const STARTING_DEADLINE_SECONDS: u32 = 600;
@@ -25,10 +27,47 @@ const CATCH_UP_LIMIT: u32 = 24;
 pub(super) struct Observed {
     pub(super) now: Timestamp,
     pub(super) runs: Vec<Run>,
-    /// Why it is not valid.
-    pub(super) invalid: Option<Invalid>,
+    /// Why it is not valid, or may not be.
+    pub(super) checked: Checked,
     /// What becomes of its ticks; nothing where these are not known.
     pub(super) plan: Option<Plan>,
+}
+
+/// Whether a schedule makes sense.
+#[derive(Debug)]
+pub(super) enum Checked {
+    Valid,
+    /// It makes sense, but nobody knows whether its pods do: the reason, and what was said.
+    Doubtful(&'static str, String),
+    Invalid(Invalid),
+}
+
+impl Checked {
+    fn of(verdict: Verdict) -> Self {
+        let again = format!("runs are started; it is looked at again after {} seconds", SOON.as_secs());
+        match verdict {
+            Verdict::Taken => Self::Valid,
+            Verdict::Invalid(why) => Self::Invalid(Invalid::Pod(why)),
+            Verdict::Forbidden(why) => {
+                Self::Doubtful("PodForbidden", format!("the Job of a run would be refused at present: {why}; {again}"))
+            }
+            Verdict::Unknown(why) => {
+                Self::Doubtful("PodNotChecked", format!("whether its pods are valid is not known: {why}; {again}"))
+            }
+        }
+    }
+}
+
+/// Checks a schedule: what can be read, what it names, and last what the API server says of its pods.
+pub(super) async fn validate(ctx: &Ctx, trials: &Trials, readable: &Readable) -> Result<Checked, Error> {
+    let schedule = &readable.schedule;
+    if let Some(wrong) = &readable.wrong {
+        return Ok(Checked::Invalid(Invalid::Spec(wrong.clone())));
+    }
+    match check_cached(ctx, schedule, ctx.now()) {
+        Ok(_) => Ok(Checked::of(trials.verdict(ctx, schedule).await?)),
+        Err(invalid) => Ok(Checked::Invalid(invalid)),
+    }
 }
 
 /// What a schedule needs now.
@@ -87,17 +126,19 @@ pub(super) fn cached_runs(ctx: &Ctx, schedule: &ScoringSchedule) -> Vec<Run> {
 }
 
 /// Looks at a schedule and its runs, and decides what starts.
-pub(super) fn observe(ctx: &Ctx, readable: &Readable, runs: Vec<Run>) -> Result<Observed, Error> {
-    let (now, schedule) = (ctx.now(), &readable.schedule);
+pub(super) fn observe(
+    ctx: &Ctx,
+    schedule: &ScoringSchedule,
+    checked: Checked,
+    runs: Vec<Run>,
+) -> Result<Observed, Error> {
+    let now = ctx.now();
     let created = schedule.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let created = created.ok_or_else(|| incomplete(schedule, "metadata.creationTimestamp"))?;
-    let invalid = match &readable.wrong {
-        Some(wrong) => Some(Invalid::Spec(wrong.clone())),
-        None => check_cached(ctx, schedule, now).err(),
-    };
+    let invalid = matches!(checked, Checked::Invalid(_));
     let ticks = Ticks::parse(&schedule.spec.schedule, schedule.spec.time_zone.as_deref(), now).ok();
-    let plan = ticks.map(|ticks| plan(ticks, schedule, invalid.is_some(), &runs, created, now));
-    Ok(Observed { now, runs, invalid, plan })
+    let plan = ticks.map(|ticks| plan(ticks, schedule, invalid, &runs, created, now));
+    Ok(Observed { now, runs, checked, plan })
 }
 
 fn plan(

@@ -5,6 +5,7 @@ use crds::{Condition, ScoringSchedule};
 use kube::{Api, Resource};
 
 use super::history::Run;
+use super::observe::Checked;
 use super::validate::Invalid;
 use super::{MANAGER, Observed, UNKNOWN};
 use crate::Error;
@@ -20,7 +21,7 @@ pub(super) async fn write(ctx: &Ctx, schedule: &ScoringSchedule, observed: &Obse
     let wanted = wanted(schedule, &current, observed);
     let api: Api<ScoringSchedule> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
     MANAGER.status(&api, schedule, schedule.status.as_ref(), &wanted).await?;
-    if let Some(invalid) = &observed.invalid
+    if let Checked::Invalid(invalid) = &observed.checked
         && find(&current.conditions, "Valid").is_none_or(|valid| valid.reason != invalid.reason())
     {
         let about = schedule.object_ref(&());
@@ -52,9 +53,10 @@ fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed:
             status.next_tick = None;
         }
     }
-    match &observed.invalid {
-        Some(invalid) => conditions.set("Valid", false, invalid.reason(), sentence(observed, invalid)),
-        None => conditions.set("Valid", true, "Valid", ""),
+    match &observed.checked {
+        Checked::Valid => conditions.set("Valid", true, "Valid", ""),
+        Checked::Doubtful(reason, message) => conditions.set("Valid", true, reason, message),
+        Checked::Invalid(invalid) => conditions.set("Valid", false, invalid.reason(), sentence(observed, invalid)),
     };
     let suspended = schedule.spec.suspend;
     let (reason, message) = match suspended {

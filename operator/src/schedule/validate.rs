@@ -12,6 +12,9 @@ use planner::ticks::{TickError, Ticks};
 use spec::Span;
 use spec::check::{STORE_URL, WorkError};
 
+/// The reason of a schedule whose pods the API server would refuse.
+pub(crate) const POD_INVALID: &str = "PodInvalid";
+
 /// What is known of the cluster that a schedule names.
 #[derive(Clone, Copy, Debug)]
 pub enum Cluster<'a> {
@@ -54,6 +57,9 @@ pub enum Invalid {
     /// A field does not say what it should; its path is told.
     #[error("{0}")]
     Spec(String),
+    /// The API server would refuse its Jobs.
+    #[error("its pods would not be valid: {0}; correct what is named")]
+    Pod(String),
     /// What to score cannot be scored.
     #[error("{0}")]
     Work(#[from] WorkError),
@@ -100,6 +106,7 @@ impl Invalid {
             Self::NamespaceNotSelected { .. } => "NamespaceNotSelected",
             Self::Work(error) if error.field == STORE_URL => "InvalidStoreUrl",
             Self::Spec(_) | Self::Work(_) | Self::Jitter { .. } => "InvalidSpec",
+            Self::Pod(_) => POD_INVALID,
             Self::Quantity(_) | Self::RequestAboveLimit { .. } => "InvalidResources",
         }
     }
