@@ -198,11 +198,13 @@ impl Default for History {
 }
 
 /// The scorer pod.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Scorer {
     /// The scorer image. Default: the operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = Rule::new("self.matches('^[!-~]+$')").message("scorer.image is the name of an image, without spaces, such as registry.example/scorer:1.0; leave it out for the operator's"))]
     pub image: Option<String>,
     /// The ServiceAccount of plan, item and archive pods. Default `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

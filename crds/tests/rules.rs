@@ -140,6 +140,15 @@ fn a_limit_is_for_catching_up_all() {
 }
 
 #[test]
+fn an_image_has_a_name_without_spaces() {
+    let of = |image: &str| schedule("s", &json!({"scorer": {"image": image}}));
+    accepted::<ScoringSchedule>(&of("registry.example/team/scorer:1.0@sha256:00"), None);
+    for image in ["", " scorer:1", "scorer:1\n"] {
+        refused::<ScoringSchedule>(&of(image), None, "without spaces");
+    }
+}
+
+#[test]
 fn max_failed_sensors_is_a_number_or_a_percentage() {
     for good in [json!(0), json!(5), json!("0%"), json!("10%"), json!("100%")] {
         accepted::<ScoringSchedule>(&schedule("s", &json!({ "maxFailedSensors": good })), None);

@@ -12,14 +12,13 @@ use crate::{Location, SensorKeys, Span, Template};
 pub const MAX_LISTED: usize = 1_000;
 /// The most sensors of a run.
 pub const MAX_SENSORS: usize = 1_000_000;
+/// The reason of more than these.
+const TOO_MANY: &str = "TooManySensors";
 /// The longest name of a sensor as a path segment: with time, UID and ending it stays a file name everywhere.
 const MAX_SLUG: usize = 160;
 
 /// The longest `window.length` and `window.delay`: a century. Any tick's window is then among the years that times have.
 const LONGEST: Span = Span::from_secs(36_500 * 86_400);
-
-/// The field that says where the store is.
-pub const STORE_URL: &str = "store.url";
 
 /// Why nothing can be scored as asked.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -27,12 +26,29 @@ pub const STORE_URL: &str = "store.url";
 pub struct WorkError {
     /// The field, as in the manifest.
     pub field: &'static str,
+    /// A bounded category in CamelCase.
+    pub reason: &'static str,
     /// What is wrong with it, and what to write instead.
     pub message: String,
 }
 
+/// An error of the reason that its field has.
 fn wrong<T>(field: &'static str, message: impl Into<String>) -> Result<T, WorkError> {
-    Err(WorkError { field, message: message.into() })
+    let reason = match field.split('.').next().unwrap_or_default() {
+        "store" => "InvalidStoreUrl",
+        "sensors" => "InvalidSensors",
+        "model" => "InvalidModelPath",
+        "data" => "InvalidData",
+        "window" => "InvalidWindow",
+        "packing" => "InvalidPacking",
+        "predictions" => "InvalidPredictions",
+        _ => "InvalidSpec",
+    };
+    wrong_because(reason, field, message)
+}
+
+fn wrong_because<T>(reason: &'static str, field: &'static str, message: impl Into<String>) -> Result<T, WorkError> {
+    Err(WorkError { field, reason, message: message.into() })
 }
 
 impl Work {
@@ -43,7 +59,11 @@ impl Work {
     pub fn check(&self) -> Result<(), WorkError> {
         // Which account an az:// URL is in, only the pod knows.
         if let Err(error) = Location::parse(&self.store.url, Some("account")) {
-            return wrong(STORE_URL, error.to_string());
+            return wrong("store.url", error.to_string());
+        }
+        if let Some(secret) = self.store.secret_ref.as_ref().filter(|secret| !is_object_name(&secret.name)) {
+            let message = format!("{:?} is no name of a Secret; use a-z, 0-9, - and . only", secret.name);
+            return wrong_because("InvalidSecretName", "store.secretRef.name", message);
         }
         if let Some(window) = &self.window {
             for (field, span) in [("window.length", window.length.unwrap_or_default()), ("window.delay", window.delay)]
@@ -61,7 +81,8 @@ impl Work {
             Some(sensors) => sensors.check()?,
         };
         if keys.is_empty() {
-            return wrong(
+            return wrong_because(
+                "NoKey",
                 "model.path",
                 "names no key, so there are no sensors to find; put keys in braces, as in models/model_{device}_{tag}, \
                  or give sensors.list or sensors.matrix",
@@ -157,7 +178,8 @@ fn check_list(list: &[SensorKeys]) -> Result<BTreeSet<String>, WorkError> {
         return wrong(FIELD, "is empty; name at least one sensor, or leave sensors out to find them by model.path");
     };
     if list.len() > MAX_LISTED {
-        return wrong(
+        return wrong_because(
+            TOO_MANY,
             FIELD,
             format!("names {} sensors, more than {MAX_LISTED}; use sensors.matrix, or leave sensors out", list.len()),
         );
@@ -169,7 +191,8 @@ fn check_list(list: &[SensorKeys]) -> Result<BTreeSet<String>, WorkError> {
             return wrong(FIELD, format!("sensor {sensor} has other keys than the first one ({})", join(&keys)));
         }
         if !seen.insert(sensor) {
-            return wrong(FIELD, format!("sensor {sensor} is named twice"));
+            let message = format!("sensor {sensor} is named twice; name each once");
+            return wrong_because("DuplicateSensor", FIELD, message);
         }
         check_sensor(FIELD, sensor)?;
     }
@@ -185,14 +208,18 @@ fn check_matrix(matrix: &BTreeMap<String, Vec<String>>) -> Result<BTreeSet<Strin
     match count {
         Some(0) => return wrong(FIELD, "has a key without values; give each key at least one"),
         Some(n) if n <= MAX_SENSORS => {}
-        _ => return wrong(FIELD, format!("has more than {MAX_SENSORS} combinations")),
+        _ => {
+            let message = format!("has more than {MAX_SENSORS} combinations; divide them among several schedules");
+            return wrong_because(TOO_MANY, FIELD, message);
+        }
     }
     for (name, values) in matrix {
         for value in values {
             check_sensor(FIELD, &[(name, value)].into_iter().collect())?;
         }
         if values.iter().collect::<BTreeSet<_>>().len() != values.len() {
-            return wrong(FIELD, format!("{name} has a value twice"));
+            let message = format!("{name} has a value twice, so sensors too; write each once");
+            return wrong_because("DuplicateSensor", FIELD, message);
         }
     }
     let longest: SensorKeys =
@@ -239,6 +266,15 @@ fn subset(field: &'static str, of: BTreeSet<&str>, keys: &BTreeSet<String>) -> R
         Some(key) => wrong(field, format!("{{{key}}} is no key of the sensors; they have {}", join(keys))),
         None => Ok(()),
     }
+}
+
+/// Whether an object of Kubernetes may be named so: a DNS subdomain.
+fn is_object_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let inner = label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        inner && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
 }
 
 fn join(keys: &BTreeSet<String>) -> String {
@@ -317,6 +353,9 @@ mod tests {
             (json!({"sensors": {"matrix": {"device": [], "tag": ["1"]}}}), "sensors.matrix", "without values"),
             (json!({"store": {"url": "https://x.y"}}), "store.url", "names no account"),
             (json!({"store": {"url": "az://C"}}), "store.url", "container name"),
+            (json!({"store": {"url": "az://c1c", "secretRef": {"name": "Key"}}}), "store.secretRef.name", "a-z"),
+            (json!({"store": {"url": "az://c1c", "secretRef": {"name": "a..b"}}}), "store.secretRef.name", "a-z"),
+            (json!({"store": {"url": "az://c1c", "secretRef": {"name": "a-"}}}), "store.secretRef.name", "a-z"),
             (json!({"window": {"length": "0s"}}), "window.length", "from tick to tick"),
             (json!({"window": {"length": "99999999999d"}}), "window.length", "longer than 36500d"),
             (json!({"window": {"length": "1h", "delay": "36501d"}}), "window.delay", "longer than 36500d"),

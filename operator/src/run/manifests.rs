@@ -25,6 +25,11 @@ const REQUEST_DIR: &str = "/etc/batchscoring";
 const ENDS_DIR: &str = "/etc/batchscoring-ends";
 /// Where pods find the store's Secret.
 const SECRET_DIR: &str = "/var/run/secrets/batchscoring.dev/store";
+/// The environment that pods are given in any case.
+pub(crate) const ENV: [&str; 4] = ["SCORING_REPORT", "POD_UID", "NODE_NAME", "SCORING_STORE_SECRET_DIR"];
+/// The label by which pods get a federated token.
+pub(crate) const WORKLOAD_IDENTITY: &str = "azure.workload.identity/use";
+
 /// How often an item is tried again where the schedule does not say.
 const RETRIES: u32 = 2;
 
@@ -192,7 +197,7 @@ impl Frozen {
     fn pod(&self, role: &str, image: &str, args: &[&str], resources: &Value) -> Value {
         let scorer = &self.schedule.scorer;
         let mut labels = scorer.labels.clone();
-        labels.insert("azure.workload.identity/use".to_owned(), "true".to_owned());
+        labels.insert(WORKLOAD_IDENTITY.to_owned(), "true".to_owned());
         labels.extend(self.labels(Some(role)));
         let run = &self.request.run;
         let mut volumes = vec![
@@ -243,8 +248,7 @@ impl Frozen {
 
     /// What a schedule adds comes first, so that it cannot take the place of what a pod is told by us.
     fn env(&self, scorer: &Scorer) -> Vec<Value> {
-        let ours = |name: &str| matches!(name, "SCORING_REPORT" | "POD_UID" | "NODE_NAME" | "SCORING_STORE_SECRET_DIR");
-        let theirs = scorer.env.iter().filter(|env: &&EnvVar| !ours(&env.name));
+        let theirs = scorer.env.iter().filter(|env: &&EnvVar| !ENV.contains(&env.name.as_str()));
         let mut env: Vec<Value> = theirs.map(|env| json!(env)).collect();
         // glibc keeps what a thread gave back for that thread: with two arenas a pod needs half the memory, and no more time.
         if !scorer.env.iter().any(|env| env.name == "MALLOC_ARENA_MAX") {

@@ -29,6 +29,7 @@ pub(crate) mod trial;
 mod ttl;
 
 use ends::Memory;
+pub(crate) use manifests::{ENV, WORKLOAD_IDENTITY};
 pub(crate) use observe::DEADLINE;
 use observe::Observed;
 use pods::Trouble;

@@ -15,12 +15,11 @@ use crate::Error;
 use crate::context::{Ctx, name_of, namespace_of};
 
 /// Where the fields of a Job come from, the longest first.
-const FIELDS: [(&str, &str); 7] = [
+const FIELDS: [(&str, &str); 6] = [
     ("spec.template.spec.containers[0].env", "scorer.env"),
     ("spec.template.spec.containers[0].image", "scorer.image"),
     ("spec.template.spec.containers[0].resources", "scorer.resources"),
     ("spec.template.spec.serviceAccountName", "scorer.serviceAccountName"),
-    ("spec.template.spec.volumes[2].secret.secretName", "store.secretRef.name"),
     ("spec.template.labels", "scorer.labels"),
     ("spec.backoffLimitPerIndex", "retries"),
 ];

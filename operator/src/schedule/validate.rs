@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crds::schedule::Scorer;
 use crds::{ScoringCluster, ScoringScheduleSpec};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ResourceRequirements;
@@ -10,7 +11,9 @@ use kube::core::{Selector, SelectorExt};
 use planner::capacity::{QuantityError, Resources};
 use planner::ticks::{TickError, Ticks};
 use spec::Span;
-use spec::check::{STORE_URL, WorkError};
+use spec::check::WorkError;
+
+use crate::run::{ENV, WORKLOAD_IDENTITY};
 
 /// The reason of a schedule whose pods the API server would refuse.
 pub(crate) const POD_INVALID: &str = "PodInvalid";
@@ -90,6 +93,25 @@ pub enum Invalid {
         /// How long after a tick its run must have ended.
         deadline: Span,
     },
+    /// A run that starts as late as it may is over before it starts.
+    #[error(
+        "startingDeadlineSeconds: a run may start {latest} after its tick, and must have ended {deadline} after it \
+         (deadline); lower startingDeadlineSeconds, or give a longer deadline"
+    )]
+    StartingDeadline {
+        /// How long after its tick a run may start.
+        latest: Span,
+        /// How long after it the run must have ended.
+        deadline: Span,
+    },
+    /// A name that the operator writes itself: what a schedule writes would be lost.
+    #[error("{field}: {name} is written by the operator; leave it out")]
+    Reserved {
+        /// The field.
+        field: &'static str,
+        /// The name.
+        name: String,
+    },
     /// The cluster's selector itself.
     #[error("ScoringCluster {0:?} has a namespaceSelector that makes no sense; an administrator must correct it")]
     Selector(String),
@@ -104,8 +126,11 @@ impl Invalid {
             Self::ClusterNotFound(_) => "ClusterNotFound",
             Self::ClusterInvalid { .. } | Self::Selector(_) => "ClusterInvalid",
             Self::NamespaceNotSelected { .. } => "NamespaceNotSelected",
-            Self::Work(error) if error.field == STORE_URL => "InvalidStoreUrl",
-            Self::Spec(_) | Self::Work(_) | Self::Jitter { .. } => "InvalidSpec",
+            Self::Spec(_) => "InvalidSpec",
+            Self::Work(error) => error.reason,
+            Self::Jitter { .. } => "InvalidJitter",
+            Self::StartingDeadline { .. } => "InvalidStartingDeadline",
+            Self::Reserved { .. } => "ReservedName",
             Self::Pod(_) => POD_INVALID,
             Self::Quantity(_) | Self::RequestAboveLimit { .. } => "InvalidResources",
         }
@@ -129,9 +154,30 @@ pub fn check(
     if jitter >= deadline {
         return Err(Invalid::Jitter { jitter, deadline });
     }
+    // One that nobody wrote is no contradiction: most runs start in time.
+    if let (Some(late), Some(deadline)) = (spec.starting_deadline_seconds, spec.deadline) {
+        let latest = Span::from_secs(u64::from(late).saturating_add(jitter.as_secs()));
+        if latest >= deadline {
+            return Err(Invalid::StartingDeadline { latest, deadline });
+        }
+    }
+    reserved(&spec.scorer)?;
     spec.scorer.resources.as_ref().map_or(Ok(()), resources)?;
     admitted(&spec.cluster_ref.name, cluster, namespace, labels)?;
     Ok(ticks)
+}
+
+/// Names that would be lost.
+fn reserved(scorer: &Scorer) -> Result<(), Invalid> {
+    let env = scorer.env.iter().map(|env| &env.name).find(|name| ENV.contains(&name.as_str()));
+    let other = |name: &str, value: &str| name == WORKLOAD_IDENTITY && value != "true";
+    let mut labels = scorer.labels.iter();
+    let label = labels.find(|(name, value)| name.starts_with("batchscoring.dev/") || other(name, value));
+    let wrong = env.map(|name| ("scorer.env", name)).or(label.map(|(name, _)| ("scorer.labels", name)));
+    match wrong {
+        Some((field, name)) => Err(Invalid::Reserved { field, name: name.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// The API server would refuse each run's Job.
@@ -234,10 +280,36 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_and_how_late_a_run_may_start_do_not_contradict_each_other() {
+        let of = |late: u32, more: Value| {
+            let mut spec = json!({"startingDeadlineSeconds": late});
+            spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            reason(&spec)
+        };
+        assert_eq!(of(299, json!({"deadline": "5m"})), "Valid");
+        assert_eq!(of(300, json!({"deadline": "5m"})), "InvalidStartingDeadline");
+        assert_eq!(of(240, json!({"deadline": "5m", "jitter": "1m"})), "InvalidStartingDeadline");
+        assert_eq!(of(86_400, json!({})), "Valid", "nobody wrote a deadline");
+        assert_eq!(reason(&json!({"deadline": "5m"})), "Valid", "nobody wrote how late");
+    }
+
+    #[test]
+    fn what_pods_are_given_in_any_case_is_not_overwritten_in_silence() {
+        let env = |name: &str| json!({"scorer": {"env": [{"name": "A", "value": "1"}, {"name": name, "value": "1"}]}});
+        assert_eq!(reason(&env("MALLOC_ARENA_MAX")), "Valid");
+        assert_eq!(message(&env("POD_UID")), "scorer.env: POD_UID is written by the operator; leave it out");
+        let label = |name: &str, value: &str| json!({"scorer": {"labels": {name: value}}});
+        assert_eq!(reason(&label("team", "one")), "Valid");
+        assert_eq!(reason(&label("azure.workload.identity/use", "true")), "Valid");
+        assert_eq!(reason(&label("azure.workload.identity/use", "false")), "ReservedName");
+        assert_eq!(reason(&label("batchscoring.dev/run", "x")), "ReservedName");
+    }
+
+    #[test]
     fn what_cannot_be_scored_is_told_with_its_field() {
-        assert_eq!(reason(&json!({"model": {"path": "models/one"}})), "InvalidSpec");
-        assert_eq!(reason(&json!({"sensors": {"list": []}})), "InvalidSpec");
-        assert_eq!(reason(&json!({"packing": {"sensorsPerPod": 0}})), "InvalidSpec");
+        assert_eq!(reason(&json!({"model": {"path": "models/one"}})), "NoKey");
+        assert_eq!(reason(&json!({"sensors": {"list": []}})), "InvalidSensors");
+        assert_eq!(reason(&json!({"packing": {"sensorsPerPod": 0}})), "InvalidPacking");
         assert!(message(&json!({"predictions": {"path": "../out"}})).starts_with("predictions.path: "));
         assert!(message(&json!({"window": {"length": "99999999999d"}})).starts_with("window.length: 99999999999d is"));
     }

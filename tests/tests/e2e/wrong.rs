@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Shared, tell, until};
 use crate::first_run::CLUSTER;
+use crate::inputs::sensor;
 use crate::manifests;
 
 const NAMESPACE: &str = "e2e-wrong";
@@ -41,15 +42,44 @@ fn cases() -> Vec<Case> {
         ),
         ("a store that is no URL", "/spec/store/url", json!("my account"), "url"),
         ("half of the sensors and a bit", "/spec/maxFailedSensors", json!("150%"), "maxFailedSensors"),
+        ("a sensor twice", "/spec/sensors", json!({"list": [sensor(1, 1), sensor(1, 1)]}), "DuplicateSensor"),
+        ("a model of nobody", "/spec/model/path", json!("models/one"), "NoKey"),
+        ("a jitter beyond the deadline", "/spec/jitter", json!("2h"), "deadline"),
+        ("a Secret with capitals", "/spec/store/secretRef", json!({"name": "Key"}), "store.secretRef.name"),
         ("a cluster that does not exist", "/spec/clusterRef/name", json!("nowhere"), "nowhere"),
     ]
+}
+
+/// What would make no valid pod: the field of the scorer, its wrong value, and a word that a good answer holds.
+fn of_pods() -> Vec<Case> {
+    let variable = |name: &str, more: Value| {
+        let mut variable = json!({"name": name, "value": "1"});
+        if !more.is_null() {
+            variable["valueFrom"] = more;
+        }
+        json!([variable])
+    };
+    let full = json!({"requests": {"cpu": "2"}, "limits": {"cpu": "1"}});
+    let field = json!({"fieldRef": {"fieldPath": "metadata.name"}});
+    let cases = [
+        ("a request above its limit", "resources", full, "scorer.resources: cpu"),
+        ("a negative request", "resources", json!({"requests": {"memory": "-1Gi"}}), "scorer.resources"),
+        ("a resource of no domain", "resources", json!({"limits": {"gpu": "1"}}), "scorer.resources"),
+        ("a variable with a = in its name", "env", variable("A=B", Value::Null), "scorer.env[0].name"),
+        ("a variable with two values", "env", variable("A", field), "scorer.env[0].valueFrom"),
+        ("a variable of the operator's", "env", variable("POD_UID", Value::Null), "ReservedName"),
+        ("a label with a space", "labels", json!({"team": "line one"}), "scorer.labels"),
+        ("a ServiceAccount with capitals", "serviceAccountName", json!("Scorer"), "scorer.serviceAccountName"),
+        ("an image with a space", "image", json!(" scorer:1"), "scorer.image"),
+    ];
+    cases.map(|(what, field, value, word)| (what, "/spec/scorer", json!({ field: value }), word)).to_vec()
 }
 
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.namespace(NAMESPACE).await?;
     cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
     let mut complaints = Vec::new();
-    for (number, (what, path, value, word)) in cases().into_iter().enumerate() {
+    for (number, (what, path, value, word)) in cases().into_iter().chain(of_pods()).enumerate() {
         let name = format!("wrong-{number}");
         let mut manifest = manifests::schedule(&cluster.facts, NAMESPACE, &name, CLUSTER, "0 0 1 1 *");
         set(&mut manifest, path, value)?;
@@ -134,7 +164,7 @@ async fn cluster_cases(cluster: &Cluster) -> Vec<String> {
 /// A run is what it was made for; all that can change is `cancel`, once.
 async fn runs_are_fixed(cluster: &Cluster) -> Result<()> {
     let idle = manifests::schedule(&cluster.facts, NAMESPACE, "idle", CLUSTER, "0 0 1 1 *");
-    let idle = manifests::with_sensors(idle, &[crate::inputs::sensor(1, 1)]);
+    let idle = manifests::with_sensors(idle, &[sensor(1, 1)]);
     cluster.apply(&idle).await?;
     let mut run = manifests::run_now(NAMESPACE, "fixed", "idle");
     run["spec"]["cancel"] = json!(true);
