@@ -68,6 +68,10 @@ impl Ticks {
     /// When the expression or the zone means nothing, or no day matches.
     pub fn parse(schedule: &str, zone: Option<&str>, now: Timestamp) -> Result<Self, TickError> {
         let wrong = |source| TickError::Cron { schedule: schedule.to_owned(), source };
+        // croner takes nothing beside a comma for no time at all, and then looks for a tick through thousands of years.
+        if schedule.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
+            return Err(wrong(CronError::InvalidPattern("a comma with nothing on one side of it".to_owned())));
+        }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let cron = parser.parse(schedule).map_err(wrong)?;
         let zone = match zone {

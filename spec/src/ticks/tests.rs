@@ -62,6 +62,15 @@ fn on(day: &str, schedule: &str, zone: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_comma_with_nothing_beside_it_is_refused() {
+    for schedule in [", 21 * * 2-5", "*/5 , * * *", "0 1, * * *", "0 ,1 * * *", "0 0 1,,3 * *"] {
+        let error = Ticks::parse(schedule, None, Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!(error.reason(), "InvalidSchedule", "{error}");
+        assert!(error.to_string().contains("a comma with nothing on one side of it"), "{error}");
+    }
+}
+
+#[test]
 fn the_clocks_of_the_zone_count() {
     let berlin = ticks("30 2 * * *", "Europe/Berlin");
     assert_eq!(berlin.after(at("2026-07-01T00:00:00Z")), Some(at("2026-07-01T00:30:00Z")));
