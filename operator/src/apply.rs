@@ -21,9 +21,10 @@ impl Manager {
     ///
     /// # Errors
     /// When the API server refuses or is not reached.
-    pub async fn status<K, S>(self, api: &Api<K>, object: &K, current: Option<&S>, wanted: &S) -> Result<bool, Error>
+    pub async fn status<A, K, S>(self, api: &Api<A>, object: &K, current: Option<&S>, wanted: &S) -> Result<bool, Error>
     where
-        K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug,
+        A: DeserializeOwned + Clone + Debug,
+        K: Resource<DynamicType = ()>,
         S: Serialize + PartialEq,
     {
         if current == Some(wanted) {
@@ -40,5 +41,35 @@ impl Manager {
         let object = ObjectRef::from_obj(object);
         api.patch_status(name, &params, &Patch::Apply(&patch)).await.map_err(Error::api("write status of", &object))?;
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crds::ScoringSchedule;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::guard::Guard;
+    use crate::testing::server;
+
+    #[tokio::test]
+    async fn the_status_of_a_schedule_whose_spec_is_wrong_is_written_and_no_error() {
+        let mut answer = json!({
+            "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringSchedule",
+            "metadata": {"name": "hourly", "namespace": "plant"},
+            "spec": {
+                "clusterRef": {"name": "cpu"}, "schedule": "@hourly", "store": {"url": "az://models"},
+                "model": {"path": "models/{device}"}, "data": {"path": "d.csv"},
+            },
+        });
+        let schedule: ScoringSchedule = serde_json::from_value(answer.clone()).unwrap();
+        answer["spec"]["model"]["path"] = Value::from("models/{device");
+        let (client, asked) = server(vec![(200, answer)]);
+        let api: Api<Guard<ScoringSchedule>> = Api::namespaced(client, "plant");
+        let wrote = Manager("batchscoring.dev/test").status(&api, &schedule, None, &json!({"nextTick": null})).await;
+        assert!(wrote.unwrap());
+        let path = "PATCH /apis/batchscoring.dev/v1alpha1/namespaces/plant/scoringschedules/hourly/status";
+        assert_eq!(*asked.lock().unwrap(), [path]);
     }
 }

@@ -22,6 +22,8 @@ pub mod schedule;
 pub mod serve;
 pub mod settings;
 pub mod start;
+#[cfg(test)]
+mod testing;
 
 pub use clock::Clock;
 pub use context::Ctx;

@@ -1,5 +1,6 @@
 //! Writes: slots of runs, cordons, machines, counts.
 
+use crds::ScoringRun;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -43,7 +44,7 @@ pub(super) async fn grant(ctx: &Ctx, work: &Work, slots: u32, memory: &mut Memor
     if memory.slots.get(&uid) == Some(&slots) {
         return Ok(());
     }
-    let api = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
     match MANAGER.status(&api, run, None, &Slots { slots }).await {
         Ok(_) => {
             tracing::info!(run = %work.demand.run, slots, "slots");

@@ -11,6 +11,7 @@ use super::{MANAGER, Observed, UNKNOWN};
 use crate::Error;
 use crate::conditions::{Conditions, find, whole_seconds};
 use crate::context::{Ctx, name_of, namespace_of};
+use crate::guard::Guard;
 
 /// How many ticks wait at most.
 const MOST_WAITING: usize = 1_000;
@@ -19,7 +20,8 @@ const MOST_WAITING: usize = 1_000;
 pub(super) async fn write(ctx: &Ctx, schedule: &ScoringSchedule, observed: &Observed) -> Result<(), Error> {
     let current = schedule.status.clone().unwrap_or_default();
     let wanted = wanted(schedule, &current, observed);
-    let api: Api<ScoringSchedule> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
+    // What is wrong with the spec comes back in the answer, too.
+    let api: Api<Guard<ScoringSchedule>> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
     MANAGER.status(&api, schedule, schedule.status.as_ref(), &wanted).await?;
     if let Checked::Invalid(invalid) = &observed.checked
         && find(&current.conditions, "Valid").is_none_or(|valid| valid.reason != invalid.reason())

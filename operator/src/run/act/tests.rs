@@ -1,25 +1,9 @@
 //! What happens where somebody was faster: against an API server that answers as told.
 
-use std::sync::{Arc, Mutex};
-
-use http::{Request, Response};
-use kube::client::Body;
 use serde_json::json;
 
 use super::*;
-
-/// An API server that has these answers, in order, and remembers what it was asked.
-fn server(answers: Vec<(u16, Value)>) -> (Client, Arc<Mutex<Vec<String>>>) {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let (log, answers) = (asked.clone(), Arc::new(Mutex::new(answers.into_iter())));
-    let service = tower::service_fn(move |request: Request<Body>| {
-        log.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
-        let (code, body) = answers.lock().unwrap().next().unwrap();
-        let body = Body::from(serde_json::to_vec(&body).unwrap());
-        std::future::ready(Ok::<_, std::convert::Infallible>(Response::builder().status(code).body(body).unwrap()))
-    });
-    (Client::new(service, "plant"), asked)
-}
+use crate::testing::server;
 
 fn exists() -> (u16, Value) {
     let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "AlreadyExists",
