@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::window::Window;
 use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
-use spec::{Limit, Span};
+use spec::{Limit, Retention, Span};
 
 use crate::Condition;
 
@@ -106,6 +106,11 @@ pub struct ScoringScheduleSpec {
     /// How many ended runs stay as objects.
     #[serde(default)]
     pub history: History,
+    /// How long what runs leave in the store is kept, by when it was last written: `{runs: 90d, logs: 30d, predictions:
+    /// 365d}`. What is older is deleted once a day, when a run ends. Absent: kept for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("!has(self.runs) || self.runs.matches('^0*[1-9][0-9]*d|^0*(2[4-9]|[3-9][0-9]|[1-9][0-9][0-9]+)h')").message("retention.runs must be at least 1d, in days or hours, such as 90d; leave it out to keep runs for ever"), validation = Rule::new("!has(self.logs) || self.logs.matches('^0*[1-9][0-9]*d|^0*(2[4-9]|[3-9][0-9]|[1-9][0-9][0-9]+)h')").message("retention.logs must be at least 1d, in days or hours, such as 30d; leave it out to keep logs for ever"), validation = Rule::new("!has(self.predictions) || self.predictions.matches('^0*[1-9][0-9]*d|^0*(2[4-9]|[3-9][0-9]|[1-9][0-9][0-9]+)h')").message("retention.predictions must be at least 1d, in days or hours, such as 365d; leave it out to keep predictions for ever"))]
+    pub retention: Option<Retention>,
     /// The scorer pod.
     #[serde(default)]
     pub scorer: Scorer,
@@ -124,6 +129,7 @@ impl ScoringScheduleSpec {
             predictions: self.predictions.clone(),
             logs: self.logs.clone(),
             packing: self.packing,
+            retention: self.retention,
         }
     }
 }
@@ -175,7 +181,7 @@ pub enum CatchUpPolicy {
     All,
 }
 
-/// How many ended runs stay as objects; their records stay in the store.
+/// How many ended runs stay as objects; their records stay in the store, for as long as `retention` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {

@@ -125,6 +125,19 @@ fn lengths_of_nothing_are_refused() {
 }
 
 #[test]
+fn what_a_run_leaves_is_kept_for_a_day_at_least() {
+    let of = |retention: Value| schedule("s", &json!({ "retention": retention }));
+    accepted::<ScoringSchedule>(&of(json!({})), None);
+    accepted::<ScoringSchedule>(&of(json!({"runs": "90d", "logs": "24h", "predictions": "1d12h"})), None);
+    accepted::<ScoringSchedule>(&of(json!({"logs": "100h", "runs": "010d"})), None);
+    for (field, short) in [("runs", "0d"), ("logs", "23h"), ("predictions", "90s"), ("logs", "0d20h"), ("logs", "30m")]
+    {
+        let sentence = format!("retention.{field} must be at least 1d");
+        refused::<ScoringSchedule>(&of(json!({ field: short })), None, &sentence);
+    }
+}
+
+#[test]
 fn a_window_may_reach_from_tick_to_tick() {
     accepted::<ScoringSchedule>(&schedule("s", &json!({"window": {}})), None);
     accepted::<ScoringSchedule>(&schedule("s", &json!({"window": {"delay": "5m"}})), None);

@@ -10,7 +10,8 @@ use spec::request::PodEnds;
 use spec::{RunRequest, SensorKeys};
 use store::latest::Success;
 use store::outcome::Attempted;
-use store::{Claim, ManifestIndex, PodUid, Record, RunPaths, Shard};
+use store::paths::{FlatLog, pod_of_outcomes};
+use store::{Claim, ManifestIndex, PodUid, Record, RunPaths, Shard, Swept};
 
 /// Bytes are refused, or they are an object that is written as one that reads back the same.
 pub fn stored(bytes: &[u8]) {
@@ -23,6 +24,7 @@ pub fn stored(bytes: &[u8]) {
     again::<Claim>(bytes);
     again::<Success>(bytes);
     again::<Record>(bytes);
+    again::<Swept>(bytes);
     again::<PodEnds>(bytes);
     report::<PlanReport>(bytes);
     report::<ItemReport>(bytes);
@@ -85,7 +87,12 @@ fn paths(request: &RunRequest) {
         paths.prediction(1, &sensor),
         paths.success(),
         paths.latest(),
+        paths.retention(),
     ];
+    for path in &all {
+        let _ = (paths.window_of(path), paths.window_of_folder(path), paths.tick_of(path));
+        let _ = (FlatLog::of(path), pod_of_outcomes(path));
+    }
     for path in all {
         let climbs = |part: &str| part.is_empty() || part == "." || part == "..";
         assert!(!path.split('/').any(climbs) && !path.contains('\\'), "{path:?}");

@@ -12,6 +12,7 @@ use store::record::{Record, StoreRequests, Timings, Totals, VERSION};
 use store::{Attempt, Outcome, RequestCounts, Status};
 
 use crate::context::{Context, StepError, shards};
+use crate::retention;
 
 mod announce;
 
@@ -20,7 +21,7 @@ use announce::announce;
 /// Requests under way at once.
 const AT_ONCE: usize = 32;
 /// How often an item may have been tried, as a bound on what is listed.
-const ATTEMPTS: usize = 20;
+pub(crate) const ATTEMPTS: usize = 20;
 
 /// Folds a run into its record.
 ///
@@ -108,6 +109,8 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
         record: store.uri(&context.paths.record()),
         logs: record.logs.clone(),
         failures: first,
+        // Last, since it may take its time.
+        retention: retention::retain(context, retention::BUDGET).await,
         error: None,
     };
     Ok((record, report))

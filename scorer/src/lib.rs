@@ -15,6 +15,7 @@ pub mod plan;
 pub mod predictions;
 pub mod problem;
 pub mod readings;
+pub mod retention;
 pub mod run;
 pub mod simulate;
 pub mod stop;

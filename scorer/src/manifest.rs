@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use spec::ticks::{TickError, Ticks};
 use spec::window::{Window, WindowError};
 use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
-use spec::{Limit, RunRequest, TimeRange};
+use spec::{Limit, Retention, RunRequest, TimeRange};
 
 /// The API version that is understood.
 pub const API_VERSION: &str = "batchscoring.dev/v1alpha1";
@@ -59,6 +59,8 @@ struct ScheduleSpec {
     logs: Logs,
     #[serde(default)]
     packing: Packing,
+    #[serde(default)]
+    retention: Option<Retention>,
     #[serde(default)]
     retries: Option<u32>,
     #[serde(default)]
@@ -205,6 +207,7 @@ impl Schedule {
             predictions: spec.predictions.clone(),
             logs: spec.logs.clone(),
             packing: spec.packing,
+            retention: spec.retention,
         }
     }
 }

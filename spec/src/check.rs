@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::template::is_segment;
 use crate::work::{PredictionFormat, PredictionLayout, Predictions, Sensors, Work};
-use crate::{Location, SensorKeys, Span, Template};
+use crate::{Location, Retention, SensorKeys, Span, Template};
 
 /// The most sensors that `sensors.list` may name.
 pub const MAX_LISTED: usize = 1_000;
@@ -17,7 +17,8 @@ const TOO_MANY: &str = "TooManySensors";
 /// The longest name of a sensor as a path segment: with time, UID and ending it stays a file name everywhere.
 const MAX_SLUG: usize = 160;
 
-/// The longest `window.length` and `window.delay`: a century. Any tick's window is then among the years that times have.
+/// The longest `window.length`, `window.delay` and `retention`: a century. Times so far away are among the years that times
+/// have.
 const LONGEST: Span = Span::from_secs(36_500 * 86_400);
 
 /// Why nothing can be scored as asked.
@@ -97,6 +98,15 @@ impl Work {
         data::check(&self.data)?;
         if !(1..=10_000).contains(&self.packing.sensors_per_pod) {
             return wrong("packing.sensorsPerPod", format!("{} is not in 1 to 10000", self.packing.sensors_per_pod));
+        }
+        for (field, span) in self.retention.unwrap_or_default().fields() {
+            let Some(span) = span else { continue };
+            if !(Retention::SHORTEST..=LONGEST).contains(&span) {
+                return wrong(
+                    field,
+                    format!("{span} is not in {} to {LONGEST}; leave it out to keep all", Retention::SHORTEST),
+                );
+            }
         }
         self.predictions.check(&keys)
     }
@@ -315,6 +325,8 @@ mod tests {
             (json!({"model": {"path": "models/common"}}), "model.path", "braces"),
             (json!({"data": {"path": "data/{plant}.csv"}}), "data.path", "device, tag"),
             (json!({"data": {"path": "data/{yyyy}.csv"}}), "data.path", "only a window tells which"),
+            (json!({"retention": {"runs": "90d", "logs": "23h"}}), "retention.logs", "not in 1d to 36500d"),
+            (json!({"retention": {"predictions": "99999d"}}), "retention.predictions", "leave it out"),
             (
                 json!({"data": {"path": "{yyyy}{MM}{dd}{HH}{mm}"}, "window": {"length": "70d"}}),
                 "data.path",

@@ -1,5 +1,7 @@
 //! What pods answer: one JSON line in the termination message, at most 4 KiB.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -102,9 +104,52 @@ pub struct ArchiveReport {
     /// The first failures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<SensorFailure>,
+    /// What was deleted from the store by the schedule's `retention`; absent where nothing was to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Deleted>,
     /// Why the run could not be archived; absent when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+}
+
+/// What was deleted from the store by a schedule's `retention`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Deleted {
+    /// Runs.
+    pub runs: u64,
+    /// Files of logs.
+    pub logs: u64,
+    /// Files of predictions, `_SUCCESS` included.
+    pub predictions: u64,
+    /// Whether time ran out, so that the next run goes on.
+    pub more: bool,
+    /// Why something could not be deleted; absent when all is well. No run fails for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Failure>,
+}
+
+impl Deleted {
+    /// Whether nothing was deleted.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        (self.runs, self.logs, self.predictions) == (0, 0, 0)
+    }
+
+    /// What was deleted, in words.
+    #[must_use]
+    pub fn applied(&self) -> String {
+        let Self { runs, logs, predictions, more, .. } = self;
+        let more = if *more { "; more is left for the next run" } else { "" };
+        format!("deleted {runs} runs, {logs} files of logs and {predictions} files of predictions{more}")
+    }
+}
+
+impl fmt::Display for Deleted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.applied())?;
+        self.problem.as_ref().map_or(Ok(()), |problem| write!(f, "; not all could be: {}", problem.message))
+    }
 }
 
 /// Why a pod could not do its work.

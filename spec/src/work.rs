@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::window::Window;
-use crate::{DataPath, Limit, SensorKeys, Template};
+use crate::{DataPath, Limit, Retention, SensorKeys, Template};
 
 /// What to score: sensors, models, data, window, and where results go. The scorer reads nothing else of a schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,9 @@ pub struct Work {
     /// How many sensors one pod scores.
     #[serde(default)]
     pub packing: Packing,
+    /// How long what runs leave in the store is kept. Absent: kept for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
 }
 
 /// Blob Storage or a folder.

@@ -112,12 +112,15 @@ struct Counting {
 #[async_trait]
 impl HttpService for Counting {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let listing = request.uri().query().is_some_and(|q| q.split('&').any(|p| p == "comp=list"));
+        let asks = |what: &str| request.uri().query().is_some_and(|q| q.split('&').any(|p| p == what));
+        let (listing, batch) = (asks("comp=list"), asks("comp=batch"));
         match request.method().as_str() {
             "GET" if listing => self.counter.list(),
             "GET" | "HEAD" => self.counter.read(),
             "PUT" | "DELETE" => self.counter.write(),
-            // POST is the token endpoint, which is not the store.
+            // A batch of deletions, which are free by themselves.
+            "POST" if batch => self.counter.write(),
+            // Any other POST is to the token endpoint, which is not the store.
             _ => {}
         }
         self.inner.execute(request).await

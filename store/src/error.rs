@@ -83,6 +83,16 @@ pub enum StoreError {
         /// Why it does not.
         source: serde_json::Error,
     },
+    /// The store does not let go of an object.
+    #[error(
+        "{uri} cannot be deleted: {detail}; look for a lease, a snapshot, an immutability policy or a missing right"
+    )]
+    NotDeleted {
+        /// The object, or the first of those that were to go with it.
+        uri: String,
+        /// What the store said.
+        detail: String,
+    },
     /// The store did not answer, or answered with an error of its own, after all retries.
     #[error("{uri}: the store is not available: {detail}")]
     Unavailable {
@@ -108,6 +118,7 @@ impl StoreError {
             Self::TooLarge { .. } => "TooLarge",
             Self::TooMany { .. } => "TooMany",
             Self::Malformed { .. } => "Malformed",
+            Self::NotDeleted { .. } => "NotDeleted",
             Self::Unavailable { .. } => "StoreUnavailable",
         }
     }
@@ -123,6 +134,9 @@ impl StoreError {
         let text = full_text(error);
         match error {
             // Listing reports every failure as Generic, so the service's own error code tells.
+            _ if text.contains("Bulk delete request failed for key") && text.contains("(code: 4") => {
+                Self::NotDeleted { uri, detail: one_line(&text) }
+            }
             _ if text.contains("ContainerNotFound") => Self::ContainerNotFound { uri },
             Error::NotFound { .. } => Self::NotFound { uri },
             Error::Precondition { .. } | Error::NotModified { .. } => Self::Changed { uri },

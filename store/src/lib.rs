@@ -12,6 +12,7 @@ pub mod outcome;
 pub mod paths;
 mod reader;
 pub mod record;
+pub mod retention;
 mod store;
 
 pub use claim::Claim;
@@ -24,4 +25,5 @@ pub use outcome::{Attempt, Outcome, Status};
 pub use paths::{PodUid, RunPaths};
 pub use reader::Reader;
 pub use record::Record;
-pub use store::{File, Listing, Store, Upload};
+pub use retention::Swept;
+pub use store::{File, Gone, Listing, Pages, Seek, Store, Upload};

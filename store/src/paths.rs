@@ -4,6 +4,10 @@ use jiff::Timestamp;
 use spec::work::{LogLayout, PredictionLayout, Predictions, Work};
 use spec::{RunRequest, SensorKeys, TimeRange};
 
+mod told;
+
+pub use told::{FlatLog, pod_of_outcomes};
+
 /// The folder of claims, manifests, outcomes and records; a container of its own where the store's URL has none.
 pub const RUNS: &str = "runs";
 /// The folder of logs.

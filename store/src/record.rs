@@ -86,6 +86,26 @@ impl Failures {
     }
 }
 
+/// What a record tells of the pods that ended, without the rest of it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pods {
+    #[serde(default)]
+    pod_ends: Vec<PodName>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PodName {
+    uid: String,
+}
+
+impl Pods {
+    /// Their UIDs.
+    pub fn uids(self) -> impl Iterator<Item = String> {
+        self.pod_ends.into_iter().map(|end| end.uid)
+    }
+}
+
 /// Sums over all sensors of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use object_store::azure::{AzureConfigKey, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -57,6 +58,8 @@ pub struct File {
     pub size: u64,
     /// Its version, as the store tells it.
     pub etag: Option<String>,
+    /// When it was last written, as the store tells it.
+    pub modified: Timestamp,
 }
 
 /// Where a path is: a client, and the path that it knows.
@@ -90,7 +93,8 @@ impl Store {
                 credentials: credentials.clone(),
                 connector: CountingConnector::new(Arc::clone(&counter)),
                 counter,
-                folder: LocalFileSystem::new(),
+                // A store has no folders without files.
+                folder: LocalFileSystem::new().with_automatic_cleanup(true),
                 containers: Mutex::default(),
             }),
         };
@@ -344,7 +348,10 @@ fn client_options(http: bool) -> ClientOptions {
 }
 
 fn file(path: String, meta: ObjectMeta) -> File {
-    File { path, size: meta.size, etag: meta.e_tag }
+    let (secs, nanos) = (meta.last_modified.timestamp(), meta.last_modified.timestamp_subsec_nanos().cast_signed());
+    // A time that no calendar has is none that makes a file old.
+    let modified = Timestamp::new(secs, nanos).unwrap_or(Timestamp::MAX);
+    File { path, size: meta.size, etag: meta.e_tag, modified }
 }
 
 impl fmt::Debug for Store {
@@ -354,11 +361,15 @@ impl fmt::Debug for Store {
 }
 
 mod conditional;
+mod delete;
 mod folder;
 mod list;
+mod pages;
 #[cfg(test)]
 mod tests;
 mod upload;
 
+pub use delete::Gone;
 pub use list::Listing;
+pub use pages::{Pages, Seek};
 pub use upload::Upload;

@@ -174,6 +174,9 @@ async fn finish_or_go_on(
     if finish.is_some() && wrote {
         ctx.metrics.runs.with_label_values(&[wanted.state.as_deref().unwrap_or_default()]).inc();
         status::tell_end(ctx, run, &wanted).await;
+        if let Some(deleted) = observed.archive.as_ref().and_then(|report| report.retention.as_ref()) {
+            status::tell_retention(ctx, run, deleted).await;
+        }
     }
     Ok(())
 }

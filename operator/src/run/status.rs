@@ -4,6 +4,7 @@ use crds::run::{SensorCounts, Uris};
 use crds::{Condition, ScoringRun, ScoringRunStatus};
 use kube::{Api, Resource};
 use planner::run::{Action, Finish, Tally, Verdict, state, stop, stopped, verdict};
+use spec::report::Deleted;
 
 use super::MANAGER;
 use super::ends::{self, Told};
@@ -33,6 +34,18 @@ pub(super) async fn tell_end(ctx: &Ctx, run: &ScoringRun, ended: &ScoringRunStat
     match state {
         "Complete" => ctx.events.normal(&about, reason, "Finish", message).await,
         _ => ctx.events.warning(&about, reason, "Finish", message).await,
+    }
+}
+
+/// Tells people what the run's archiving deleted from the store by the schedule's `retention`.
+pub(super) async fn tell_retention(ctx: &Ctx, run: &ScoringRun, deleted: &Deleted) {
+    let about = run.object_ref(&());
+    if !deleted.is_none() || deleted.more {
+        ctx.events.normal(&about, "RetentionApplied", "Retain", &deleted.applied()).await;
+    }
+    if let Some(problem) = &deleted.problem {
+        let note = format!("{}: {}", problem.reason, problem.message);
+        ctx.events.warning(&about, "RetentionFailed", "Retain", &note).await;
     }
 }
 

@@ -130,6 +130,9 @@ impl Args {
         print::line(format_args!("  record       {}", report.record));
         print::line(format_args!("  logs         {}", report.logs));
         print::line(format_args!("  store        {} requests", summary.store_requests));
+        if let Some(deleted) = &report.retention {
+            print::line(format_args!("  retention    {deleted}"));
+        }
         for failure in &report.failures {
             print::line(format_args!("  {:<12} {}", failure.reason, failure.message));
         }

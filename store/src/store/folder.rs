@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore};
 use spec::Location;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use super::{File, Listing, Place, Store, file};
 use crate::StoreError;
@@ -55,19 +55,33 @@ impl Store {
             return Ok(Listing::default());
         };
         let (start, root) = (PathBuf::from(format!("/{start}")), root.clone());
-        let walked = tokio::task::spawn_blocking(move || walk(&start, &root)).await;
-        let broke = |source| self.error(prefix, &Error::Generic { store: "LocalFileSystem", source });
-        let (mut wanted, mut unusable) = walked.map_err(|e| broke(e.into()))?.map_err(|e| broke(e.into()))?;
+        let (mut wanted, mut unusable) = self.blocking(prefix, move || walk(&start, &root)).await?;
         wanted.retain(|path| path.starts_with(prefix));
         unusable.retain(|path| path.starts_with(prefix));
         self.within(prefix, wanted.len().saturating_sub(1), limit)?;
-        let looked_at = futures::stream::iter(wanted).map(|path| async move { self.head(&path).await });
+        Ok(Listing { files: self.look_at(wanted).await?, unusable })
+    }
+
+    /// Walks in a folder, on a thread that may wait.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        prefix: &str,
+        walk: impl FnOnce() -> Result<T, walkdir::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let walked = tokio::task::spawn_blocking(walk).await;
+        let broke = |source| self.error(prefix, &Error::Generic { store: "LocalFileSystem", source });
+        walked.map_err(|e| broke(e.into()))?.map_err(|e| broke(e.into()))
+    }
+
+    /// The properties of files, without those that are gone.
+    pub(super) async fn look_at(&self, paths: Vec<String>) -> Result<Vec<File>, StoreError> {
+        let looked_at = futures::stream::iter(paths).map(|path| async move { self.head(&path).await });
         let files: Vec<Option<File>> = looked_at.buffer_unordered(AT_ONCE).try_collect().await?;
-        Ok(Listing { files: files.into_iter().flatten().collect(), unusable })
+        Ok(files.into_iter().flatten().collect())
     }
 
     /// The folder that holds all that begins with the prefix.
-    fn start(&self, prefix: &str) -> Result<Option<Path>, StoreError> {
+    pub(super) fn start(&self, prefix: &str) -> Result<Option<Path>, StoreError> {
         let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
         Ok(match self.place(folder)? {
             Place::Folder(start) => Some(start),
@@ -92,25 +106,39 @@ impl From<StoreError> for Ended {
 fn walk(start: &std::path::Path, root: &std::path::Path) -> Result<(Vec<String>, Vec<String>), walkdir::Error> {
     let (mut paths, mut unusable) = (Vec::new(), Vec::new());
     for entry in WalkDir::new(start).min_depth(1).follow_links(true) {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) if error.loop_ancestor().is_some() => {
-                tracing::warn!(%error, "a link that leads in a circle is left out");
-                continue;
-            }
-            Err(error) if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => continue,
-            Err(error) => return Err(error),
-        };
-        if !entry.file_type().is_file() || is_upload(entry.file_name()) {
-            continue;
-        }
-        let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        match path.to_str().filter(|path| Path::parse(path).is_ok()) {
-            Some(path) => paths.push(path.to_owned()),
-            None => unusable.push(path.to_string_lossy().into_owned()),
+        match named(entry, root, false)? {
+            Some(Ok(path)) => paths.push(path),
+            Some(Err(path)) => unusable.push(path),
+            None => {}
         }
     }
     Ok((paths, unusable))
+}
+
+/// The path below the root of what was found, if it is a file (or a folder); an error where it can be no object's.
+pub(super) fn named(
+    entry: Result<DirEntry, walkdir::Error>,
+    root: &std::path::Path,
+    folder: bool,
+) -> Result<Option<Result<String, String>>, walkdir::Error> {
+    let entry = match entry {
+        Ok(entry) => entry,
+        Err(error) if error.loop_ancestor().is_some() => {
+            tracing::warn!(%error, "a link that leads in a circle is left out");
+            return Ok(None);
+        }
+        Err(error) if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let kind = entry.file_type();
+    if !(if folder { kind.is_dir() } else { kind.is_file() && !is_upload(entry.file_name()) }) {
+        return Ok(None);
+    }
+    let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+    Ok(Some(match path.to_str().filter(|path| Path::parse(path).is_ok()) {
+        Some(path) => Ok(path.to_owned()),
+        None => Err(path.to_string_lossy().into_owned()),
+    }))
 }
 
 /// Whether a file is an upload under way: `NAME#1`.

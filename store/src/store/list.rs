@@ -1,7 +1,10 @@
 //! Listing by a text prefix: exactly that in Blob Storage, page by page; in a folder, what is below and begins so.
 
-use object_store::Error;
+use std::sync::Arc;
+
+use object_store::azure::MicrosoftAzure;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::{Error, ObjectMeta};
 use spec::Location;
 
 use super::{File, Store, file};
@@ -36,43 +39,59 @@ impl Store {
     /// # Errors
     /// As [`Store::list`].
     pub async fn list_all(&self, prefix: &str, limit: usize) -> Result<Listing, StoreError> {
-        let mut listing = match &self.inner.location {
-            Location::Folder(_) => self.list_folder(prefix, limit).await?,
-            Location::Account { .. } => {
-                Listing { files: self.list_container(prefix, limit).await?, unusable: Vec::new() }
-            }
+        let mut listing = match self.blobs(prefix)? {
+            None => self.list_folder(prefix, limit).await?,
+            Some(blobs) => Listing { files: self.list_container(&blobs, prefix, limit).await?, unusable: Vec::new() },
         };
         listing.files.sort_by(|a, b| a.path.cmp(&b.path));
         listing.unusable.sort();
         Ok(listing)
     }
 
-    async fn list_container(&self, prefix: &str, limit: usize) -> Result<Vec<File>, StoreError> {
-        let Location::Account { container, prefix: inside, .. } = &self.inner.location else { return Ok(Vec::new()) };
-        let (name, rest) = match container {
-            Some(name) => (name.as_str(), prefix),
-            None => prefix.split_once('/').ok_or_else(|| self.no_container(prefix))?,
-        };
-        let client = self.client(name)?;
-        let sought = if inside.is_empty() { rest.to_owned() } else { format!("{inside}/{rest}") };
-        let before = if container.is_some() { String::new() } else { format!("{name}/") };
+    async fn list_container(&self, blobs: &Blobs, prefix: &str, limit: usize) -> Result<Vec<File>, StoreError> {
         let mut files = Vec::new();
         let mut page_token = None;
         loop {
             let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
-            let page =
-                client.list_paginated(Some(&sought), options).await.map_err(|e| self.listing_error(prefix, &e))?;
-            for meta in page.result.objects {
+            let page = self.page(blobs, prefix, options).await?;
+            for file in page.files {
                 self.within(prefix, files.len(), limit)?;
-                let at = meta.location.as_ref();
-                let at = if inside.is_empty() { at } else { at.strip_prefix(inside).map_or(at, |r| &r[1..]) };
-                files.push(file(format!("{before}{at}"), meta));
+                files.push(file);
             }
-            page_token = page.page_token;
+            page_token = page.next;
             if page_token.is_none() {
                 return Ok(files);
             }
         }
+    }
+
+    /// Where blobs that start with a prefix are; none in a folder.
+    pub(super) fn blobs(&self, prefix: &str) -> Result<Option<Blobs>, StoreError> {
+        let Location::Account { container, prefix: inside, .. } = &self.inner.location else { return Ok(None) };
+        let (name, rest) = match container {
+            Some(name) => (name.as_str(), prefix),
+            None => prefix.split_once('/').ok_or_else(|| self.no_container(prefix))?,
+        };
+        Ok(Some(Blobs {
+            client: self.client(name)?,
+            sought: if inside.is_empty() { rest.to_owned() } else { format!("{inside}/{rest}") },
+            before: if container.is_some() { String::new() } else { format!("{name}/") },
+            inside: inside.clone(),
+        }))
+    }
+
+    /// One page of a listing: one request.
+    pub(super) async fn page(
+        &self,
+        blobs: &Blobs,
+        prefix: &str,
+        options: PaginatedListOptions,
+    ) -> Result<Page, StoreError> {
+        let page = blobs.client.list_paginated(Some(&blobs.sought), options).await;
+        let page = page.map_err(|e| self.listing_error(prefix, &e))?;
+        let files = page.result.objects.into_iter().map(|meta| blobs.file(meta)).collect();
+        let folders = page.result.common_prefixes.iter().map(|at| blobs.path(at.as_ref())).collect();
+        Ok(Page { files, folders, next: page.page_token })
     }
 
     /// object_store ends a listing at the first name that it cannot have.
@@ -89,4 +108,35 @@ impl Store {
     pub(super) fn within(&self, prefix: &str, found: usize, limit: usize) -> Result<(), StoreError> {
         if found < limit { Ok(()) } else { Err(StoreError::TooMany { uri: self.uri(prefix), limit }) }
     }
+}
+
+/// The blobs of a container that start with a text.
+pub(super) struct Blobs {
+    client: Arc<MicrosoftAzure>,
+    /// What their names start with in the container.
+    sought: String,
+    /// What paths in the store have before names in the container.
+    before: String,
+    /// What names in the container have before paths in the store.
+    inside: String,
+}
+
+impl Blobs {
+    fn path(&self, at: &str) -> String {
+        let inside = self.inside.as_str();
+        let at = if inside.is_empty() { at } else { at.strip_prefix(inside).map_or(at, |rest| &rest[1..]) };
+        format!("{}{at}", self.before)
+    }
+
+    fn file(&self, meta: ObjectMeta) -> File {
+        file(self.path(meta.location.as_ref()), meta)
+    }
+}
+
+/// A page of a listing, in the order of names.
+pub(super) struct Page {
+    pub(super) files: Vec<File>,
+    /// Folders, where the listing does not go into them.
+    pub(super) folders: Vec<String>,
+    pub(super) next: Option<String>,
 }

@@ -126,6 +126,62 @@ async fn a_folder_that_does_not_exist_yet_is_empty_and_comes_with_the_first_writ
     assert!(dir.path().join("not/yet/a/b").is_file());
 }
 
+/// All that a listing gives, page by page.
+async fn all(store: &Store, prefix: &str, deep: bool, seek: impl Fn(&str) -> Seek) -> Vec<String> {
+    let mut pages = store.pages(prefix, deep).unwrap();
+    let mut paths = Vec::new();
+    while let Some(page) = pages.next(&seek).await.unwrap() {
+        paths.extend(page.into_iter().map(|file| file.path));
+    }
+    paths.sort();
+    paths
+}
+
+#[tokio::test]
+async fn a_listing_by_pages_gives_what_is_wanted_by_its_path() {
+    let (_dir, store) = folder();
+    for path in ["l/a-1.log", "l/a-2.log", "l/b.log", "l/a-3/deep.log", "m/a-1.log"] {
+        store.put(path, "").await.unwrap();
+    }
+    for n in 0..1_500 {
+        store.put(&format!("many/{n:04}"), "").await.unwrap();
+    }
+    let take = |_: &str| Seek::Take;
+    assert_eq!(all(&store, "l/a-", true, take).await, ["l/a-1.log", "l/a-2.log", "l/a-3/deep.log"]);
+    assert_eq!(all(&store, "l/a-", false, take).await, ["l/a-1.log", "l/a-2.log"]);
+    let first = |path: &str| if path < "many/0003" { Seek::Take } else { Seek::End };
+    assert_eq!(all(&store, "many/", true, first).await, ["many/0000", "many/0001", "many/0002"]);
+    assert_eq!(all(&store, "many/", true, take).await.len(), 1_500);
+    assert!(all(&store, "absent/", true, take).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_folders_in_a_folder_are_sorted_and_bounded() {
+    let (_dir, store) = folder();
+    for path in ["r/b/x", "r/a/y/z", "r/file", "r/c/x", "other/d/x"] {
+        store.put(path, "").await.unwrap();
+    }
+    assert_eq!(store.folders("r/", 3).await.unwrap(), ["r/a", "r/b", "r/c"]);
+    assert!(store.folders("absent/", 3).await.unwrap().is_empty());
+    assert!(matches!(store.folders("r/", 2).await, Err(StoreError::TooMany { limit: 2, .. })));
+}
+
+#[tokio::test]
+async fn deleted_files_are_gone_with_their_empty_folders_and_what_cannot_go_holds_up_no_other() {
+    let (dir, store) = folder();
+    for path in ["r/a/1", "r/a/2", "r/b/1", "keep"] {
+        store.put(path, "").await.unwrap();
+    }
+    std::fs::create_dir_all(dir.path().join("r/folder/inside")).unwrap();
+    let paths = ["r/a/1", "r/none", "r/folder", "r/a/2"].map(str::to_owned);
+    let gone = store.delete(&paths).await.unwrap();
+    assert_eq!((gone.deleted, gone.failed.is_some()), (2, true));
+    assert!(!dir.path().join("r/a").exists());
+    let left: Vec<_> = store.list("", 9).await.unwrap().into_iter().map(|file| file.path).collect();
+    assert_eq!(left, ["keep", "r/b/1"]);
+    assert_eq!(store.delete(&["../x".to_owned()]).await.unwrap_err().reason(), "InvalidPath");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_object_is_read_as_it_arrives() {
     let (_dir, store) = folder();
