@@ -14,9 +14,6 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use crate::context::Ctx;
 use crate::error::Reconcile;
 
-/// How many objects one controller works on at a time.
-const CONCURRENCY: u16 = 16;
-
 /// Failures in a row, per object.
 struct Failures<K: Resource>(Mutex<HashMap<ObjectRef<K>, u32>>)
 where
@@ -35,10 +32,12 @@ impl<K: Resource<DynamicType = ()>> Failures<K> {
     }
 }
 
-/// Runs a controller until dropped: dropping it stops the reconciles under way at their next await.
+/// Runs a controller, which works on so many objects at a time, until dropped: dropping it stops the reconciles under way
+/// at their next await.
 pub async fn run<K, E, F>(
     ctx: Arc<Ctx>,
     name: &'static str,
+    at_a_time: u16,
     store: Store<K>,
     queue: impl Stream<Item = ObjectRef<K>> + Send + 'static,
     reconcile: impl Fn(Arc<K>, Arc<Ctx>) -> F + Send + Sync + 'static,
@@ -78,7 +77,7 @@ pub async fn run<K, E, F>(
         }
         Action::requeue(wait)
     };
-    let config = Config::default().concurrency(CONCURRENCY);
+    let config = Config::default().concurrency(at_a_time);
     let queue = queue.map(Ok::<_, std::convert::Infallible>);
     applier(reconciler, policy, ctx, store, Box::pin(queue), config).for_each(|_| futures::future::ready(())).await;
 }

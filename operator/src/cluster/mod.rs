@@ -30,6 +30,9 @@ use crate::{Ctx, Error, controller, finalizer, invalid};
 use memory::Memory;
 use provider::Provider;
 
+/// How many clusters are looked at at a time.
+const AT_A_TIME: u16 = 16;
+
 /// What all reconciles share: the way to Azure, and what is remembered of each cluster.
 #[derive(Default)]
 struct Shared {
@@ -89,7 +92,7 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
         caches.nodes.concerning(move |node| of_agent_pool(label(node, names::AGENT_POOL))).boxed(),
     ]);
     let shared = Arc::new(Shared::default());
-    controller::run(ctx.clone(), "cluster", store, queue, move |cluster: Arc<Guarded>, ctx| {
+    controller::run(ctx.clone(), "cluster", AT_A_TIME, store, queue, move |cluster: Arc<Guarded>, ctx| {
         let shared = shared.clone();
         async move {
             shared.retain(&ctx);

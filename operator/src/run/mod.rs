@@ -38,6 +38,9 @@ use pods::Trouble;
 const MANAGER: Manager = Manager("batchscoring.dev/run");
 /// The longest time between two looks at a run that goes on, so that no missed wake-up stays unnoticed.
 const LOOK: Duration = Duration::from_secs(30);
+/// How many runs are looked at at a time: few, so that a thousand that are made at one instant leave the API server time to
+/// make them.
+const AT_A_TIME: u16 = 16;
 
 type Guarded = Guard<ScoringRun>;
 
@@ -90,7 +93,7 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
     let queue = futures::StreamExt::filter(queue, move |run: &ObjectRef<Guarded>| {
         futures::future::ready(known.get(run).is_some())
     });
-    controller::run(ctx.clone(), "run", store, queue, reconcile).await;
+    controller::run(ctx.clone(), "run", AT_A_TIME, store, queue, reconcile).await;
     Ok(())
 }
 

@@ -35,6 +35,9 @@ pub(crate) const MANAGER: Manager = Manager("batchscoring.dev/schedule");
 const LOOK: Duration = Duration::from_secs(300);
 /// What it means for ticks that they cannot be told.
 const UNKNOWN: &str = "until then no tick is known, and none is caught up";
+/// How many schedules are looked at at a time. Many may be due at one instant, and each look mostly waits: to list a
+/// schedule's runs as they are now, the API server may wait for a tenth of a second until its cache has caught up.
+const AT_A_TIME: u16 = 128;
 
 /// Runs until dropped.
 ///
@@ -72,7 +75,7 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
     ]);
     let trials = Arc::new(Trials::default());
     let reconcile = move |object, ctx| reconcile(object, ctx, trials.clone());
-    controller::run(ctx.clone(), "schedule", caches.schedules.store().clone(), queue, reconcile).await;
+    controller::run(ctx.clone(), "schedule", AT_A_TIME, caches.schedules.store().clone(), queue, reconcile).await;
     Ok(())
 }
 
