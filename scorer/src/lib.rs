@@ -17,6 +17,7 @@ pub mod problem;
 pub mod readings;
 pub mod retention;
 pub mod run;
+mod shown;
 pub mod simulate;
 pub mod stop;
 pub mod train;

@@ -64,33 +64,33 @@ pub struct Scored {
 pub enum ScoreError {
     /// The model wants another number of values than the readings have.
     #[error(
-        "{file}: the model takes {wanted} value(s) per reading, the data has {} ({}); \
-         name the right columns, in the model's order, with columns.value (--columns value=…)",
-        .found.len(), .found.join(", ")
+        "{file}: the model takes {wanted} value(s) per reading, the data has {found} ({columns}); \
+         name the right columns, in the model's order, with columns.value (--columns value=…)"
     )]
     Features {
         /// The first file.
         file: String,
         /// Values that the model takes.
         wanted: usize,
-        /// The data's value columns.
-        found: Vec<String>,
+        /// Values that the data has.
+        found: usize,
+        /// Their columns, as messages show them.
+        columns: String,
     },
     /// The readings have some columns of the model's names, but not all.
     #[error(
-        "{file}: the model was fitted to the columns {}; the data has no {} among its values ({}); write the readings \
-         with these names, or name the columns with columns.value (--columns value=…)",
-        .names.join(", "), .missing.join(", "), .found.join(", ")
+        "{file}: the model was fitted to the columns {names}; the data has no {missing} among its values ({found}); write \
+         the readings with these names, or name the columns with columns.value (--columns value=…)"
     )]
     Names {
         /// The first file.
         file: String,
         /// The model's names, in its order.
-        names: Vec<String>,
+        names: String,
         /// Those that are missing.
-        missing: Vec<String>,
+        missing: String,
         /// The data's value columns.
-        found: Vec<String>,
+        found: String,
     },
     /// Of several columns of one name it cannot be told which the model takes.
     #[error(

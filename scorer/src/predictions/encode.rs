@@ -140,7 +140,7 @@ impl Encoder {
                 _ => Ok(()),
             };
         }
-        let names = |header: &Header| header.names().collect::<Vec<_>>().join(", ");
+        let names = |header: &Header| crate::shown::names(header.names());
         Err(PredictionsError::Differs { own: names(header), file: names(&self.header) })
     }
 

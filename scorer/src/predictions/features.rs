@@ -2,38 +2,41 @@
 
 use super::ScoreError;
 use crate::model::Model;
-use crate::readings::Head;
+use crate::readings::{Head, Named, by_name};
+use crate::shown;
 
 /// The places of a model's features among the values of the readings, in the model's order.
 pub(super) fn select(model: &Model, head: &Head) -> Result<Vec<usize>, ScoreError> {
     let values = &head.layout.values;
     let names = &model.metadata().feature_names;
-    let found: Vec<Option<usize>> = names.iter().map(|name| values.iter().position(|c| c.name == *name)).collect();
+    let places = by_name(values.iter().map(|column| column.name.as_str()));
+    let found: Vec<Option<Named>> = names.iter().map(|name| places.get(name.as_str()).copied()).collect();
     let file = || head.files.first().cloned().unwrap_or_default();
-    let data_names = || values.iter().map(|c| c.name.clone()).collect();
-    let several = |name: &str| {
-        let count = values.iter().filter(|c| c.name == *name).count();
-        let (name, wanted, found) = (name.to_owned(), model.n_features(), values.len());
-        (count > 1).then(|| ScoreError::Ambiguous { file: file(), name, count, wanted, found })
+    let data_names = || shown::names(values.iter().map(|column| &column.name));
+    let wanted = model.n_features();
+    let ambiguous = |Named { first, count }| {
+        let name = values.get(first).map(|column| shown::cut(&column.name)).unwrap_or_default();
+        ScoreError::Ambiguous { file: file(), name, count, wanted, found: values.len() }
     };
     // Values that were said are all meant, by whatever names.
-    if found.iter().any(Option::is_some) && (!head.values_said || values.len() == model.n_features()) {
-        if let Some(error) = names.iter().find_map(|name| several(name)) {
-            return Err(error);
+    if found.iter().any(Option::is_some) && (!head.values_said || values.len() == wanted) {
+        if let Some(several) = found.iter().flatten().find(|named| named.count > 1) {
+            return Err(ambiguous(*several));
         }
-        return found.iter().copied().collect::<Option<_>>().ok_or_else(|| ScoreError::Names {
-            file: file(),
-            names: names.clone(),
-            missing: names.iter().zip(&found).filter(|(_, at)| at.is_none()).map(|(name, _)| name.clone()).collect(),
-            found: data_names(),
+        let missing = names.iter().zip(&found).filter(|(_, named)| named.is_none()).map(|(name, _)| name);
+        return found.iter().map(|named| named.map(|named| named.first)).collect::<Option<_>>().ok_or_else(|| {
+            let (names, missing) = (shown::names(names), shown::names(missing));
+            ScoreError::Names { file: file(), names, missing, found: data_names() }
         });
     }
-    if model.n_features() == values.len() {
+    if wanted == values.len() {
         return Ok((0..values.len()).collect());
     }
-    let wanted = model.n_features();
-    let ambiguous = values.iter().filter(|_| !head.values_said).find_map(|c| several(&c.name));
-    Err(ambiguous.unwrap_or_else(|| ScoreError::Features { file: file(), wanted, found: data_names() }))
+    let several = places.values().filter(|named| named.count > 1 && !head.values_said);
+    Err(several.min_by_key(|named| named.first).map_or_else(
+        || ScoreError::Features { file: file(), wanted, found: values.len(), columns: data_names() },
+        |several| ambiguous(*several),
+    ))
 }
 
 #[cfg(test)]
@@ -91,6 +94,16 @@ mod tests {
         for (names, said) in [(&["a", "b"][..], false), (&[], false), (&["heat", "flow"], true)] {
             let error = selected(names, &["heat", "flow", "level"], said).unwrap_err();
             assert!(error.to_string().starts_with("data.csv: the model takes 2 value(s) per reading, the data has 3"));
+        }
+    }
+
+    #[test]
+    fn of_very_many_columns_a_message_names_a_few() {
+        let columns: Vec<String> = (0..200_000).map(|n| format!("c{n}")).collect();
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        for names in [&[][..], &["c0", "flow"]] {
+            let message = selected(names, &columns, false).unwrap_err().to_string();
+            assert!(message.contains("c8, c9 and 199990 more") && message.len() < 500, "{message}");
         }
     }
 

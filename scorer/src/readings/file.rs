@@ -103,7 +103,5 @@ impl File {
 
 /// A field as messages show it.
 pub(super) fn shown(text: &[u8]) -> String {
-    const MOST: usize = 40;
-    let text = String::from_utf8_lossy(text);
-    if text.chars().count() <= MOST { text.into_owned() } else { text.chars().take(MOST).chain(['…']).collect() }
+    crate::shown::cut(&String::from_utf8_lossy(text))
 }

@@ -5,11 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use spec::SensorKeys;
 use spec::work::Columns;
 
+use super::names::{Named, Names};
 use super::record::OwnedRecord;
 use super::{Column, Layout, ReadingsError, TimeParser, number};
+use crate::shown;
 
 /// Names that a time column may have, without regard to case.
 const TIME_NAMES: [&str; 5] = ["ts", "time", "timestamp", "datetime", "date"];
+
+/// The most columns of which it is said that they have some numbers.
+const MOST_NOTES: usize = 10;
 
 /// What a column of values is for, as messages say it.
 pub(super) const VALUE: &str = "a value";
@@ -17,7 +22,7 @@ pub(super) const VALUE: &str = "a value";
 /// The header of a file, and what is asked of it.
 pub(super) struct Resolver<'a> {
     pub(super) file: &'a str,
-    pub(super) header: &'a [String],
+    pub(super) header: Names<'a>,
     pub(super) columns: &'a Columns,
     pub(super) keys: &'a [String],
     pub(super) fixed: &'a SensorKeys,
@@ -38,8 +43,7 @@ impl Resolver<'_> {
             values
         } else {
             let named = self.columns.value.iter().map(|name| {
-                self.find(name)?
-                    .ok_or_else(|| self.missing(format!("{name:?}"), VALUE, "columns.value (--columns value=…)"))
+                self.find(name)?.ok_or_else(|| self.missing(quoted(name), VALUE, "columns.value (--columns value=…)"))
             });
             named.collect::<Result<_, _>>()?
         };
@@ -66,7 +70,7 @@ impl Resolver<'_> {
                 }
                 None if said.is_none() && self.fixed.get(key).is_some() => {}
                 None => {
-                    let wanted = format!("{:?}", said.unwrap_or(key));
+                    let wanted = quoted(said.unwrap_or(key));
                     let hint = format!("columns.keys: {{{key}: COLUMN}} (--columns {key}=COLUMN)");
                     return Err(self.missing(wanted, &format!("the key {key:?}"), &hint));
                 }
@@ -79,11 +83,11 @@ impl Resolver<'_> {
         const HINT: &str = "columns.time (--columns time=…)";
         if let Some(name) = &self.columns.time {
             let column = self.find(name)?;
-            return column.map(Some).ok_or_else(|| self.missing(format!("{name:?}"), "the time", HINT));
+            return column.map(Some).ok_or_else(|| self.missing(quoted(name), "the time", HINT));
         }
         let is_key = |index| keys.values().any(|c| c.index == index);
         let is_time = |name: &str| TIME_NAMES.iter().any(|t| name.eq_ignore_ascii_case(t));
-        let found = self.header.iter().enumerate().find(|(i, name)| is_time(name) && !is_key(*i));
+        let found = self.header.all.iter().enumerate().find(|(i, name)| is_time(name) && !is_key(*i));
         match found {
             Some((_, name)) => self.find(name),
             None if self.needs_time => {
@@ -96,7 +100,7 @@ impl Resolver<'_> {
     /// The columns that may be values: neither key nor time, nor the row numbers that pandas writes.
     fn others(&self, keys: &BTreeMap<String, Column>, time: Option<&Column>) -> Vec<usize> {
         let taken: BTreeSet<usize> = keys.values().chain(time).map(|c| c.index).collect();
-        let others = self.header.iter().enumerate().filter(|(i, name)| !taken.contains(i) && !is_index(*i, name));
+        let others = self.header.all.iter().enumerate().filter(|(i, name)| !taken.contains(i) && !is_index(*i, name));
         others.map(|(index, _)| index).collect()
     }
 
@@ -110,25 +114,33 @@ impl Resolver<'_> {
     ) -> Result<(Vec<Column>, Vec<String>), ReadingsError> {
         const SAY: &str = "columns.value (--columns value=…)";
         let others = self.others(keys, time);
-        let (mut values, mut notes) = (Vec::new(), Vec::new());
+        let (mut values, mut notes, mut mixed) = (Vec::new(), Vec::new(), 0);
         for index in &others {
-            let (seen, name) = (Seen::of(*index, sample), &self.header[*index]);
+            let (seen, name) = (Seen::of(*index, sample), &self.header.all[*index]);
             // A lone column without any text is taken: its rows are bad ones, which is better said than guessed around.
             if seen.is_numeric() || (seen.texts == 0 && (others.len() == 1 || sample.is_empty())) {
                 values.push(Column { index: *index, name: name.clone() });
             } else if seen.numbers > 0 {
-                let Seen { numbers, texts, .. } = seen;
-                notes.push(format!(
-                    "column {name} is taken for text: of its first values {numbers} are numbers and {texts} are not; if it is \
-                     a value, name all values with {SAY}"
-                ));
+                mixed += 1;
+                if mixed <= MOST_NOTES {
+                    let (Seen { numbers, texts, .. }, name) = (seen, shown::name(name));
+                    notes.push(format!(
+                        "column {name} is taken for text: of its first values {numbers} are numbers and {texts} are not; \
+                         if it is a value, name all values with {SAY}"
+                    ));
+                }
             }
         }
+        if mixed > MOST_NOTES {
+            notes.push(format!("{} more such columns are taken for text", mixed - MOST_NOTES));
+        }
         if values.is_empty() {
-            let comma = others.iter().find_map(|index| Some((&self.header[*index], Seen::of(*index, sample).comma?)));
+            let comma =
+                others.iter().find_map(|index| Some((&self.header.all[*index], Seen::of(*index, sample).comma?)));
             let hint = comma.map_or_else(
                 || SAY.to_owned(),
                 |(name, text)| {
+                    let (name, text) = (shown::name(name), shown::name(&text));
                     format!("{SAY}; column {name} has decimal commas, such as {text}, which are not read: write points")
                 },
             );
@@ -139,22 +151,12 @@ impl Resolver<'_> {
 
     /// A column by its name: as written, else without regard to case.
     fn find(&self, wanted: &str) -> Result<Option<Column>, ReadingsError> {
-        let matching = |same: &dyn Fn(&str) -> bool| -> Vec<usize> {
-            self.header.iter().enumerate().filter(|(_, name)| same(name)).map(|(i, _)| i).collect()
-        };
-        let mut found = matching(&|name| name == wanted);
-        if found.is_empty() {
-            let wanted = wanted.to_lowercase();
-            found = matching(&|name| name.to_lowercase() == wanted);
-        }
-        match *found.as_slice() {
-            [] => Ok(None),
-            [index] => Ok(Some(Column { index, name: self.header[index].clone() })),
-            _ => Err(ReadingsError::ColumnAmbiguous {
-                file: self.file.to_owned(),
-                wanted: format!("{wanted:?}"),
-                count: found.len(),
-            }),
+        match self.header.find(wanted) {
+            None => Ok(None),
+            Some(Named { first, count: 1 }) => Ok(Some(Column { index: first, name: self.header.all[first].clone() })),
+            Some(Named { count, .. }) => {
+                Err(ReadingsError::ColumnAmbiguous { file: self.file.to_owned(), wanted: quoted(wanted), count })
+            }
         }
     }
 
@@ -163,10 +165,14 @@ impl Resolver<'_> {
             file: self.file.to_owned(),
             wanted,
             role: role.to_owned(),
-            header: self.header.join(", "),
+            header: shown::names(self.header.all),
             hint: format!("say which it is with {field}"),
         }
     }
+}
+
+fn quoted(name: &str) -> String {
+    format!("{:?}", shown::cut(name))
 }
 
 /// Whether a column is the row numbers of a DataFrame, as pandas writes them: to a CSV first and without a name.

@@ -9,6 +9,7 @@ mod gzip;
 mod json;
 mod layout;
 mod lines;
+mod names;
 mod number;
 mod packed;
 mod parquet;
@@ -27,6 +28,7 @@ use spec::work::Columns;
 
 pub use counts::{BadRow, Counts, RowAt, Totals, Unplaced};
 pub use error::ReadingsError;
+pub(crate) use names::{Named, by_name};
 pub use pass::{Head, Limits, Pass, Sink, Wanted};
 pub use read::{Readings, SensorReadings, read, read_csv};
 pub use rows::{Rows, Selection, Usable};

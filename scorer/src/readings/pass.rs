@@ -10,10 +10,12 @@ use spec::{SensorKeys, TimeRange};
 
 use super::file::Origin;
 use super::layout::Resolver;
+use super::names::Names;
 use super::record::OwnedRecord;
 use super::source::{self, Encoding, Opened};
 use super::splitter::Splitter;
 use super::{Layout, ReadingsError, Rows, Totals};
+use crate::shown;
 
 /// Which readings are wanted.
 #[derive(Clone, Debug, Default)]
@@ -210,6 +212,7 @@ impl Pass {
 
     fn resolver<'a>(&'a self, file: &'a str, header: &'a [String], columns: &'a Columns) -> Resolver<'a> {
         let Wanted { encoding, keys, fixed, window, .. } = &self.wanted;
+        let header = Names::new(header);
         Resolver { file, header, columns, keys, fixed, needs_time: window.is_some(), times: &encoding.times }
     }
 
@@ -225,13 +228,13 @@ impl Pass {
         let layout = self.resolver(name, &opened.header, &columns).resolve(&[]).map(|(layout, _)| layout);
         let layout = layout.map_err(|error| match error {
             ReadingsError::ColumnMissing { wanted, role, .. } if role == super::layout::VALUE => {
-                differs(format!("has no column {wanted}; its columns are {}", opened.header.join(", ")))
+                differs(format!("has no column {wanted}; its columns are {}", shown::names(&opened.header)))
             }
             other => other,
         })?;
         match (&layout.time, &head.layout.time) {
-            (None, Some(time)) => Err(differs(format!("has no column of times, such as {}", time.name))),
-            (Some(time), None) => Err(differs(format!("has a column of times, {}", time.name))),
+            (None, Some(time)) => Err(differs(format!("has no column of times, such as {}", shown::name(&time.name)))),
+            (Some(time), None) => Err(differs(format!("has a column of times, {}", shown::name(&time.name)))),
             _ => Ok(layout),
         }
     }

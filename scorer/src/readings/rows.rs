@@ -1,6 +1,7 @@
 //! Rows of a sensor, side by side in a few allocations.
 
 use super::{BadRow, Head, Layout, RowAt, number};
+use crate::shown;
 
 /// Rows of one sensor, in the files' order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -171,7 +172,7 @@ impl Rows {
         };
         let why = match absent {
             Some(absent) if usize::try_from(absent) == Ok(column) => no_field(name),
-            _ => format!("column {name}: {text:?} is {what}"),
+            _ => format!("column {}: {text:?} is {what}", shown::name(name)),
         };
         let several = head.files.len() > 1;
         let file_name = usize::try_from(file).ok().and_then(|file| head.files.get(file)).filter(|_| several);
@@ -181,7 +182,7 @@ impl Rows {
 
 /// What is said of a row that names its fields and has not this one.
 pub(super) fn no_field(name: &str) -> String {
-    format!("it has no field {name}")
+    format!("it has no field {}", shown::name(name))
 }
 
 /// Many short texts in one allocation, a byte before each.

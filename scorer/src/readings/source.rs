@@ -14,6 +14,7 @@ use super::parquet::{ParquetRecords, is_parquet};
 use super::record::{OwnedRecord, Record, Records};
 use super::time::TimeParser;
 use super::zstd::{Zstd, is_zstd};
+use crate::shown;
 
 /// Rows from which names and kinds of columns are told, and up to how many where these do not tell.
 const SAMPLE: usize = 100;
@@ -224,7 +225,7 @@ fn open_csv<'a>(
                 return Err(ReadingsError::Unsupported { file: name.to_owned(), what });
             }
             if is_reading(first, &encoding.times) {
-                let row = header.join(", ");
+                let row = shown::names(&header);
                 return Err(ReadingsError::NoHeader { file: name.to_owned(), line: first.line, row });
             }
             header

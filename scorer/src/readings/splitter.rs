@@ -11,6 +11,7 @@ use super::record::Record;
 use super::rows::no_field;
 use super::time::{Found as FoundTime, TimeParser};
 use super::{BadRow, Counts, Layout, ReadingsError, RowAt, Rows, Totals, Unplaced};
+use crate::shown;
 
 pub(super) struct Splitter {
     limits: Limits,
@@ -157,7 +158,7 @@ impl Splitter {
                     self.first_bad_time.get_or_insert_with(|| ReadingsError::Time {
                         file: self.file.name.clone(),
                         at,
-                        column: self.file.time.as_ref().map(|c| c.name.clone()).unwrap_or_default(),
+                        column: self.file.time.as_ref().map(|c| shown::name(&c.name)).unwrap_or_default(),
                         text: shown(time),
                     });
                 }
@@ -175,7 +176,11 @@ impl Splitter {
                 let (name, index) = self.file.time.as_ref().map(|c| (c.name.as_str(), c.index)).unwrap_or_default();
                 match record.lacks(index) {
                     true => no_field(name),
-                    false => format!("column {name}: {:?} is no time", shown(record.get(index).unwrap_or_default())),
+                    false => format!(
+                        "column {}: {:?} is no time",
+                        shown::name(name),
+                        shown(record.get(index).unwrap_or_default())
+                    ),
                 }
             }
             Some(time) => return self.keep(place, record, time, sink),

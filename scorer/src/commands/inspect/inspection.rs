@@ -7,9 +7,7 @@ use spec::report::Failure;
 
 use crate::commands::models::ReadError;
 use crate::model::{Boundary, Description, Format, Model, ModelError, sha256};
-
-/// More feature names than a person reads.
-const MAX_NAMES: usize = 20;
+use crate::shown;
 
 /// What a model's file is.
 #[derive(Debug, Serialize)]
@@ -141,7 +139,6 @@ fn features(loaded: &Loaded) -> String {
     let names = &loaded.feature_names;
     match names.len() {
         0 => format!("{} (no names)", loaded.features),
-        1..=MAX_NAMES => format!("{}: {}", loaded.features, names.join(", ")),
-        _ => format!("{}: {}, …", loaded.features, names[..MAX_NAMES].join(", ")),
+        _ => format!("{}: {}", loaded.features, shown::names(names)),
     }
 }

@@ -1,0 +1,63 @@
+//! Texts from outside, as messages show them: short, and on one line.
+
+use std::fmt::Write as _;
+
+/// The most characters of a text, and the most names of many.
+const MOST: usize = 40;
+const MOST_NAMES: usize = 10;
+
+/// At most 40 characters of a text.
+pub(crate) fn cut(text: &str) -> String {
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// A text on one line: control characters as they are written in quotes, such as `\n`.
+pub(crate) fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    line
+}
+
+/// A name, such as a column's.
+pub(crate) fn name(name: &str) -> String {
+    on_one_line(&cut(name))
+}
+
+/// The first ten of some names, and how many more there are.
+pub(crate) fn names<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
+    let mut names = names.into_iter();
+    let first: Vec<String> = names.by_ref().take(MOST_NAMES).map(|text| name(text.as_ref())).collect();
+    let mut list = first.join(", ");
+    let more = names.count();
+    if more > 0 {
+        // Writing to a String does not fail.
+        let _ = write!(list, " and {more} more");
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_names_the_first_are_listed_and_the_others_counted() {
+        assert_eq!(names(["a", "b"]), "a, b");
+        let many = names((0..100_000).map(|n| format!("c{n}")));
+        assert_eq!(many, "c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 99990 more");
+    }
+
+    #[test]
+    fn a_name_stays_on_its_line_and_short() {
+        assert_eq!(name("a\nERROR b\t\u{1b}[31mc"), "a\\nERROR b\\t\\u{1b}[31mc");
+        assert_eq!(name(&"é".repeat(50)), format!("{}…", "é".repeat(40)));
+    }
+}
