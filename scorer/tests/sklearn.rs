@@ -2,7 +2,7 @@
 //! parameters.
 //!
 //! `models/*.json` and `models/estimators/*.json` are what scikit-learn says; `make.py` and `estimators.py` beside them
-//! made them; so it is in `models/skops`, `models/ties` (`ties.py`) and `models/pca` (`pca.py`). The last test asks a living scikit-learn: that of an environment that it makes, or
+//! made them; so it is in `models/skops`, `models/ties` (`ties.py`), `models/zeros` (`zeros.py`) and `models/pca` (`pca.py`). The last test asks a living scikit-learn: that of an environment that it makes, or
 //! others, of any version since 0.19, each with pandas: `SKLEARN_PYTHON=/a/bin/python:/b/bin/python`.
 #![allow(clippy::unwrap_used)]
 
@@ -121,6 +121,14 @@ fn verdicts_on_readings_that_tie_are_those_of_scikit_learn() {
 }
 
 #[test]
+fn scores_of_exactly_0_are_0_and_anomalies_as_scikit_learn_has_them() {
+    let folder = models().join("zeros");
+    let zeros = expected(&folder).into_iter().flat_map(|e| e.cases.into_values()).flat_map(|c| c.decisions);
+    assert!(zeros.filter(|decision| *decision == 0.0).count() > 30, "else this proves nothing");
+    assert_eq!(compare(&folder, 1e-12), 2 * 20);
+}
+
+#[test]
 fn a_pca_of_32_bits_or_with_almost_no_variance_is_as_near_to_scikit_learns_as_rounding_lets_it_and_says_so() {
     let folder = models().join("pca");
     assert_eq!(compare(&folder, 1e-9), 6 * expected(&folder).len());
@@ -179,7 +187,7 @@ fn models_that_a_living_scikit_learn_makes_score_as_it_does() {
     let mut versions = BTreeSet::new();
     for python in pythons {
         for seed in 1..=3 {
-            for (script, least) in [("estimators.py", 150), ("ties.py", 9)] {
+            for (script, least) in [("estimators.py", 150), ("ties.py", 9), ("zeros.py", 50)] {
                 let folder = tempfile::tempdir().unwrap();
                 let made = Command::new(&python)
                     .args(["-W", "ignore"])

@@ -100,6 +100,7 @@ pub struct Rbf {
     n_features: usize,
     exact: Exact,
     fast: Fast,
+    uncertainty: f64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -126,7 +127,8 @@ impl Rbf {
             Precision::F64 => Expanded::new(n_features, gamma, support, coefficients, intercept).map(Fast::F64),
             Precision::F32 => Expanded::new(n_features, gamma, support, coefficients, intercept).map(Fast::F32),
         };
-        let machine = Self { n_features, exact, fast: fast.unwrap_or(Fast::None) };
+        let uncertainty = uncertainty(precision, n_features, coefficients, intercept);
+        let machine = Self { n_features, exact, fast: fast.unwrap_or(Fast::None), uncertainty };
         // A trial on a few of the support vectors: is the fast form of use?
         let count = coefficients.len();
         let trial: Vec<f64> =
@@ -135,6 +137,12 @@ impl Rbf {
         let mut out = vec![0.0; trial.len() / n_features];
         InstructionSet::best().run(FastDecisions { machine: &machine, rows: &trial, out: &mut out, far: &mut far });
         if far.len() * 2 > out.len() { Self { fast: Fast::None, ..machine } } else { machine }
+    }
+
+    /// How far a decision may be from the one that is added up term by term in the order of the support vectors.
+    #[must_use]
+    pub fn uncertainty(&self) -> f64 {
+        self.uncertainty
     }
 
     /// The decision of each row; rows of `n_features` stand one after the other, already scaled, and `out` has a place
@@ -156,6 +164,19 @@ impl Rbf {
             set.run(Decisions { machine: self, rows, out });
         });
     }
+}
+
+/// What [`Rbf::decisions`] errs by, and what rounding does to a sum in plain order: each of its additions rounds by ε/2
+/// of what has been added up at most, and a kernel value with e = gamma · |x - v|² by ε · (features / 2 + 2) · e · exp(-e)
+/// for the exponent, where e · exp(-e) < ½, and by two ε for the power.
+fn uncertainty(precision: Precision, n_features: usize, coefficients: &[f64], intercept: f64) -> f64 {
+    let total: f64 = coefficients.iter().map(|c| c.abs()).sum();
+    let own = match precision {
+        Precision::F64 => (1e-15 * total).max(1e-12),
+        Precision::F32 => 2e-6 * total,
+    };
+    let terms = (coefficients.len() + n_features) as f64 + 8.0;
+    own + terms * f64::EPSILON * (total + intercept.abs())
 }
 
 /// Decisions by the fast form, and the rows that it is not good enough for.

@@ -120,8 +120,8 @@ impl Estimator {
     /// scikit-learn's `decision_function` of rows that stand one after the other, with what [`Self::prepare`] gave.
     pub(super) fn decisions(&self, prepared: &Prepared, rows: &[f64], out: &mut [f64]) {
         match (self, prepared) {
-            (Self::OneClassSvm(_), Prepared::Rbf(rbf)) => rbf.decisions(rows, out),
-            (Self::OneClassSvm(svm), _) => svm.decisions(rows, out),
+            (Self::OneClassSvm(svm), Prepared::Rbf(rbf)) => svm.decisions(Some(rbf), rows, out),
+            (Self::OneClassSvm(svm), _) => svm.decisions(None, rows, out),
             (Self::IsolationForest(forest), Prepared::Paths(paths)) => forest.decisions(paths, rows, out),
             (Self::IsolationForest(forest), _) => forest.decisions(&forest.prepare(), rows, out),
             (Self::EllipticEnvelope(envelope), _) => envelope.decisions(rows, out),

@@ -102,12 +102,24 @@ impl OneClassSvm {
         Some(Rbf::new(precision, *n_features, gamma, support, coefficients, *intercept))
     }
 
-    pub(super) fn decisions(&self, rows: &[f64], out: &mut [f64]) {
-        let vectors = || self.support.chunks_exact(self.n_features).zip(&self.coefficients);
-        for (row, out) in rows.chunks_exact(self.n_features).zip(out) {
-            let sum: f64 = vectors().map(|(vector, coefficient)| coefficient * self.kernel.value(vector, row)).sum();
-            *out = sum + self.intercept;
+    /// The decisions of rows, with what [`Self::prepare`] gave. Where rounding could decide on which side of 0 one is, it
+    /// is libsvm's, so that its 0 is 0 here: readings that never change often score exactly that.
+    pub(super) fn decisions(&self, prepared: Option<&Rbf>, rows: &[f64], out: &mut [f64]) {
+        if let Some(rbf) = prepared {
+            rbf.decisions(rows, out);
         }
+        for (row, out) in rows.chunks_exact(self.n_features).zip(out) {
+            if prepared.is_none_or(|rbf| out.abs() <= rbf.uncertainty()) {
+                *out = self.decision(row);
+            }
+        }
+    }
+
+    /// A row's decision, added up in libsvm's order.
+    fn decision(&self, row: &[f64]) -> f64 {
+        let vectors = self.support.chunks_exact(self.n_features).zip(&self.coefficients);
+        let sum: f64 = vectors.map(|(vector, coefficient)| coefficient * self.kernel.value(vector, row)).sum();
+        sum + self.intercept
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
