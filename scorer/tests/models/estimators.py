@@ -106,6 +106,7 @@ if version >= (0, 20):
     cases["factor"] = (make_pipeline(StandardScaler(), LocalOutlierFactor(contamination=0.1, **factor)).fit(data), [])
     cases["factor_manhattan"] = (LocalOutlierFactor(metric="manhattan", algorithm="ball_tree", **factor).fit(data), [])
     cases["factor_minkowski"] = (LocalOutlierFactor(p=3, algorithm="kd_tree", **factor).fit(data), [])
+    cases["factor_p"] = (LocalOutlierFactor(metric="p", p=3, algorithm="kd_tree", **factor).fit(data), [])
     cases["factor_brute"] = (LocalOutlierFactor(metric="chebyshev", algorithm="brute", **factor).fit(data), [])
     grid = np.arange(12.0).reshape(-1, 1) ** 2
     cases["factor_boundary"] = (

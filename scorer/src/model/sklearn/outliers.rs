@@ -52,6 +52,8 @@ impl Attributes<'_, '_> {
             Some("euclidean" | "l2") => Metric::Euclidean,
             Some("manhattan" | "cityblock" | "l1") => Metric::Manhattan,
             Some("chebyshev") => Metric::Chebyshev,
+            // scikit-learn hands its parameter `p` on to "minkowski" only, and the metric's own default is 2.
+            Some("p") if parameter("p").is_none() => Metric::Euclidean,
             Some("minkowski" | "p") => {
                 let p = parameter("p").or_else(|| self.get("p")).and_then(number);
                 Metric::Minkowski { p: p.ok_or_else(|| self.wrong("p", "is not a number"))? }
