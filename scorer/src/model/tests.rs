@@ -105,9 +105,22 @@ fn deep_nesting_and_cycles_do_not_exhaust_the_stack() {
 #[test]
 fn more_opcodes_than_any_model_has_are_refused() {
     let mut long = b"\x80\x03".to_vec();
-    long.extend(std::iter::repeat_n(b'N', 1_100_000));
+    long.extend(std::iter::repeat_n(b'N', 1_300_000));
     long.push(b'.');
     assert!(refused(&long).contains("opcodes"));
+    let mut many = b"\x80\x03".to_vec();
+    many.extend(b"]".repeat(1_100_000));
+    many.push(b'.');
+    assert!(refused(&many).contains("opcodes"), "what they make counts, too");
+}
+
+#[test]
+fn a_large_pickle_may_have_more_opcodes_than_a_small_one() {
+    // As in a forest of 5,000 small trees: six bytes or so for each of them.
+    let mut large = b"\x80\x03".to_vec();
+    large.extend(b"X\x06\x00\x00\x00abcdef0".repeat(600_000));
+    large.extend(b"].");
+    assert!(refused(&large).contains("list"));
 }
 
 #[test]

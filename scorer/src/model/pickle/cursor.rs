@@ -16,6 +16,10 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(super) fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }

@@ -5,8 +5,15 @@ use super::class::Class;
 use super::cursor::Cursor;
 use super::value::{Blob, Heap, Node, Value};
 
-/// A pipeline's pickle has about a thousand opcodes; this bounds memory at some tens of MiB beside the input.
-const MAX_OPCODES: usize = 1_000_000;
+/// Opcodes that a pickle of any size may have, and nodes that it may make of them; a pipeline has about a thousand.
+const OPCODES: usize = 1_000_000;
+
+/// Bytes of the input for each further opcode: forests of many small trees have 6 or more. Together with
+/// [`BYTES_A_NODE`] this keeps memory at a small multiple of the input.
+const BYTES_AN_OPCODE: usize = 6;
+
+/// Bytes of the input for each further node: such forests have 27.
+const BYTES_A_NODE: usize = 32;
 
 /// Runs a pickle and gives the value that it ends with, in its heap.
 pub(in crate::model) fn load(bytes: &[u8]) -> Result<(Heap<'_>, Value), PickleError> {
@@ -58,12 +65,20 @@ impl<'a> Machine<'a> {
         PickleError::Unsupported { at: self.input.at(), what: what.into() }
     }
 
+    /// How many of something there may be in an input of this size.
+    fn most(&self, bytes_each: usize) -> usize {
+        OPCODES + self.input.len() / bytes_each
+    }
+
     /// Runs up to STOP.
     pub(super) fn run(&mut self) -> Result<Value, PickleError> {
         loop {
             self.opcodes += 1;
-            if self.opcodes > MAX_OPCODES {
-                return Err(self.unsupported(format!("the pickle has more than {MAX_OPCODES} opcodes: no model has")));
+            if self.opcodes > self.most(BYTES_AN_OPCODE) || self.heap.len() > self.most(BYTES_A_NODE) {
+                return Err(self.unsupported(
+                    "the pickle has more opcodes, for its size, than any model is known to have; fit it with fewer or \
+                     larger trees",
+                ));
             }
             let opcode = self.input.u8()?;
             if opcode == b'.' {
@@ -204,7 +219,7 @@ impl<'a> Machine<'a> {
         let top = self.top()?;
         if slot >= self.memo.len() {
             // What is memoized takes a byte at least. Skipped slots cost time too, in every nested pickle again.
-            if slot > self.input.at().min(MAX_OPCODES) {
+            if slot > self.input.at().min(self.most(BYTES_A_NODE)) {
                 return Err(self.damaged(format!("memo slot {slot} is far from those before it")));
             }
             self.opcodes += (slot - self.memo.len()) / 16;

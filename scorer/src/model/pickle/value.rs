@@ -64,10 +64,15 @@ pub(in crate::model) struct Heap<'a> {
 
 impl<'a> Heap<'a> {
     pub(in crate::model) fn add(&mut self, node: Node<'a>) -> Value {
-        // The machine's limit on opcodes keeps the count far below u32::MAX.
+        // The machine's limit on nodes keeps the count far below u32::MAX.
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         self.nodes.push(node);
         Value::Node(id)
+    }
+
+    /// How many nodes there are.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
     }
 
     pub(in crate::model) fn node(&self, value: Value) -> Option<&Node<'a>> {
