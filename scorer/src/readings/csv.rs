@@ -9,7 +9,7 @@ use super::lines::{Lines, MAX_ROW};
 use super::record::{Record, Records};
 
 /// What may stand between fields, the most usual first.
-const DELIMITERS: [u8; 4] = *b",;\t|";
+pub(super) const DELIMITERS: [u8; 4] = *b",;\t|";
 
 /// The rows of a CSV. Blank lines are none.
 pub(super) struct CsvRecords<R> {

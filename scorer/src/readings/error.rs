@@ -8,11 +8,26 @@ use super::RowAt;
 /// Why a file of readings could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadingsError {
-    /// The file has no header.
-    #[error("{file}: the file is empty; it needs a header line such as TS,Device,Tag,Value, and data rows")]
+    /// The file has neither columns nor rows.
+    #[error(
+        "{file}: the file is empty; it needs a header line such as TS,Device,Tag,Value, and data rows (of JSON, objects)"
+    )]
     Empty {
         /// The file.
         file: String,
+    },
+    /// Not one row of JSON is an object.
+    #[error(
+        "{file}: line {line}: {why}; no other row is one either: an object that goes over several lines must stand in an \
+         array, and a CSV is read as such where its name or data.format says so (--input-format csv)"
+    )]
+    NoObjects {
+        /// The file.
+        file: String,
+        /// The first row's line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// The header lacks a column.
     #[error("{file}: no column {wanted} for {role}; its columns are {}; {hint}", if .header.is_empty() { "none" } else { .header })]
@@ -176,6 +191,7 @@ impl ReadingsError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Empty { .. }
+            | Self::NoObjects { .. }
             | Self::RowTooLong { .. }
             | Self::QuoteOpen { .. }
             | Self::NotUtf8 { .. }

@@ -227,8 +227,10 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 fn put(json: &str, text: &mut Vec<u8>) {
     text.clear();
     if json.starts_with('"') {
-        if let Ok(Name(string)) = serde_json::from_str(json) {
-            text.extend_from_slice(string.as_bytes());
+        match serde_json::from_str(json) {
+            Ok(Name(string)) => text.extend_from_slice(string.as_bytes()),
+            // It has half a character (`\ud83d`), which UTF-8 cannot have: nor can what stands for it here.
+            Err(_) => text.extend_from_slice(&[json.trim_matches('"').as_bytes(), b"\xff"].concat()),
         }
     } else if json != "null" {
         text.extend_from_slice(json.as_bytes());

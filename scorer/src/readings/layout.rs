@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use spec::SensorKeys;
 use spec::work::Columns;
 
+use super::csv::DELIMITERS;
 use super::names::{Named, Names};
 use super::record::OwnedRecord;
 use super::{Column, Layout, ReadingsError, TimeParser, number};
@@ -161,12 +162,18 @@ impl Resolver<'_> {
     }
 
     fn missing(&self, wanted: String, role: &str, field: &str) -> ReadingsError {
+        // A name with a delimiter in it may be several, of a header that was divided at another one.
+        let divided = self.header.all.iter().any(|name| name.bytes().any(|byte| DELIMITERS.contains(&byte)));
+        let otherwise = match divided {
+            true => ", or, if the columns are divided otherwise, the delimiter with data.delimiter (--delimiter)",
+            false => "",
+        };
         ReadingsError::ColumnMissing {
             file: self.file.to_owned(),
             wanted,
             role: role.to_owned(),
             header: shown::names(self.header.all),
-            hint: format!("say which it is with {field}"),
+            hint: format!("say which it is with {field}{otherwise}"),
         }
     }
 }

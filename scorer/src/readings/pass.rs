@@ -91,6 +91,8 @@ pub struct Pass {
     next: usize,
     /// Files that do not tell which columns are numbers; they wait for one that does.
     waiting: Vec<Waiting>,
+    /// Of the first file that is empty: that it is, if all are.
+    empty: Option<ReadingsError>,
     /// What is to be said of the columns.
     notes: Vec<String>,
     splitter: Splitter,
@@ -108,23 +110,29 @@ impl Pass {
     #[must_use]
     pub fn new(wanted: Wanted, names: Vec<String>, limits: Limits) -> Self {
         let splitter = Splitter::new(&wanted, names.len() > 1, limits);
-        Self { wanted, names, first: None, next: 0, waiting: Vec::new(), notes: Vec::new(), splitter }
+        Self { wanted, names, first: None, next: 0, waiting: Vec::new(), empty: None, notes: Vec::new(), splitter }
     }
 
-    /// Reads the next file.
+    /// Reads the next file, or passes over it if it is empty.
     ///
     /// # Errors
-    /// When the file is empty or broken, or a column is missing; the message says where.
+    /// When the file is broken, or a column is missing; the message says where.
     pub fn file(&mut self, input: impl Read, sink: &mut dyn Sink) -> Result<ControlFlow<()>, ReadingsError> {
         let (name, number) = (self.name(self.next), self.next);
-        let mut opened = source::open(&name, input, &self.wanted.encoding)?;
         self.next += 1;
+        let mut opened = match source::open(&name, input, &self.wanted.encoding) {
+            Err(error @ ReadingsError::Empty { .. }) => {
+                self.empty.get_or_insert(error);
+                return Ok(ControlFlow::Continue(()));
+            }
+            opened => opened?,
+        };
         if self.first.is_none() {
             let waiting = self.waiting.iter().flat_map(|file| &file.rows).collect::<Vec<_>>();
             let room = source::Room::beside(&waiting);
             while !self.is_decided(&name, &opened) && opened.sample_more(&room)? {}
             let undecided = opened.is_whole() && !self.is_decided(&name, &opened) && room.has_some(&opened.sample);
-            opened.close();
+            opened.close(&name)?;
             let alike = self.waiting.first().is_none_or(|first| first.header == opened.header);
             if undecided && alike && self.next < self.names.len() {
                 self.waiting.push(Waiting { number, header: opened.header, rows: opened.sample });
@@ -134,7 +142,7 @@ impl Pass {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        opened.close();
+        opened.close(&name)?;
         let layout = match &self.first {
             Some((head, header)) if *header == opened.header => head.layout.clone(),
             Some((head, _)) => self.resolve_like(head, &name, &opened)?,
@@ -159,8 +167,11 @@ impl Pass {
     /// Gives the last rows away and says what only the end tells.
     ///
     /// # Errors
-    /// When there is a window and not one time in all files that can be read.
+    /// When all files are empty, or there is a window and not one time in them that can be read.
     pub fn end(mut self, sink: &mut dyn Sink) -> Result<Totals, ReadingsError> {
+        if let (None, [], Some(error)) = (&self.first, self.waiting.as_slice(), self.empty.take()) {
+            return Err(error);
+        }
         if self.first.is_none() && !self.waiting.is_empty() {
             // What the sink has had enough of ends here all the same.
             let _ = self.begin(None, sink)?;

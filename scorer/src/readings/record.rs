@@ -44,6 +44,11 @@ impl<'a> Record<'a> {
         Some(self.get(index)?.trim_ascii())
     }
 
+    /// Whether nothing is in it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.broken.is_none() && self.text.trim_ascii().is_empty()
+    }
+
     /// Whether it does not have a field that it could have.
     pub(super) fn lacks(&self, index: usize) -> bool {
         self.absent.get(index).is_some_and(|absent| *absent)

@@ -127,11 +127,26 @@ impl<'a> Opened<'a> {
         self.ended
     }
 
-    /// Ends the sample: the columns are those of its rows.
-    pub(super) fn close(&mut self) {
+    /// Whether the file has neither columns nor rows: as a CSV blank lines alone, as JSON an array of nothing.
+    fn is_empty(&self) -> bool {
+        let blank = |row: &OwnedRecord| row.as_record().is_blank();
+        match self.header.as_slice() {
+            [] => self.sample.is_empty() || self.sample_comes_again,
+            [name] => name.is_empty() && self.ended && self.sample.iter().all(blank),
+            _ => false,
+        }
+    }
+
+    /// Ends the sample: the columns are those of its rows, of which one at least must be a row then.
+    pub(super) fn close(&mut self, file: &str) -> Result<(), ReadingsError> {
         if let Some(names) = self.rest.names(true) {
             names.clone_into(&mut self.header);
             self.sample.iter_mut().for_each(|row| row.widen(names.len()));
+        }
+        let first = self.sample.first().map(OwnedRecord::as_record).filter(|_| self.header.is_empty());
+        match first.and_then(|row| Some((row.line, row.broken?))) {
+            Some((line, why)) => Err(ReadingsError::NoObjects { file: file.to_owned(), line, why }),
+            None => Ok(()),
         }
     }
 }
@@ -143,15 +158,25 @@ pub(super) fn open<'a>(name: &str, input: impl Read + 'a, encoding: &Encoding) -
     if start.is_empty() {
         return Err(ReadingsError::Empty { file: name });
     }
-    if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+    if is_utf16(&start) {
         return Err(ReadingsError::Utf16 { file: name });
     }
     let lines = |input| Lines::new(&name, input);
-    match encoding.format.unwrap_or_else(|| format_of(&name, &start)) {
+    let opened = match encoding.format.unwrap_or_else(|| format_of(&name, &start)) {
         DataFormat::Csv => open_csv(&name, CsvRecords::new(lines(input), encoding.delimiter)?, encoding),
         DataFormat::JsonLines => Opened::of(Vec::new(), JsonRecords::new(lines(input))?),
         DataFormat::Parquet => open_parquet(ParquetRecords::new(&name, input)?),
-    }
+    }?;
+    if opened.is_empty() { Err(ReadingsError::Empty { file: name }) } else { Ok(opened) }
+}
+
+/// Whether a file begins with the mark of UTF-16; or without one as its texts do, in which every other byte is zero.
+fn is_utf16(start: &[u8]) -> bool {
+    let zeros = |from| start.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    start.starts_with(b"\xff\xfe")
+        || start.starts_with(b"\xfe\xff")
+        || (!is_parquet(start) && even.min(odd) == 0 && even.max(odd) * 4 > start.len())
 }
 
 type Input<'a> = Box<dyn BufRead + 'a>;

@@ -102,6 +102,7 @@ def write_types():
     }
     pq.write_table(pa.table(columns), HERE / "types.parquet")
     pq.write_table(pa.table(readings()).slice(0, 0), HERE / "empty.parquet")
+    pq.write_table(pa.table({}), HERE / "no_columns.parquet")
 
 
 write_csv()

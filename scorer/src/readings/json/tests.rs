@@ -2,6 +2,9 @@ use std::io::Cursor;
 
 use proptest::prelude::*;
 
+use spec::SensorKeys;
+use spec::work::Columns;
+
 use super::*;
 
 struct Slow(Cursor<Vec<u8>>, usize);
@@ -104,4 +107,16 @@ proptest! {
     ) {
         prop_assert_eq!(rows(&bytes, at_once), rows(&bytes, 1000));
     }
+}
+
+#[test]
+fn half_a_character_makes_a_bad_row_where_it_is_asked_for() {
+    let text = "{\"v\":1,\"TS\":\"a\",\"note\":\"\\ud83d\"}\n{\"v\":3,\"TS\":\"a\\ud83db\",\"note\":\"\"}\n";
+    let columns = Columns { value: vec!["v".to_owned()], ..Columns::default() };
+    let readings = super::super::read_csv("a.json", text.as_bytes(), &columns, &[], &SensorKeys::default(), None, None);
+    let readings = readings.unwrap();
+    let all = readings.sensors.values().next().unwrap();
+    assert_eq!((all.counts.rows, all.counts.bad_rows), (2, 1));
+    let first = all.counts.first_bad.as_ref().unwrap().to_string();
+    assert!(first.starts_with("line 2: column TS: \"a\\\\ud83db"), "{first}");
 }

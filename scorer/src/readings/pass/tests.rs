@@ -73,6 +73,37 @@ fn a_first_file_that_does_not_tell_which_columns_are_numbers_waits_for_one_that_
 }
 
 #[test]
+fn files_that_have_neither_columns_nor_rows_are_passed_over_unless_all_have_none() {
+    let good = "TS,Value\na,1\n";
+    let packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default()).finish().unwrap();
+    let none = include_bytes!("../../../tests/readings/no_columns.parquet").as_slice();
+    for (name, empty) in [
+        ("e.csv", b"".as_slice()),
+        ("e.csv", b"\n\r\n"),
+        ("e.csv", b"  \n \n"),
+        ("e.csv", b"\xef\xbb\xbf"),
+        ("e.csv.gz", &packed),
+        ("e.json", b"[]"),
+        ("e.json", b"\n"),
+        ("e.json", b"[\n]\n"),
+        ("e.parquet", none),
+    ] {
+        let file = |name: &str, bytes| (name.to_owned(), bytes);
+        let (empty, good) = (file(name, empty), file("good.csv", good.as_bytes()));
+        for files in [[empty.clone(), good.clone()], [good, empty.clone()]] {
+            let readings = read(files, wanted(&[])).unwrap();
+            let counts = &readings.sensors.values().next().unwrap().counts;
+            assert_eq!((counts.rows, counts.bad_rows), (1, 0), "{name}");
+        }
+        for files in [vec![empty.clone()], vec![empty.clone(), empty]] {
+            let error = read(files, wanted(&[])).unwrap_err();
+            assert_eq!(error.reason(), "DataInvalid");
+            assert!(error.to_string().starts_with(&format!("{name}: the file is empty")), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_bad_row_of_several_files_is_told_with_its_file() {
     let files = ["TS,Value\na,1\n", "TS,Value\nb,2\nc,oops\n", "TS,Value\nd\n"];
     let readings = read_all(&files, wanted(&[])).unwrap();

@@ -87,6 +87,8 @@ fn other_encodings_are_named() {
     for (bytes, says) in [
         (&b"\xff\xfeT\0S\0"[..], "UTF-16; save it as UTF-8"),
         (b"PAR1\x15\x04", "the Parquet file is damaged (it is too short)"),
+        (b"T\0S\0,\0v\0\n\x001\0,\x002\0\n\0", "UTF-16; save it as UTF-8"),
+        (b"\0T\0S\0,\0v\0\n", "UTF-16; save it as UTF-8"),
         (b"", "the file is empty"),
         (b"\n\n", "the file is empty"),
     ] {
@@ -119,4 +121,24 @@ fn a_first_row_of_numbers_and_times_is_no_header_but_for_the_names_that_pandas_g
     }
     let german = Encoding { times: TimeParser::new(None, Some("%d.%m.%Y")), ..Encoding::default() };
     assert!(readings("a.csv", b"28.08.2018,1\n29.08.2018,2\n", &german).is_err());
+}
+
+#[test]
+fn json_without_a_single_object_is_told_with_what_it_may_be() {
+    for (text, line) in [("TS,v\n1,2\n", 1), ("\n{\n  \"v\": 3,\n  \"TS\": \"a\"\n}\n", 2)] {
+        let error = readings("a.json", text.as_bytes(), &Encoding::default()).unwrap_err();
+        assert_eq!(error.reason(), "DataInvalid");
+        let message = error.to_string();
+        assert!(message.starts_with(&format!("a.json: line {line}: it is no JSON object")), "{message}");
+        assert!(message.contains("must stand in an array") && message.contains("--input-format csv"), "{message}");
+    }
+}
+
+#[test]
+fn a_header_that_may_be_divided_at_another_delimiter_is_told_with_how_to_say_it() {
+    let message = |text: &str| readings("a.csv", text.as_bytes(), &Encoding::default()).unwrap_err().to_string();
+    let wrong = message("TS;v;temp (a,b,c,d)\nx;1;2\n");
+    assert!(wrong.contains("data.delimiter (--delimiter)"), "{wrong}");
+    let right = message("TS,v\nx,y\n");
+    assert!(!right.contains("delimiter"), "{right}");
 }
