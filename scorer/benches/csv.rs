@@ -28,8 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode, String> {
-    let folder = python::scratch().join("csv");
-    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let folder = python::folder("csv")?;
     let mut worker = python::Worker::start("read_csv.py")?;
     let mut targets = Targets::default();
     println!(

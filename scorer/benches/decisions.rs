@@ -45,8 +45,7 @@ fn run() -> Result<ExitCode, String> {
         "points feat.   nu   SVs   rows | sklearn  numpy (block)    ORT | AVX-512    AVX2 portable f32 512 | 2 threads \
          numpy | error"
     );
-    let folder = python::scratch().join("decisions");
-    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let folder = python::folder("decisions")?;
     let mut targets = Targets::default();
     for points in [1_000, 5_000] {
         for features in [2, 10, 30] {

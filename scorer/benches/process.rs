@@ -22,8 +22,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode, String> {
-    let folder = python::scratch().join("process");
-    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let folder = python::folder("process")?;
     python::run("process.py", &[path(&folder)?, ROWS, FEATURES])?;
     let file = |name: &str| path(&folder.join(name)).map(str::to_owned);
     let (model, readings) = (file("model.pkl")?, file("readings.csv")?);

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode, String> {
-    let store = python::scratch().join("sensors");
+    let store = python::folder("sensors")?;
     let support = plant(&store)?;
     let text = store.to_str().ok_or_else(|| format!("{} is not UTF-8", store.display()))?;
     let manifest = store.join("manifest.yaml");

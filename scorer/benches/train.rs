@@ -30,8 +30,7 @@ fn run() -> Result<ExitCode, String> {
     println!("milliseconds of processor time for a fit; {REPEATS} alternating repeats\n");
     println!("                         |   scikit-learn  |      scorer     | times as fast");
     println!("  rows feat.   nu    SVs |  median   least |  median   least |  median  least");
-    let folder = python::scratch().join("train");
-    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let folder = python::folder("train")?;
     let mut targets = Targets::default();
     for rows in [1_000, 5_000] {
         for features in [2, 10, 30] {

@@ -76,7 +76,7 @@ fn complaints(page: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> 
 
 #[test]
 fn every_row_of_the_comparison_names_tests_that_are_there() {
-    let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let workspace = crate::control_plane::workspace();
     let read = |path: &str| std::fs::read_to_string(workspace.join(path)).ok();
     let page = read(PAGE).expect(PAGE);
     assert!(page.lines().filter_map(cells).filter(|row| claim(row[0]).is_some()).count() > 20, "where are the rows?");

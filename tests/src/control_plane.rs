@@ -53,10 +53,7 @@ impl ControlPlane {
 fn pool(facts: &Facts) -> serde_json::Value {
     json!({
         "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringCluster", "metadata": {"name": POOL},
-        "spec": {"maxNodes": 3, "nodePool": {"aks": {
-            "subscriptionId": facts.subscription_id, "resourceGroup": facts.resource_group,
-            "clusterName": facts.cluster_name, "agentPool": facts.agent_pool,
-        }}},
+        "spec": {"maxNodes": 3, "nodePool": local::node_pool(facts)},
     })
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use local_aks::{Facts, Options, Progress};
+use serde_json::{Value, json};
 
 static COMING_UP: AtomicBool = AtomicBool::new(false);
 /// A cluster is up that nothing answers for yet.
@@ -57,6 +58,17 @@ pub async fn down_half_made(suite: &'static str) -> Result<()> {
 /// Takes the cluster down.
 pub async fn down(suite: &'static str) -> Result<()> {
     local_aks::down(&Options::default().root, &progress(suite)).await
+}
+
+/// The nodes of a ScoringCluster on it.
+#[must_use]
+pub fn node_pool(facts: &Facts) -> Value {
+    json!({"aks": {
+        "subscriptionId": facts.subscription_id,
+        "resourceGroup": facts.resource_group,
+        "clusterName": facts.cluster_name,
+        "agentPool": facts.agent_pool,
+    }})
 }
 
 /// How its administrator reaches it.

@@ -1,7 +1,5 @@
 //! How long a run that was made by hand stays as an object once it has ended.
 
-use std::time::Duration;
-
 use crds::ScoringRun;
 use jiff::{SignedDuration, Timestamp};
 use kube::runtime::controller::Action;
@@ -24,10 +22,10 @@ pub(super) async fn expire(ctx: &Ctx, run: &ScoringRun) -> Result<Action, Error>
 
 /// How long an ended run still stays; none if for ever, or if it is being deleted already.
 fn left(run: &ScoringRun, now: Timestamp) -> Option<SignedDuration> {
-    let ttl = Duration::from_secs(run.spec.ttl_seconds_after_finished?.into());
+    let ttl = SignedDuration::from_secs(run.spec.ttl_seconds_after_finished?.into());
     let ended = run.status.as_ref()?.ended?;
     let stays = run.metadata.deletion_timestamp.is_none();
-    stays.then(|| SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX) - now.duration_since(ended))
+    stays.then(|| ttl - now.duration_since(ended))
 }
 
 #[cfg(test)]

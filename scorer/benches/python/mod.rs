@@ -9,8 +9,14 @@ use serde_json::Value;
 #[path = "../../tests/common/python.rs"]
 mod environment;
 
-use environment::environment;
-pub(crate) use environment::scratch;
+use environment::{environment, scratch};
+
+/// A folder for a benchmark's files.
+pub(crate) fn folder(name: &str) -> Result<PathBuf, String> {
+    let folder = scratch().join(name);
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    Ok(folder)
+}
 
 /// The folder of these programs.
 fn programs() -> PathBuf {

@@ -15,12 +15,7 @@ pub(crate) fn cluster(facts: &Facts, name: &str, idle: &str) -> Value {
         "kind": "ScoringCluster",
         "metadata": {"name": name},
         "spec": {
-            "nodePool": {"aks": {
-                "subscriptionId": facts.subscription_id,
-                "resourceGroup": facts.resource_group,
-                "clusterName": facts.cluster_name,
-                "agentPool": facts.agent_pool,
-            }},
+            "nodePool": tests::local::node_pool(facts),
             "minNodes": 0,
             "maxNodes": 3,
             "scaleDown": {"policy": "After", "after": idle},
