@@ -233,7 +233,7 @@ pub struct ScoringScheduleStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The next tick.
+    /// The next tick; of a schedule that is suspended, the one that will be missed next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_tick: Option<Timestamp>,
     /// The last tick for which a run was made.

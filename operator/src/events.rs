@@ -67,7 +67,14 @@ impl Events {
     }
 
     /// The recorder folds events that differ only in their note into one.
-    async fn publish(&self, type_: EventType, about: &ObjectReference, reason: &str, action: &str, note: &str) {
+    pub(crate) async fn publish(
+        &self,
+        type_: EventType,
+        about: &ObjectReference,
+        reason: &str,
+        action: &str,
+        note: &str,
+    ) {
         let (reason, action) = (reason.to_owned(), action.to_owned());
         let event = Event { type_, reason, action, note: Some(short(note)), secondary: None };
         if let Err(error) = self.recorder.publish(&event, about).await {

@@ -20,8 +20,10 @@ use targets::Targets;
 const PAIRS: usize = 4_000_000;
 /// Portable code without fused multiply-add in the compiler's target is slow: fewer rows tell as much.
 const PORTABLE_SHARE: usize = 32;
-/// What two threads share, in repeats of one: starting a thread takes time, too.
-const THREADS_SHARE: usize = 4;
+/// What two threads share, in repeats of one at most: starting a thread takes time, too.
+const THREADS_SHARE: usize = 16;
+/// Numbers (40 MB) that they share at most: more would be the memory's speed, which both share, and not the kernel's.
+const THREADS_NUMBERS: usize = 5_000_000;
 const REPEATS: usize = 7;
 /// Of ours within one of those; they are that much shorter.
 const OURS: usize = 10;
@@ -118,7 +120,7 @@ impl Case {
         let machine = self.prepared(Precision::F64);
         let single = self.prepared(Precision::F32);
         let vectors = self.coefficients.len();
-        let many = self.rows.repeat(THREADS_SHARE);
+        let many = self.rows.repeat((THREADS_NUMBERS / self.rows.len()).clamp(1, THREADS_SHARE));
         let few = &self.rows[..self.rows.len() / self.features / PORTABLE_SHARE * self.features];
         let mut out = vec![0.0; many.len() / self.features];
         let mut ours = |machine: &Rbf, set, threads, rows: &[f64]| {

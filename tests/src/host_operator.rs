@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use local_aks::Facts;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
@@ -38,6 +39,27 @@ pub struct HostOperator {
 pub struct Running(Arc<Mutex<Child>>);
 
 impl HostOperator {
+    /// One of a cluster, whose log goes into a folder. It starts no pods of a known image, and nobody is signed in for it:
+    /// who needs that says so.
+    #[must_use]
+    pub fn of(facts: &Facts, namespace: &str, identity: &str, program: PathBuf, folder: &Path) -> Self {
+        Self {
+            program,
+            kubeconfig: facts.kubeconfig.clone(),
+            namespace: namespace.to_owned(),
+            identity: identity.to_owned(),
+            scorer_image: "scorer".to_owned(),
+            arm_endpoint: facts.arm_endpoint.clone(),
+            arm_scope: format!("{}/.default", facts.arm_endpoint.trim_end_matches('/')),
+            tenant_id: facts.tenant_id.clone(),
+            client_id: facts.client_id.clone(),
+            authority_host: facts.authority_host.clone(),
+            token_file: "/dev/null".into(),
+            ca_bundle: facts.ca_bundle.clone(),
+            log: folder.join("operator.log"),
+        }
+    }
+
     /// Starts it.
     pub fn start(&self) -> Result<Running> {
         let log = self.log_file()?;

@@ -2,6 +2,7 @@
 
 use crds::run::{SensorCounts, Uris};
 use crds::{Condition, ScoringRun, ScoringRunStatus};
+use kube::runtime::events::EventType;
 use kube::{Api, Resource};
 use planner::run::{Action, Finish, Tally, Verdict, state, stop, stopped, verdict};
 use spec::report::Deleted;
@@ -40,13 +41,17 @@ pub(super) async fn tell_end(ctx: &Ctx, run: &ScoringRun, ended: &ScoringRunStat
 /// Tells people what the run's archiving deleted from the store by the schedule's `retention`.
 pub(super) async fn tell_retention(ctx: &Ctx, run: &ScoringRun, deleted: &Deleted) {
     let about = run.object_ref(&());
-    if !deleted.is_none() || deleted.more {
-        ctx.events.normal(&about, "RetentionApplied", "Retain", &deleted.applied()).await;
+    for (type_, reason, note) in of_retention(deleted) {
+        ctx.events.publish(type_, &about, reason, "Retain", &note).await;
     }
-    if let Some(problem) = &deleted.problem {
-        let note = format!("{}: {}", problem.reason, problem.message);
-        ctx.events.warning(&about, "RetentionFailed", "Retain", &note).await;
-    }
+}
+
+/// The events of a sweep: type, reason, and note.
+fn of_retention(deleted: &Deleted) -> Vec<(EventType, &'static str, String)> {
+    let applied = (!deleted.is_none() || deleted.more).then(|| deleted.applied());
+    let failed = deleted.problem.as_ref().map(|problem| format!("{}: {}", problem.reason, problem.message));
+    let applied = applied.map(|note| (EventType::Normal, "RetentionApplied", note));
+    applied.into_iter().chain(failed.map(|note| (EventType::Warning, "RetentionFailed", note))).collect()
 }
 
 /// The status as it should be after these actions.
@@ -238,6 +243,22 @@ mod tests {
         let answer = kube::core::Status { code, message: "exceeded quota: few".into(), ..Default::default() };
         let key = kube::runtime::reflector::ObjectRef::<ScoringRun>::new("hourly-1");
         Error::api("create", &key)(kube::Error::Api(Box::new(answer)))
+    }
+
+    #[test]
+    fn what_was_deleted_and_what_could_not_be_are_an_event_each_and_nothing_is_none() {
+        let denied = spec::report::Failure { reason: "AccessDenied".into(), message: "logs/plant: 403".into() };
+        let told = |deleted: &Deleted| -> Vec<(&str, String)> {
+            of_retention(deleted).into_iter().map(|(_, reason, note)| (reason, note)).collect()
+        };
+        let applied = Deleted { runs: 2, logs: 30, ..Deleted::default() };
+        assert_eq!(told(&Deleted::default()), []);
+        assert_eq!(told(&applied), [("RetentionApplied", applied.applied())]);
+        let partly = Deleted { problem: Some(denied.clone()), ..applied };
+        let failed = ("RetentionFailed", "AccessDenied: logs/plant: 403".to_owned());
+        assert_eq!(told(&partly), [("RetentionApplied", partly.applied()), failed.clone()]);
+        assert_eq!(told(&Deleted { problem: Some(denied), ..Deleted::default() }), [failed]);
+        assert_eq!(told(&Deleted { more: true, ..Deleted::default() })[0].0, "RetentionApplied");
     }
 
     fn told_at(before: &[Condition], second: i64, failure: Option<&Error>) -> Vec<Condition> {

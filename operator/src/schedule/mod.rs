@@ -117,6 +117,10 @@ async fn valid_or_not(readable: &Readable, ctx: &Ctx, trials: &Trials) -> Result
                 taken = Some(by);
             }
         }
+        if plan.start.run.is_some() && plan.start.missed.is_empty() {
+            // The run tells of itself: the look that it causes writes it down, behind those at schedules that are due now.
+            return Ok(again(&observed, ctx));
+        }
         act::tell_missed(ctx, &schedule, &plan.start.missed, taken.as_deref()).await;
     }
     settle(&schedule, observed, ctx).await
@@ -127,10 +131,15 @@ async fn settle(schedule: &ScoringSchedule, observed: Observed, ctx: &Ctx) -> Re
     status::write(ctx, schedule, &observed).await?;
     act::count_missed(ctx, observed.plan.as_ref().map_or(&[], |plan| &plan.start.missed));
     act::delete_surplus(ctx, schedule, &observed.runs).await?;
-    let again = matches!(observed.checked, Checked::Doubtful(..)).then(|| ctx.now().saturating_add(SOON).ok());
-    let wake = observed.plan.and_then(|plan| plan.wake()).into_iter().chain(again.flatten()).min();
+    Ok(again(&observed, ctx))
+}
+
+/// When to look again, unless something happens before.
+fn again(observed: &Observed, ctx: &Ctx) -> Action {
+    let soon = matches!(observed.checked, Checked::Doubtful(..)).then(|| ctx.now().saturating_add(SOON).ok());
+    let wake = observed.plan.as_ref().and_then(observe::Plan::wake).into_iter().chain(soon.flatten()).min();
     let wait = wake.and_then(|at| Duration::try_from(at.duration_since(ctx.now())).ok()).unwrap_or(LOOK);
-    Ok(Action::requeue(wait.clamp(Duration::from_millis(1), LOOK)))
+    Action::requeue(wait.clamp(Duration::from_millis(1), LOOK))
 }
 
 /// Checks a schedule against what is cached of its cluster and namespace.

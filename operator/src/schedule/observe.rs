@@ -277,6 +277,17 @@ mod tests {
     }
 
     #[test]
+    fn ticks_that_passed_since_a_suspended_schedule_was_last_seen_are_those_of_the_schedule_that_is_resumed() {
+        let before = json!({"observedGeneration": 1, "nextTick": "2026-01-01T13:00:00Z",
+            "decidedUntil": "2026-01-01T12:00:00Z"});
+        let resumed = schedule(&json!({"suspend": false}), &before);
+        assert!(!decide(&resumed, &[], "2026-01-01T12:35:00Z").acts(&resumed));
+        let plan = decide(&resumed, &[], "2026-01-01T14:20:00Z");
+        let missed = ["2026-01-01T13:00:00Z", "2026-01-01T14:00:00Z"];
+        assert_eq!(plan.start.missed, missed.map(|tick| (at(tick), ticks::Miss::TooLate)));
+    }
+
+    #[test]
     fn the_tick_of_an_invalid_schedule_waits_until_its_run_would_be_late_and_an_edit_does_not_lose_it() {
         let tick = at("2026-01-01T01:00:00Z");
         let fresh = schedule(&json!({}), &json!({"observedGeneration": 2}));

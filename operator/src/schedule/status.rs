@@ -38,7 +38,7 @@ fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed:
     let mut status = ScoringScheduleStatus { observed_generation: generation, ..current.clone() };
     match &observed.plan {
         Some(plan) => {
-            status.next_tick = plan.next.filter(|_| !schedule.spec.suspend);
+            status.next_tick = plan.next;
             status.last_scheduled_tick = status.last_scheduled_tick.max(plan.start.run);
             status.waiting.clone_from(&plan.start.waiting);
             status.decided_until = plan.decided;

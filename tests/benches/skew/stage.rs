@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use local_aks::images;
-use tests::control_plane::{ControlPlane, workspace};
+use tests::control_plane::{ControlPlane, NAMESPACE, workspace};
 use tests::host_operator::{HostOperator, Running};
 
 use crate::NAME;
@@ -22,22 +22,8 @@ impl Stage {
         };
         let folder = workspace().join("target/skew");
         std::fs::create_dir_all(&folder).context("make the folder of the log")?;
-        let operator = HostOperator {
-            program,
-            kubeconfig: facts.kubeconfig.clone(),
-            namespace: tests::control_plane::NAMESPACE.to_owned(),
-            identity: NAME.to_owned(),
-            scorer_image: "scorer".to_owned(),
-            arm_endpoint: facts.arm_endpoint.clone(),
-            arm_scope: format!("{}/.default", facts.arm_endpoint.trim_end_matches('/')),
-            tenant_id: facts.tenant_id.clone(),
-            client_id: facts.client_id.clone(),
-            authority_host: facts.authority_host.clone(),
-            // No pool is asked for nodes: nobody has to be signed in.
-            token_file: "/dev/null".into(),
-            ca_bundle: facts.ca_bundle.clone(),
-            log: folder.join("operator.log"),
-        };
+        // No pool is asked for nodes: nobody has to be signed in.
+        let operator = HostOperator::of(facts, NAMESPACE, NAME, program, &folder);
         Ok(Self { operator })
     }
 

@@ -52,19 +52,12 @@ impl Stage {
         let authorities = std::fs::read_to_string(&facts.ca_bundle)?;
         std::fs::write(&trusted, format!("{authorities}\n{}", identity.pem))?;
         let operator = HostOperator {
-            program: cluster.binaries.operator().to_path_buf(),
             kubeconfig: write_kubeconfig(&folder, &format!("http://{}", kubernetes.address))?,
-            namespace: SYSTEM.into(),
-            identity: "e2e-kills".into(),
             scorer_image: cluster.images.scorer.clone(),
             arm_endpoint: format!("https://{}", agent_pools.address),
-            arm_scope: format!("{}/.default", facts.arm_endpoint.trim_end_matches('/')),
-            tenant_id: facts.tenant_id.clone(),
-            client_id: facts.client_id.clone(),
-            authority_host: facts.authority_host.clone(),
             token_file: folder.join("token"),
             ca_bundle: trusted,
-            log: folder.join("operator.log"),
+            ..HostOperator::of(facts, SYSTEM, "e2e-kills", cluster.binaries.operator().to_path_buf(), &folder)
         };
         Ok(Self { ledger, operator, _kubernetes: kubernetes, _agent_pools: agent_pools })
     }
