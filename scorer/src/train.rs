@@ -11,7 +11,7 @@ mod columns;
 mod sample;
 mod solver;
 
-use crate::model::{Estimator, Kernel, Metadata, Model, OneClassSvm, Scaler, Transform};
+use crate::model::{Estimator, Kernel, Metadata, Model, OneClassSvm, Scaler, TOLERANCE, Transform};
 use columns::Columns;
 pub use sample::{Sampler, Samples};
 use solver::solve;
@@ -154,7 +154,8 @@ pub fn train(rows: &[f64], n_features: usize, options: &TrainOptions) -> Result<
         }
     }
     let (steps, estimator) = (vec![Transform::StandardScaler(scaler)], Estimator::OneClassSvm(machine));
-    let model = Model::new(steps, estimator, Metadata::default()).map_err(TrainError::Solver)?;
+    let metadata = Metadata { n_samples: Some(taken as u64), ..Metadata::default() };
+    let model = Model::new(steps, estimator, metadata).map_err(TrainError::Solver)?;
     // What lies on the boundary but for rounding is not inside.
     let inside = 1e-6 * solution.rho - intercept;
     let normal = solution.scores.iter().filter(|score| **score > inside).count();
@@ -182,9 +183,6 @@ fn degenerate(model: &Model, sample: &[f64], n_features: usize, normal: usize) -
     }
     model.warnings().into_iter().next()
 }
-
-/// The solver stops when no two readings break the optimum's conditions by more; scikit-learn's `tol`.
-const TOLERANCE: f64 = 1e-3;
 
 /// Far more steps than any fit has needed; a bound nevertheless.
 const MAX_STEPS: u64 = 10_000_000;

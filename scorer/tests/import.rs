@@ -24,7 +24,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn is_own(file: &Path) -> bool {
-    matches!(Format::of(&std::fs::read(file).unwrap()), Format::Native { version: 3 | 4 })
+    matches!(Format::of(&std::fs::read(file).unwrap()), Format::Native { version: 3..=5 })
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use futures::{StreamExt, stream};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use spec::report::exit;
 use spec::template::TemplateError;
@@ -13,7 +14,7 @@ use spec::{SensorKeys, Template};
 use store::{File, Store, StoreError};
 
 use self::convert::{ConvertError, convert};
-use super::models::{AT_ONCE, Fetcher, ReadError, read_file};
+use super::models::{AT_ONCE, Fetcher, ReadError, read_file, tell_warnings};
 use super::output::{apart, write_new, write_whole};
 use super::progress;
 use super::stored::{StoreArgs, runtime};
@@ -148,6 +149,7 @@ impl Args {
         let bytes = read_file(input)?;
         let model = Model::from_bytes(&name, &bytes).map_err(ReadError::from)?;
         let converted = convert(&name, &bytes, &model)?;
+        tell_warnings(&name, &model);
         if self.force {
             write_whole(output, &converted).map_err(wrong)?;
         } else if !write_new(output, &converted).map_err(wrong)? {
@@ -170,7 +172,7 @@ impl Args {
         progress::count_sensors(&bar, files.len() as u64);
         let fetcher = Fetcher::new(store.clone());
         let mut imported = stream::iter(files)
-            .map(|(sensor, file)| self.import_stored(&store, &fetcher, to, sensor, file))
+            .map(|(sensor, file)| self.import_stored(&store, &fetcher, to, sensor, file, &bar))
             .buffer_unordered(AT_ONCE);
         let (mut summary, mut away) = (Summary::default(), false);
         runtime.block_on(async {
@@ -202,12 +204,15 @@ impl Args {
         to: &Template,
         sensor: SensorKeys,
         file: File,
+        bar: &ProgressBar,
     ) -> Result<Done, Error> {
-        let target = to.render(&sensor)?;
+        let (target, bar) = (to.render(&sensor)?, bar.clone());
         let converted = fetcher
-            .with(&file, |name, bytes, model| {
+            .with(&file, move |name, bytes, model| {
                 let model = model.map_err(ReadError::from)?;
-                Ok::<_, Error>(convert(name, &bytes, &model)?)
+                let converted = convert(name, &bytes, &model)?;
+                bar.suspend(|| tell_warnings(name, &model));
+                Ok::<_, Error>(converted)
             })
             .await??;
         let converted = bytes::Bytes::from(converted);

@@ -75,6 +75,13 @@ pub(super) fn tell_left_out(files: &[String]) {
     }
 }
 
+/// Says what a user should know before trusting a model.
+pub(super) fn tell_warnings(file: &str, model: &Model) {
+    for warning in model.warnings() {
+        tracing::warn!("model {file}: {warning}");
+    }
+}
+
 /// Gives model files of a store to a function, in bounded memory.
 #[derive(Clone)]
 pub(super) struct Fetcher {

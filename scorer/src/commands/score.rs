@@ -12,7 +12,7 @@ use spec::SensorKeys;
 use spec::report::exit;
 use spec::work::{PredictionFormat, Predictions};
 
-use super::models::{ReadError, read_file};
+use super::models::{ReadError, read_file, tell_warnings};
 use super::output::{Whole, apart};
 use super::select::{Select, SelectError, open};
 use super::stored::runtime;
@@ -146,9 +146,7 @@ impl Args {
         apart(&self.output, &[&self.input, &self.model]).map_err(|source| self.of_output(source))?;
         let model = Model::from_bytes(&self.model.display().to_string(), &read_file(&self.model)?)?
             .with_precision(self.precision);
-        for warning in model.warnings() {
-            tracing::warn!("model {}: {warning}", self.model.display());
-        }
+        tell_warnings(&self.model.display().to_string(), &model);
         let kind = Predictions { format: self.format.into(), ..Predictions::default() };
         let mut wanted = self.select.wanted()?;
         wanted.instants = kind.format == PredictionFormat::Parquet;

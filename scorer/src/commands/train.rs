@@ -30,8 +30,8 @@ const WRITES: usize = 16;
 /// Labels are not needed: a few anomalies among the readings do no harm. The models of a store's sensors are trained on
 /// all processors at once. Prints one JSON line: models, refused, failed, rows (that models were fitted to) and seconds.
 ///
-/// A degenerate model, which calls everything or nothing an anomaly or knows a single point, is refused and not written;
-/// the other sensors get theirs. Exit codes: 0 every sensor has its model, 64 some have not (each is named on stderr), 75
+/// A degenerate model, which calls everything or nothing an anomaly or knows single points only (gamma is far too small or
+/// too large, or the sensor never changes), is refused and not written; the other sensors get theirs. Exit codes: 0 every sensor has its model, 64 some have not (each is named on stderr), 75
 /// the store was away.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

@@ -2,6 +2,7 @@
 //! project's own format.
 
 mod compressed;
+mod degenerate;
 mod describe;
 mod differences;
 mod estimator;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::Precision;
 
+pub(crate) use degenerate::TOLERANCE;
 pub use describe::Description;
 use estimator::Prepared;
 pub use estimator::{
@@ -61,6 +63,9 @@ pub struct Metadata {
     /// The names of its features, in order; none where it was fitted to columns without names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feature_names: Vec<String>,
+    /// How many readings a one-class SVM was fitted to; none where the file does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_samples: Option<u64>,
 }
 
 /// Of which bytes a compressed file has too many.
@@ -243,12 +248,6 @@ impl Model {
     #[must_use]
     pub fn is_anomaly(&self, decision: f64) -> bool {
         self.estimator.boundary().is_anomaly(decision)
-    }
-
-    /// What a user should know before trusting the model, such as that it can call nothing normal.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        self.estimator.warnings()
     }
 
     /// scikit-learn's `decision_function` of readings that stand one after the other, `n_features` values each.

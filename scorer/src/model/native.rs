@@ -1,9 +1,9 @@
-//! The project's own model format, version 3 or 4: two lines of JSON.
+//! The project's own model format, version 3 to 5: two lines of JSON.
 //!
 //! The first says what the file is and gives the SHA-256 of the second, which holds the model: its steps and its
-//! estimator as [`Transform`] and [`Estimator`] have them, and where it comes from. Version 4
-//! says how neighbours are found; models without any are written as version 3, which older scorers read, too. Versions 1
-//! and 2 are read only.
+//! estimator as [`Transform`] and [`Estimator`] have them, and where it comes from. Version 4 says how neighbours are found,
+//! version 5 how many readings an imported SVM was fitted to; models without either are written as version 3, which older
+//! scorers read, too. Versions 1 and 2 are read only.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -12,8 +12,10 @@ use super::{Algorithm, Estimator, Kernel, Metadata, Model, OneClassSvm, Scaler, 
 
 const FORMAT: &str = "batchscoring.dev/model";
 /// The newest.
-const VERSION: u32 = 4;
-/// Of models without neighbours.
+const VERSION: u32 = 5;
+/// Of models that say how neighbours are found, and not how many readings they were fitted to.
+const NEIGHBOURS: u32 = 4;
+/// Of models that say neither.
 const PLAIN: u32 = 3;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -44,6 +46,13 @@ pub struct Trained {
     pub margin: f64,
 }
 
+impl Trained {
+    /// What is known of a model that was trained so.
+    fn metadata(&self, metadata: Metadata) -> Metadata {
+        Metadata { n_samples: Some(self.rows).filter(|rows| *rows > 0), ..metadata }
+    }
+}
+
 /// The file that a model was converted from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -62,6 +71,15 @@ pub enum Origin {
     Trained(Trained),
     /// Converted from another format.
     Imported(Imported),
+}
+
+impl Origin {
+    fn metadata(&self, metadata: Metadata) -> Metadata {
+        match self {
+            Self::Trained(trained) => trained.metadata(metadata),
+            Self::Imported(_) => metadata,
+        }
+    }
 }
 
 impl From<&Trained> for Origin {
@@ -93,9 +111,7 @@ struct AnyHeader {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Body {
-    /// For people; nothing is scored with it.
-    #[serde(rename = "origin")]
-    _origin: Origin,
+    origin: Origin,
     metadata: Metadata,
     steps: Vec<Transform>,
     estimator: Estimator,
@@ -115,8 +131,7 @@ struct BodyRef<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct BodyV2 {
-    #[serde(rename = "trained")]
-    _trained: Trained,
+    trained: Trained,
     metadata: Metadata,
     steps: Vec<Transform>,
     estimator: Estimator,
@@ -126,8 +141,7 @@ struct BodyV2 {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct BodyV1 {
-    #[serde(rename = "trained")]
-    _trained: Trained,
+    trained: Trained,
     scalers: Vec<Scaler>,
     one_class_svm: MachineV1,
 }
@@ -156,7 +170,7 @@ impl BodyV1 {
             intercept: self.one_class_svm.intercept,
         };
         let steps = self.scalers.into_iter().map(Transform::StandardScaler).collect();
-        (steps, Estimator::OneClassSvm(machine), Metadata::default())
+        (steps, Estimator::OneClassSvm(machine), self.trained.metadata(Metadata::default()))
     }
 }
 
@@ -186,8 +200,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, NativeError> {
     }
     let (steps, estimator, metadata) = match version {
         1 => serde_json::from_slice::<BodyV1>(body).map(BodyV1::parts),
-        2 => serde_json::from_slice::<BodyV2>(body).map(|b| (b.steps, b.estimator, b.metadata)),
-        _ => serde_json::from_slice::<Body>(body).map(|b| (b.steps, b.estimator, b.metadata)),
+        2 => serde_json::from_slice::<BodyV2>(body).map(|b| (b.steps, b.estimator, b.trained.metadata(b.metadata))),
+        _ => serde_json::from_slice::<Body>(body).map(|b| (b.steps, b.estimator, b.origin.metadata(b.metadata))),
     }
     .map_err(|e| NativeError::Body(e.to_string()))?;
     Model::new(steps, estimator, metadata).map_err(NativeError::Body)
@@ -199,15 +213,18 @@ impl Model {
     /// # Errors
     /// When it does not serialise.
     pub fn to_bytes(&self, origin: impl Into<Origin>) -> Result<Vec<u8>, serde_json::Error> {
-        let body = BodyRef {
-            origin: &origin.into(),
-            metadata: &self.metadata,
-            steps: &self.steps,
-            estimator: &self.estimator,
-        };
+        let (origin, mut metadata) = (origin.into(), self.metadata.clone());
+        if matches!(origin, Origin::Trained(_)) {
+            // Its rows say so already, in every version.
+            metadata.n_samples = None;
+        }
+        let body = BodyRef { origin: &origin, metadata: &metadata, steps: &self.steps, estimator: &self.estimator };
         let body = serde_json::to_vec(&body)?;
-        let plain = !matches!(&self.estimator, Estimator::LocalOutlierFactor(f) if f.algorithm != Algorithm::First);
-        let version = if plain { PLAIN } else { VERSION };
+        let version = match &self.estimator {
+            _ if metadata.n_samples.is_some() => VERSION,
+            Estimator::LocalOutlierFactor(factor) if factor.algorithm != Algorithm::First => NEIGHBOURS,
+            _ => PLAIN,
+        };
         let header = Header { format: FORMAT.to_owned(), version, sha256: sha256(&body) };
         let mut file = serde_json::to_vec(&header)?;
         file.push(b'\n');

@@ -122,6 +122,31 @@ fn a_model_of_one_support_vector_is_degenerate() {
 }
 
 #[test]
+fn a_gamma_that_is_far_too_small_or_large_makes_a_degenerate_model() {
+    for (values, _) in sensors(&plant(1, 0.01)).into_values() {
+        for (gamma, why) in [(1e-300, "to its kernel all readings are the same"), (1e300, "would be anomalies")] {
+            for margin in [0.0, 0.5] {
+                let options = TrainOptions { gamma: Gamma::Value(gamma), margin, ..TrainOptions::default() };
+                let degenerate = train(&values, 1, &options).unwrap().degenerate.unwrap();
+                assert!(degenerate.contains(why) || margin == 0.0 && degenerate.contains("calls all"), "{degenerate}");
+            }
+        }
+    }
+}
+
+#[test]
+fn any_gamma_that_suits_the_readings_makes_a_model_that_is_not_degenerate() {
+    for (values, _) in sensors(&plant(1, 0.01)).into_values() {
+        for gamma in [1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0] {
+            for margin in [0.0, 0.5] {
+                let options = TrainOptions { gamma: Gamma::Value(gamma), margin, ..TrainOptions::default() };
+                assert_eq!(train(&values, 1, &options).unwrap().degenerate, None, "gamma {gamma}, margin {margin}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_model_that_does_its_work_is_not_degenerate() {
     for (values, _) in sensors(&plant(1, 0.01)).into_values() {
         assert_eq!(train(&values, 1, &TrainOptions::default()).unwrap().degenerate, None);

@@ -142,7 +142,7 @@ impl Estimator {
     }
 
     /// Between which numbers every decision lies, as far as that can be told without data.
-    fn range(&self) -> (f64, f64) {
+    pub(super) fn range(&self) -> (f64, f64) {
         match self {
             Self::OneClassSvm(svm) => svm.range(),
             Self::IsolationForest(forest) => forest.range(),
@@ -150,39 +150,5 @@ impl Estimator {
             Self::LocalOutlierFactor(factor) => factor.range(),
             Self::SgdOneClassSvm(sgd) => sgd.range(),
         }
-    }
-
-    /// What a user should know before trusting it.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        let (boundary, (lowest, highest)) = (self.boundary(), self.range());
-        let (of, vectors, remedy) = match self {
-            Self::OneClassSvm(svm) => {
-                let vectors = svm.coefficients.len();
-                (
-                    format!("the model has {vectors} support vector(s) and its decision"),
-                    vectors,
-                    "with a larger nu or more readings",
-                )
-            }
-            _ => ("the model's decision".to_owned(), 0, "with more readings or another contamination"),
-        };
-        if boundary.is_anomaly(highest) {
-            return vec![format!(
-                "{of} never exceeds {:?}, so every row is an anomaly; train it again {remedy}",
-                boundary.at
-            )];
-        }
-        if !boundary.is_anomaly(lowest) {
-            return vec![format!(
-                "{of} is never below {lowest:?}, so no row is ever an anomaly; train it again \
-                 {remedy}"
-            )];
-        }
-        if vectors == 1 {
-            return vec![format!(
-                "the model has one support vector only, so it knows a single point; train it again {remedy}"
-            )];
-        }
-        Vec::new()
     }
 }

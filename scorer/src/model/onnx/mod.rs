@@ -84,6 +84,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, OnnxError> {
         sklearn_version: None,
         producer: Some(producer.trim().to_owned()).filter(|p| !p.is_empty()),
         feature_names: flow::feature_names(&graph),
+        n_samples: None,
     };
     Model::new(steps, estimator, metadata).map_err(OnnxError::Invalid)
 }

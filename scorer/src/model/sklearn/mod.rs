@@ -153,6 +153,15 @@ impl<'a> Fitted<'a> {
         ))
     }
 
+    /// How many rows an SVM was fitted to.
+    fn samples(&self, object: Value) -> Option<u64> {
+        let Some(Node::Object { class: Class::OneClassSvm, state }) = self.heap.node(object) else { return None };
+        match *self.heap.items(self.heap.entry((*state)?, "shape_fit_")?)?.first()? {
+            Value::Int(samples) => u64::try_from(samples).ok(),
+            _ => None,
+        }
+    }
+
     /// The version and feature names that the pipeline or the first step that knows them has.
     fn metadata(&self, root: Value, objects: &[Value]) -> Metadata {
         let states = || {
@@ -168,6 +177,7 @@ impl<'a> Fitted<'a> {
             sklearn_version: version.map(|v| v.chars().take(40).collect()),
             producer: None,
             feature_names: names.unwrap_or_default().into_iter().map(str::to_owned).collect(),
+            n_samples: objects.last().and_then(|last| self.samples(*last)),
         }
     }
 }
