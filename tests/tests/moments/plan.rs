@@ -84,9 +84,9 @@ fn schedule(number: usize, dice: &mut Dice) -> Planned {
     let policy = [Policy::Allow, Policy::Forbid, Policy::Replace][number % 3];
     let latest_only = number % 4 == 1;
     let suspended = match number % 6 {
-        // It is resumed while nobody looks.
-        3 => vec![(START + 630, START + 1_290)],
-        4 => vec![(START + 3_750, START + 4_230)],
+        3 => vec![(START + 630, START + 1_170)],
+        // They are resumed while nobody looks.
+        4 => vec![(START + 2_750, START + 3_170)],
         _ => Vec::new(),
     };
     let rules = Rules {
