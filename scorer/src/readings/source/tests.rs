@@ -18,9 +18,9 @@ fn values(name: &str, bytes: &[u8]) -> Vec<f64> {
     readings.sensors[&SensorKeys::default()].good.values().to_vec()
 }
 
-fn gzip(text: &str) -> Vec<u8> {
+fn gzip(content: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.write_all(content.as_ref()).unwrap();
     encoder.finish().unwrap()
 }
 
@@ -71,6 +71,41 @@ fn compressed_data_that_is_cut_short_or_damaged_is_an_error_wherever_it_is() {
         let middle = packed.len() / 2;
         damaged[middle] ^= 0x55;
         assert!(readings(name, &damaged, &Encoding::default()).is_err(), "{name}");
+    }
+}
+
+/// A file of which so many bytes come at once.
+struct Slow<'a>(&'a [u8], usize);
+
+impl Read for Slow<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let most = out.len().min(self.1);
+        self.0.read(&mut out[..most])
+    }
+}
+
+#[test]
+fn what_is_wrong_with_compressed_data_is_told_the_same_however_its_bytes_come() {
+    let rows: Vec<u8> = (0..2_000_u32).flat_map(|n| format!("{},{}\n", n * 7919, n * 104_729).into_bytes()).collect();
+    let text = [CSV.as_bytes(), &rows].concat();
+    let skipped = [&0x184D_2A51_u32.to_le_bytes()[..], &9_u32.to_le_bytes(), &gzip("x")].concat();
+    let zstd = |content: &[u8]| ruzstd::encoding::compress_to_vec(content, ruzstd::encoding::CompressionLevel::Fastest);
+    for packed in [gzip(&text), zstd(&text), gzip(gzip(&text)), zstd(&gzip(&text)), gzip(zstd(&text)), skipped] {
+        let length = packed.len();
+        for at in [3, 9, 20, length / 3, length / 2, length - 3] {
+            let mut damaged = packed.clone();
+            damaged[at.min(length - 1)] ^= 0x55;
+            for file in [&packed[..at.min(length)], &damaged[..]] {
+                let told = |most| {
+                    let files = [("a".to_owned(), Slow(file, most))];
+                    read(files, Wanted::default()).map(|_| ()).map_err(|error| error.to_string())
+                };
+                let whole = told(usize::MAX);
+                for most in [1, 7, 300, 5_000] {
+                    assert_eq!(told(most), whole, "{at} of {length}, {most} bytes at once");
+                }
+            }
+        }
     }
 }
 
