@@ -19,6 +19,11 @@ const NO_OBJECT: &str = "it is no JSON object; write one object a line, or an ar
 const CUT: &str = "the file ends in the middle of the object; was it written whole?";
 const OPEN: &str = "the file ends before its array does, which has no ]; was it written whole?";
 
+/// Whether what is wrong with a row is that the file ends in an array: it was cut short, or still grows.
+pub(super) fn ends_in_array(why: &str) -> bool {
+    why == CUT || why == OPEN
+}
+
 /// The rows of JSON. The fields of a row are those that the objects so far have had, in the order in which they came.
 pub(super) struct JsonRecords<R> {
     lines: Lines<R>,

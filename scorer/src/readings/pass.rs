@@ -91,7 +91,7 @@ pub struct Pass {
     next: usize,
     /// Files that do not tell which columns are numbers; they wait for one that does.
     waiting: Vec<Waiting>,
-    /// Of the first file that is empty: that it is, if all are.
+    /// What is wrong with the first file that has no columns, if none has any.
     empty: Option<ReadingsError>,
     /// What is to be said of the columns.
     notes: Vec<String>,
@@ -127,6 +127,16 @@ impl Pass {
             }
             opened => opened?,
         };
+        if let Some((row, error)) = opened.cut_short(&name) {
+            // It says nothing of columns; but an array that still grows is no reason to read no other file.
+            self.empty.get_or_insert(error);
+            self.splitter.open(
+                &name,
+                Layout::default(),
+                &Origin { number, width: 0, instants: false, has_lines: true },
+            );
+            return Ok(self.splitter.take(row.as_record(), sink));
+        }
         if self.first.is_none() {
             let waiting = self.waiting.iter().flat_map(|file| &file.rows).collect::<Vec<_>>();
             let room = source::Room::beside(&waiting);

@@ -7,7 +7,7 @@ use spec::work::{DataFormat, DataSource};
 use super::ReadingsError;
 use super::csv::CsvRecords;
 use super::gzip::Gzip;
-use super::json::JsonRecords;
+use super::json::{JsonRecords, ends_in_array};
 use super::lines::Lines;
 use super::number;
 use super::parquet::{ParquetRecords, is_parquet};
@@ -135,6 +135,13 @@ impl<'a> Opened<'a> {
             [name] => name.is_empty() && self.ended && self.sample.iter().all(blank),
             _ => false,
         }
+    }
+
+    /// The only row of a file of JSON that ends in its array before the first object does; and that there is no other.
+    pub(super) fn cut_short(&self, file: &str) -> Option<(&OwnedRecord, ReadingsError)> {
+        let [row] = self.sample.as_slice() else { return None };
+        let why = row.as_record().broken.filter(|why| self.ended && ends_in_array(why))?;
+        Some((row, ReadingsError::NoObjects { file: file.to_owned(), line: row.as_record().line, why }))
     }
 
     /// Ends the sample: the columns are those of its rows, of which one at least must be a row then.

@@ -254,7 +254,7 @@ impl Splitter {
             return Place::At(place);
         }
         let in_columns = self.keys.iter().any(|(_, column, _)| column.is_some());
-        if record.broken.is_some() && in_columns {
+        if record.broken.is_some() && (in_columns || self.keys.iter().any(|(.., fixed)| fixed.is_none())) {
             return Place::Unknown;
         }
         let whole = record.len() == self.file.width;

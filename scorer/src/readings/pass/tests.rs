@@ -104,6 +104,28 @@ fn files_that_have_neither_columns_nor_rows_are_passed_over_unless_all_have_none
 }
 
 #[test]
+fn an_array_of_json_that_ends_before_its_first_object_is_a_bad_row_and_no_file_fails_for_it() {
+    let good = "{\"TS\":\"a\",\"Value\":1,\"tag\":\"5\"}\n";
+    for cut in ["[", " [\n", "[{", "[\n{\"TS\":\"a\",\"Val"] {
+        for several in [vec![cut, good], vec![good, cut], vec![cut, good, cut, "[]"]] {
+            let bad = several.iter().filter(|file| **file == cut).count() as u64;
+            let files = || several.iter().enumerate().map(|(i, file)| (format!("f{i}.json"), file.as_bytes()));
+            let readings = read(files(), wanted(&[])).unwrap();
+            let counts = &readings.sensors.values().next().unwrap().counts;
+            assert_eq!((counts.rows, counts.bad_rows, readings.unplaced.rows), (1 + bad, bad, 0), "{several:?}");
+            let readings = read(files(), wanted(&["tag"])).unwrap();
+            let (sensor, found) = readings.sensors.first_key_value().unwrap();
+            assert_eq!((sensor.to_string().as_str(), found.counts.rows, readings.sensors.len()), ("tag=5", 1, 1));
+            assert_eq!(readings.unplaced.rows, bad);
+            let first = readings.unplaced.first.unwrap().to_string();
+            assert!(first.contains(".json: line ") && first.contains("the file ends"), "{first}");
+        }
+        let error = read([("f.json".to_owned(), cut.as_bytes())], wanted(&[])).unwrap_err();
+        assert!(error.reason() == "DataInvalid" && error.to_string().starts_with("f.json: line "), "{error}");
+    }
+}
+
+#[test]
 fn a_bad_row_of_several_files_is_told_with_its_file() {
     let files = ["TS,Value\na,1\n", "TS,Value\nb,2\nc,oops\n", "TS,Value\nd\n"];
     let readings = read_all(&files, wanted(&[])).unwrap();
