@@ -19,5 +19,6 @@ pub mod retention;
 pub mod run;
 mod shown;
 pub mod simulate;
+pub mod stderr;
 pub mod stop;
 pub mod train;

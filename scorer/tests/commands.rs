@@ -202,6 +202,17 @@ fn the_readings_and_the_model_are_not_written_over() {
 }
 
 #[test]
+fn a_name_with_control_characters_stays_on_the_line_of_its_message() {
+    let folder = readings("TS,Value\na,1\n");
+    let name = "no\r\nERROR forged\u{1b}[2K\tmodel";
+    let args = ["score", "--model", name, "--input", "in.csv", "--output", "out.csv"];
+    let told = Command::new(env!("CARGO_BIN_EXE_scorer")).current_dir(folder.path()).args(args).output().unwrap();
+    let text = String::from_utf8_lossy(&told.stderr);
+    assert!(text.ends_with('\n') && text.chars().filter(|c| c.is_control()).count() == 1, "{text:?}");
+    assert!(text.contains(r"no\r\nERROR forged\x1b[2K\tmodel"), "{text}");
+}
+
+#[test]
 fn a_reader_that_goes_away_changes_nothing() {
     let folder = readings("TS,Value\na,1\nb,2\n");
     let closed = || {

@@ -173,7 +173,8 @@ fn full_text(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn visible(c: char) -> String {
+/// A control character as it is written in quotes, such as `\n`.
+pub(crate) fn visible(c: char) -> String {
     if c.is_control() { c.escape_debug().to_string() } else { c.to_string() }
 }
 

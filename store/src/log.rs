@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 
+use crate::error::visible;
 use crate::{Store, StoreError};
 
 /// Tells the time; handed in, so that tests have their own.
@@ -87,6 +88,8 @@ impl LogFile {
         let text = text.to_string();
         let mut state = self.shared.state();
         for line in text.lines() {
+            // A log may be read on a terminal, which names from outside must not move about.
+            let line: String = line.chars().map(visible).collect();
             // Writing to a String does not fail.
             let _ = writeln!(state.text, "{now:.3} {level:<5} {line}");
         }
