@@ -171,7 +171,13 @@ async fn model_files(context: &Context, paths: BTreeSet<String>) -> Result<BTree
     let store = &context.store;
     if paths.len() <= LOOKED_AT_ONE_BY_ONE {
         let found: Vec<Option<File>> = futures::stream::iter(paths.into_iter().map(Ok::<_, StepError>))
-            .map_ok(|path| async move { Ok(store.head(&path).await?) })
+            .map_ok(|path| async move {
+                match store.head(&path).await {
+                    // The sensor fails for it when its model is fetched, and no other does.
+                    Err(StoreError::NameOfUpload { .. }) => Ok(None),
+                    found => Ok(found?),
+                }
+            })
             .try_buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
@@ -212,19 +218,21 @@ pub(crate) struct Models {
     pub(crate) left_out: Vec<String>,
 }
 
+/// Why a file is no sensor's model.
+const NO_KEY: &str =
+    "a key's value is a text (UTF-8) without / \\ and control characters, and not . or ..; rename the file";
+const UPLOAD: &str = "ends with # and digits, as a file does that is being written to a folder; rename it if it is a \
+                      sensor's model, delete it if it is left of a write that was killed";
+
 /// The model of each sensor for which a template matches a file.
 pub(crate) async fn find_models(store: &Store, template: &Template) -> Result<Models, StepError> {
-    let Listing { files, unusable } = store.list_all(template.prefix(), MAX_SENSORS).await?;
+    let Listing { files, unusable, uploads } = store.list_all(template.prefix(), MAX_SENSORS).await?;
     let unlike = files.iter().map(|f| &f.path).filter(|path| template.matches(path).is_none());
+    let unlike = unlike.chain(&unusable).map(|path| (path, NO_KEY));
     let left_out: Vec<String> = unlike
-        .chain(&unusable)
-        .filter(|path| template.resembles(path))
-        .map(|path| {
-            format!(
-                "{}: a key's value is a text (UTF-8) without / \\ and control characters, and not . or ..; rename the file",
-                path.escape_debug()
-            )
-        })
+        .chain(uploads.iter().map(|path| (path, UPLOAD)))
+        .filter(|(path, _)| template.resembles(path))
+        .map(|(path, why)| format!("{}: {why}", path.escape_debug()))
         .collect();
     let other = files.iter().find(|f| template.matches(&f.path).is_none()).map(|f| f.path.clone());
     let sensors: BTreeMap<SensorKeys, File> =

@@ -19,6 +19,17 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// A name that no object in a folder can have.
+    #[error(
+        "path {path:?} in {store} ends with # and digits, as a file does that is being written to a folder; take another \
+         name"
+    )]
+    NameOfUpload {
+        /// The path.
+        path: String,
+        /// The store's URL.
+        store: String,
+    },
     /// A credential is missing or unusable.
     #[error("no usable credential for {url}: {why}")]
     InvalidCredential {
@@ -109,7 +120,7 @@ impl StoreError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::InvalidUrl(_) => "InvalidUrl",
-            Self::InvalidPath { .. } => "InvalidPath",
+            Self::InvalidPath { .. } | Self::NameOfUpload { .. } => "InvalidPath",
             Self::InvalidCredential { .. } => "InvalidCredential",
             Self::NotFound { .. } => "NotFound",
             Self::ContainerNotFound { .. } => "ContainerNotFound",

@@ -117,6 +117,14 @@ impl Store {
         format!("{}/{path}", self.inner.url)
     }
 
+    /// Whether a path can be an object's; asks nothing of the store.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check(&self, path: &str) -> Result<(), StoreError> {
+        self.place(path).map(|_| ())
+    }
+
     /// What was asked of the store since it was opened.
     #[must_use]
     pub fn requests(&self) -> RequestCounts {
@@ -240,7 +248,13 @@ impl Store {
 
     fn place(&self, path: &str) -> Result<Place, StoreError> {
         match &self.inner.location {
-            Location::Folder(_) => self.folder_path(path).map(Place::Folder),
+            Location::Folder(_) => {
+                let at = self.folder_path(path)?;
+                if at.filename().is_some_and(folder::is_upload) {
+                    return Err(StoreError::NameOfUpload { path: path.to_owned(), store: self.inner.url.clone() });
+                }
+                Ok(Place::Folder(at))
+            }
             Location::Account { container: Some(name), prefix, .. } => {
                 let at = if prefix.is_empty() { path.to_owned() } else { format!("{prefix}/{path}") };
                 Ok(Place::Blob(self.client(name)?, self.parse(&at)?))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use spec::data_path::MAX_FILES;
 use spec::{DataPath, FilePattern};
-use store::{File, Store, StoreError};
+use store::{File, Listing, Store, StoreError};
 
 use crate::context::Context;
 use crate::problem::Problem;
@@ -69,8 +69,15 @@ async fn find(store: &Store, patterns: &[FilePattern]) -> Result<BTreeMap<String
     let list = |(prefix, patterns): (String, Vec<FilePattern>)| {
         let store = store.clone();
         async move {
-            let mut files = store.list(&prefix, MAX_FILES).await?;
-            files.retain(|file| patterns.iter().any(|pattern| pattern.matches(&file.path)));
+            let Listing { mut files, unusable, uploads } = store.list_all(&prefix, MAX_FILES).await?;
+            let is_wanted = |path: &str| patterns.iter().any(|pattern| pattern.matches(path));
+            for path in unusable.iter().chain(&uploads).filter(|path| is_wanted(path)) {
+                tracing::warn!(
+                    "{path:?} is not read: its name has control characters, is not UTF-8, or ends with # and \
+                                digits as a file's does that is being written; rename it if it has readings"
+                );
+            }
+            files.retain(|file| is_wanted(&file.path));
             Ok::<_, StoreError>(files)
         }
     };

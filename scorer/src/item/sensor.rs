@@ -273,6 +273,7 @@ impl SensorJob {
 
     async fn model_bytes(&self, context: &Context) -> Result<bytes::Bytes, Problem> {
         let (store, model) = (&context.store, &self.planned.model);
+        store.check(&model.path).map_err(|e| Problem::of_model(&e))?;
         if model.size.is_none() {
             return Err(Problem::failed(
                 "ModelNotFound",

@@ -66,9 +66,13 @@ fn outcome(data: &str, file: Option<&[u8]>, bad_model: &[u8]) -> Value {
 
 /// The sensor failed for this reason, and the message has these words.
 fn failed(outcome: &Value, reason: &str, words: &[&str]) {
+    failed_as(outcome, "bad", reason, words);
+}
+
+fn failed_as(outcome: &Value, device: &str, reason: &str, words: &[&str]) {
     assert_eq!((outcome["status"].as_str(), outcome["reason"].as_str()), (Some("Failed"), Some(reason)), "{outcome}");
     let message = outcome["message"].as_str().unwrap();
-    assert!(message.contains("device=bad"), "{message}");
+    assert!(message.contains(&format!("device={device}")), "{message}");
     assert!(words.iter().all(|word| message.contains(word)), "{words:?}: {message}");
 }
 

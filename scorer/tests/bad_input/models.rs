@@ -53,3 +53,34 @@ fn models_whose_names_no_sensor_can_have_are_left_out_and_told_in_the_record() {
     let second = warnings[1].as_str().unwrap();
     assert!(second.starts_with("1 sensor(s) have white space around a key"), "{second}");
 }
+
+#[test]
+fn a_sensor_whose_name_ends_as_files_do_that_are_being_written_is_told_and_fails_alone() {
+    let plant = Plant::new();
+    let model = std::fs::read(model("sklearn19_one_p4.pkl")).unwrap();
+    for sensor in ["good", "pump#1"] {
+        plant.put(&format!("models/{sensor}"), &model);
+        plant.put(&format!("data/{sensor}"), GOOD);
+    }
+    let paths = "  model: {path: \"models/{device}\"}\n  data: {path: \"data/{device}\"}\n  window: {length: 1h}\n";
+
+    let found = plant.record(paths, AT);
+    assert_eq!(found["totals"]["sensors"], 1);
+    let first = found["warnings"][0].as_str().unwrap();
+    assert!(
+        first.starts_with("1 model(s) are left out; the first is models/pump#1: ends with # and digits"),
+        "{first}"
+    );
+
+    let named = plant.record(&format!("{paths}  sensors: {{list: [{{device: good}}, {{device: \"pump#1\"}}]}}\n"), AT);
+    assert_eq!(named["outcomes"][0]["status"], "Succeeded", "{named}");
+    failed_as(&named["outcomes"][1], "pump#1", "InvalidPath", &["ends with # and digits", "take another name"]);
+
+    let with_endings = paths.replace("{device}", "{device}.x");
+    for sensor in ["good", "pump#1"] {
+        plant.put(&format!("models/{sensor}.x"), &model);
+        plant.put(&format!("data/{sensor}.x"), GOOD);
+    }
+    let scored = plant.record(&with_endings, AT);
+    assert_eq!((&scored["totals"]["sensors"], &scored["totals"]["succeeded"]), (&2.into(), &2.into()), "{scored}");
+}

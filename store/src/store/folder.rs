@@ -8,14 +8,19 @@ use object_store::{Error, ObjectStore};
 use spec::Location;
 use walkdir::{DirEntry, WalkDir};
 
-use super::{File, Listing, Place, Store, file};
+use super::{File, Listing, Store, file};
 use crate::StoreError;
 
 /// Files looked at one by one, so many at once.
 const AT_ONCE: usize = 16;
 
 impl Store {
-    pub(super) async fn list_folder(&self, prefix: &str, limit: usize) -> Result<Listing, StoreError> {
+    pub(super) async fn list_folder(
+        &self,
+        prefix: &str,
+        limit: usize,
+        tell_uploads: bool,
+    ) -> Result<Listing, StoreError> {
         self.inner.counter.list();
         match self.list_clean(prefix, limit).await {
             // object_store ends a listing at the first entry that it cannot name, or that leads in a circle.
@@ -24,7 +29,11 @@ impl Store {
                 self.list_careful(prefix, limit).await
             }
             Err(Ended::Store(error)) => Err(error),
-            Ok(files) => Ok(Listing { files, unusable: Vec::new() }),
+            // object_store says nothing of uploads, so their names are looked for once more.
+            Ok(files) if tell_uploads => {
+                Ok(Listing { files, uploads: self.walked(prefix).await?.uploads, ..Listing::default() })
+            }
+            Ok(files) => Ok(Listing { files, ..Listing::default() }),
         }
     }
 
@@ -51,15 +60,23 @@ impl Store {
 
     /// A listing that leaves out what cannot be a file of the store.
     async fn list_careful(&self, prefix: &str, limit: usize) -> Result<Listing, StoreError> {
+        let Walked { paths, unusable, uploads } = self.walked(prefix).await?;
+        self.within(prefix, paths.len().saturating_sub(1), limit)?;
+        Ok(Listing { files: self.look_at(paths).await?, unusable, uploads })
+    }
+
+    /// The paths of all files that start with a prefix.
+    async fn walked(&self, prefix: &str) -> Result<Walked, StoreError> {
         let (Some(start), Location::Folder(root)) = (self.start(prefix)?, &self.inner.location) else {
-            return Ok(Listing::default());
+            return Ok(Walked::default());
         };
         let (start, root) = (PathBuf::from(format!("/{start}")), root.clone());
-        let (mut wanted, mut unusable) = self.blocking(prefix, move || walk(&start, &root)).await?;
-        wanted.retain(|path| path.starts_with(prefix));
-        unusable.retain(|path| path.starts_with(prefix));
-        self.within(prefix, wanted.len().saturating_sub(1), limit)?;
-        Ok(Listing { files: self.look_at(wanted).await?, unusable })
+        let mut walked = self.blocking(prefix, move || walk(&start, &root)).await?;
+        let Walked { paths, unusable, uploads } = &mut walked;
+        for paths in [paths, unusable, uploads] {
+            paths.retain(|path| path.starts_with(prefix));
+        }
+        Ok(walked)
     }
 
     /// Walks in a folder, on a thread that may wait.
@@ -83,10 +100,10 @@ impl Store {
     /// The folder that holds all that begins with the prefix.
     pub(super) fn start(&self, prefix: &str) -> Result<Option<Path>, StoreError> {
         let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
-        Ok(match self.place(folder)? {
-            Place::Folder(start) => Some(start),
-            Place::Blob(..) => None,
-        })
+        match &self.inner.location {
+            Location::Folder(_) => self.folder_path(folder).map(Some),
+            Location::Account { .. } => Ok(None),
+        }
     }
 }
 
@@ -102,17 +119,35 @@ impl From<StoreError> for Ended {
     }
 }
 
-/// The paths below the root of all files of a folder: those that can be objects', and those that cannot.
-fn walk(start: &std::path::Path, root: &std::path::Path) -> Result<(Vec<String>, Vec<String>), walkdir::Error> {
-    let (mut paths, mut unusable) = (Vec::new(), Vec::new());
+/// The paths below the root of all files of a folder.
+#[derive(Default)]
+struct Walked {
+    /// Those that can be objects'.
+    paths: Vec<String>,
+    /// Those that cannot.
+    unusable: Vec<String>,
+    /// Those that are called as uploads under way are.
+    uploads: Vec<String>,
+}
+
+fn walk(start: &std::path::Path, root: &std::path::Path) -> Result<Walked, walkdir::Error> {
+    let mut walked = Walked::default();
     for entry in WalkDir::new(start).min_depth(1).follow_links(true) {
+        if let Some(upload) = entry.as_ref().ok().filter(|entry| is_upload_at(entry)) {
+            walked.uploads.push(below(upload, root).to_string_lossy().into_owned());
+            continue;
+        }
         match named(entry, root, false)? {
-            Some(Ok(path)) => paths.push(path),
-            Some(Err(path)) => unusable.push(path),
+            Some(Ok(path)) => walked.paths.push(path),
+            Some(Err(path)) => walked.unusable.push(path),
             None => {}
         }
     }
-    Ok((paths, unusable))
+    Ok(walked)
+}
+
+fn below<'a>(entry: &'a DirEntry, root: &std::path::Path) -> &'a std::path::Path {
+    entry.path().strip_prefix(root).unwrap_or(entry.path())
 }
 
 /// The path below the root of what was found, if it is a file (or a folder); an error where it can be no object's.
@@ -131,18 +166,22 @@ pub(super) fn named(
         Err(error) => return Err(error),
     };
     let kind = entry.file_type();
-    if !(if folder { kind.is_dir() } else { kind.is_file() && !is_upload(entry.file_name()) }) {
+    if !(if folder { kind.is_dir() } else { kind.is_file() && !is_upload_at(&entry) }) {
         return Ok(None);
     }
-    let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+    let path = below(&entry, root);
     Ok(Some(match path.to_str().filter(|path| Path::parse(path).is_ok()) {
         Some(path) => Ok(path.to_owned()),
         None => Err(path.to_string_lossy().into_owned()),
     }))
 }
 
-/// Whether a file is an upload under way: `NAME#1`.
-fn is_upload(name: &std::ffi::OsStr) -> bool {
-    let part = name.to_str().and_then(|name| name.rsplit_once('#')).map(|(_, part)| part);
+fn is_upload_at(entry: &DirEntry) -> bool {
+    entry.file_type().is_file() && entry.file_name().to_str().is_some_and(is_upload)
+}
+
+/// Whether a file's name is that of an upload under way, as object_store calls them: `NAME#1`, and not `NAME#a#1`.
+pub(super) fn is_upload(name: &str) -> bool {
+    let part = name.split_once('#').map(|(_, part)| part);
     part.is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }

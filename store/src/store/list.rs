@@ -18,16 +18,19 @@ pub struct Listing {
     /// The paths of files in a folder that can be no object's, sorted: with control characters, or not UTF-8 (which is
     /// replaced here).
     pub unusable: Vec<String>,
+    /// The paths of files in a folder that are called as uploads under way are, `NAME#1`, sorted: nothing tells whether
+    /// they are any.
+    pub uploads: Vec<String>,
 }
 
 impl Store {
     /// Every object whose path starts with `prefix` (a text, not only whole segments), sorted by path. Files that cannot
-    /// be objects for their names are left out and logged.
+    /// be objects for their names are left out and logged; uploads under way are left out.
     ///
     /// # Errors
     /// When there are more than `limit`, or the store fails.
     pub async fn list(&self, prefix: &str, limit: usize) -> Result<Vec<File>, StoreError> {
-        let Listing { files, unusable } = self.list_all(prefix, limit).await?;
+        let Listing { files, unusable, .. } = self.found(prefix, limit, false).await?;
         for path in unusable {
             tracing::warn!("{path:?} is left out: its name cannot be part of a path; rename it");
         }
@@ -39,12 +42,17 @@ impl Store {
     /// # Errors
     /// As [`Store::list`].
     pub async fn list_all(&self, prefix: &str, limit: usize) -> Result<Listing, StoreError> {
+        self.found(prefix, limit, true).await
+    }
+
+    async fn found(&self, prefix: &str, limit: usize, uploads: bool) -> Result<Listing, StoreError> {
         let mut listing = match self.blobs(prefix)? {
-            None => self.list_folder(prefix, limit).await?,
-            Some(blobs) => Listing { files: self.list_container(&blobs, prefix, limit).await?, unusable: Vec::new() },
+            None => self.list_folder(prefix, limit, uploads).await?,
+            Some(blobs) => Listing { files: self.list_container(&blobs, prefix, limit).await?, ..Listing::default() },
         };
         listing.files.sort_by(|a, b| a.path.cmp(&b.path));
         listing.unusable.sort();
+        listing.uploads.sort();
         Ok(listing)
     }
 

@@ -104,16 +104,46 @@ async fn a_name_that_cannot_be_used_and_a_link_in_a_circle_do_not_hide_the_other
     std::fs::write(dir.path().join("models/tab\tname"), "model").unwrap();
     std::fs::write(dir.path().join("models").join(std::ffi::OsStr::from_bytes(b"latin\xe9")), "model").unwrap();
     assert_eq!(store.list("models/", 10).await.unwrap(), clean);
-    let Listing { files, unusable } = store.list_all("models/", 10).await.unwrap();
+    let Listing { files, unusable, uploads } = store.list_all("models/", 10).await.unwrap();
     assert_eq!(
         (files, unusable),
         (clean.clone(), vec!["models/latin\u{fffd}".to_owned(), "models/tab\tname".to_owned()])
     );
+    assert_eq!(uploads, ["models/z/c#1"]);
     assert_eq!(store.list_all("models/t", 10).await.unwrap().unusable, ["models/tab\tname"]);
     std::os::unix::fs::symlink(dir.path().join("models"), dir.path().join("models/z/circle")).unwrap();
     assert_eq!(store.list("models/", 10).await.unwrap(), clean);
     assert_eq!(store.list("models/o", 10).await.unwrap(), clean[1..2]);
     assert!(matches!(store.list("models/", 2).await, Err(StoreError::TooMany { .. })));
+}
+
+#[tokio::test]
+async fn a_name_like_that_of_a_file_being_written_is_refused_in_a_folder_and_told_by_listings() {
+    let (dir, store) = folder();
+    let path = "models/pump#1";
+    store.put("models/pump#a", "model").await.unwrap();
+    std::fs::write(dir.path().join(path), "model").unwrap();
+    for error in [
+        store.put(path, "model").await.unwrap_err(),
+        store.get(path, 9).await.unwrap_err(),
+        store.head(path).await.unwrap_err(),
+        store.upload(path).map(|_| ()).unwrap_err(),
+    ] {
+        assert_eq!((error.reason(), error.is_retryable()), ("InvalidPath", false));
+        let message = error.to_string();
+        assert!(message.contains(path) && message.contains("ends with # and digits"), "{message}");
+    }
+    let listing = store.list_all("models/p", 9).await.unwrap();
+    assert_eq!((listing.files.len(), listing.uploads), (1, vec![path.to_owned()]));
+    for usable in ["models#1/pump", "models/pump#a#1", "models/pump#", "models/pump#1.pkl"] {
+        store.put(usable, "model").await.unwrap();
+        assert_eq!(store.get(usable, 9).await.unwrap(), "model", "{usable}");
+    }
+    let found = ["models#1/pump", "models/pump#", "models/pump#1.pkl", "models/pump#a", "models/pump#a#1"];
+    assert_eq!(all(&store, "models", true, |_| Seek::Take).await, found);
+    let listing = store.list_all("models", 9).await.unwrap();
+    let paths: Vec<_> = listing.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!((paths.as_slice(), listing.uploads), (&found[..], vec![path.to_owned()]));
 }
 
 #[tokio::test]
@@ -224,8 +254,17 @@ async fn without_a_container_in_the_url_a_path_must_begin_with_one() {
     }
 }
 
+/// A listing of one blob of this name.
+fn listing_of(name: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Blobs><Blob><Name>{name}</Name><Properties>\
+         <Last-Modified>Sat, 01 Aug 2026 00:00:00 GMT</Last-Modified><Content-Length>3</Content-Length>\
+         <Content-Type>x</Content-Type><Etag>0x1</Etag></Properties></Blob></Blobs><NextMarker/></EnumerationResults>"
+    )
+}
+
 /// A Blob service that answers the first request with this XML: its URL.
-fn blob_service(xml: &'static str) -> String {
+fn blob_service(xml: String) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/acct/models", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -244,16 +283,21 @@ fn blob_service(xml: &'static str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blob_whose_name_cannot_be_used_is_named_with_what_to_do() {
-    let url = blob_service(
-        "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Blobs><Blob><Name>model_1\t2</Name><Properties>\
-         <Last-Modified>Sat, 01 Aug 2026 00:00:00 GMT</Last-Modified><Content-Length>3</Content-Length>\
-         <Content-Type>x</Content-Type><Etag>0x1</Etag></Properties></Blob></Blobs><NextMarker/></EnumerationResults>",
-    );
-    let store = Store::open(&url, &Credentials::account_key("a2V5")).unwrap();
-    let error = store.list("model_", 9).await.unwrap_err();
-    assert_eq!(error.reason(), "InvalidPath");
-    let message = error.to_string();
-    assert!(message.contains("model_1\\t2") && message.contains("rename or delete it"), "{message}");
+    for (name, told) in [("model_1\t2", "model_1\\t2"), ("model_1//2", "model_1//2"), ("model_1/../2", "model_1/../2")]
+    {
+        let store = Store::open(&blob_service(listing_of(name)), &Credentials::account_key("a2V5")).unwrap();
+        let error = store.list("model_", 9).await.unwrap_err();
+        assert_eq!((error.reason(), error.is_retryable()), ("InvalidPath", false));
+        let message = error.to_string();
+        assert!(message.contains(told) && message.contains("rename or delete it"), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_may_be_called_as_no_file_in_a_folder_can_be() {
+    let store = Store::open(&blob_service(listing_of("pump#1")), &Credentials::account_key("a2V5")).unwrap();
+    let listing = store.list_all("pump", 9).await.unwrap();
+    assert_eq!((listing.files[0].path.as_str(), listing.uploads.len()), ("pump#1", 0));
 }
 
 proptest! {
