@@ -160,6 +160,9 @@ pub struct NodeCounts {
     pub idle: u32,
     /// Cordoned nodes that are about to go.
     pub draining: u32,
+    /// Nodes that have not been Ready for so long that their pods are replaced on others.
+    #[serde(default)]
+    pub lost: u32,
 }
 
 /// Room for scorer pods.

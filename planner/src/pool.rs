@@ -2,20 +2,22 @@
 
 use jiff::SignedDuration;
 
+mod lost;
 mod plan;
 mod step;
 mod view;
 
+pub use lost::{Lost, NOT_READY_GRACE, OutOfService, Readiness, SILENT_GRACE};
 pub use view::{Machine, Node, PoolView};
 
 use plan::Plan;
 
 /// How long a cordon settles before its node is deleted: the scheduler may still have been binding a pod.
 pub const SETTLE: SignedDuration = SignedDuration::from_secs(3);
-/// A node that is not Ready for longer counts as lost for new pods.
-pub const NOT_READY_GRACE: SignedDuration = SignedDuration::from_secs(120);
 /// A node that is not Ready for this long is deleted, whatever is stuck on it.
 pub const NOT_READY_LIMIT: SignedDuration = SignedDuration::from_mins(5);
+/// So is one in an outage, in which most nodes of the pool are lost: they may only be out of the API server's sight.
+pub const OUTAGE_LIMIT: SignedDuration = SignedDuration::from_mins(15);
 /// A machine that never became a node is deleted after this.
 pub const NEVER_JOINED_LIMIT: SignedDuration = SignedDuration::from_mins(20);
 /// How soon to look again while something is under way.
@@ -38,11 +40,16 @@ pub enum Action {
     Retire(Vec<String>),
     /// Let pods onto these nodes again.
     Uncordon(Vec<String>),
+    /// Make Kubernetes give up the pods on these nodes, which are lost: others take their place.
+    OutOfService(Vec<String>),
+    /// These are Ready again: let pods onto them.
+    InService(Vec<String>),
     /// Delete exactly these machines, after a live look that nothing runs on those that are not lost.
     Delete {
         /// Settled idle nodes.
         idle: Vec<String>,
-        /// Machines that are not Ready for too long, with what is stuck on them.
+        /// Machines that are not Ready for too long, with what is stuck on them; and lost ones without pods in whose
+        /// place others are needed.
         lost: Vec<String>,
     },
     /// Remove Node objects whose machine is gone.
@@ -85,9 +92,10 @@ pub struct PoolDecision {
 /// lost, and no count is written that is below the number of machines, since AKS would choose the victim.
 #[must_use]
 pub fn decide(view: &PoolView) -> PoolDecision {
-    let plan = Plan::of(view);
+    let lost = Lost::of(view);
+    let plan = Plan::of(view, &lost);
     let desired = plan.desired;
-    let (action, wait) = step::step(view, &plan);
+    let (action, wait) = step::step(view, &plan, &lost);
     let requeue = match wait {
         _ if action.is_some() => SOON,
         Some(Wait::Idle) => plan.next_due(view).unwrap_or(LATER).clamp(SignedDuration::from_secs(1), LATER),
@@ -99,6 +107,7 @@ pub fn decide(view: &PoolView) -> PoolDecision {
         Some(Wait::Operation | Wait::Nodes) => SOON,
         Some(Wait::Pods) | None => LATER,
     };
+    let requeue = lost::next(view).map_or(requeue, |left| left.max(SignedDuration::from_secs(1)).min(requeue));
     PoolDecision { desired, action, wait, requeue }
 }
 

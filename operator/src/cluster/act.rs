@@ -99,6 +99,16 @@ pub(super) async fn pods_on(ctx: &Ctx, name: &str) -> Result<Vec<Pod>, Error> {
     Ok(list.items)
 }
 
+/// Whether a pod has ended on the node, as the API server has it at this moment, whose end is not written down yet.
+///
+/// # Errors
+/// When the API server refuses or is not reached.
+pub(super) async fn has_unfolded(ctx: &Ctx, name: &str) -> Result<bool, Error> {
+    let pods = pods_on(ctx, name).await?;
+    let mut folded = Folded::of(ctx);
+    Ok(pods.iter().any(|pod| pods::has_ended(pod) && !folded.has(pod)))
+}
+
 /// Looks at a node live: what is on it that must not be lost, if anything.
 ///
 /// # Errors

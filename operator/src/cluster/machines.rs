@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use planner::capacity::Resources;
-use planner::pool;
+use planner::pool::{self, Readiness};
 
 use super::folded::Folded;
-use super::pods;
+use super::{out_of_service, pods};
 use crate::context::{Ctx, name_of};
 
 /// Annotation of a node that this operator has cordoned in order to delete it: since when.
@@ -79,7 +79,8 @@ pub(super) fn of_pool(
                 view(node, capacity, &load, busy, remembered, now)
             });
             // While an operation goes on, the list may be older than its first nodes.
-            let listed = remembered.listed.contains(&name) || running && node.as_ref().is_some_and(|node| node.ready);
+            let listed =
+                remembered.listed.contains(&name) || running && node.as_ref().is_some_and(|node| node.ready.is_ready());
             pool::Machine { listed, seen, leaving: remembered.leaving.contains_key(&name), node, name }
         })
         .collect()
@@ -100,7 +101,7 @@ fn view(
             kept.idle_since.remove(&name);
             None
         }
-        false if ready => Some(*kept.idle_since.entry(name).or_insert(now)),
+        false if ready.is_ready() => Some(*kept.idle_since.entry(name).or_insert(now)),
         false => kept.idle_since.get(&name).copied(),
     };
     let annotation = node.metadata.annotations.as_ref().and_then(|all| all.get(DRAINING));
@@ -108,6 +109,7 @@ fn view(
     pool::Node {
         ready,
         since,
+        out_of_service: out_of_service::of(node),
         cordoned,
         // An annotation that nobody can read starts the settling anew.
         draining_since: annotation.filter(|_| cordoned).map(|text| text.parse().unwrap_or(now)),
@@ -118,12 +120,17 @@ fn view(
 }
 
 /// Whether the node is Ready, and since when it is or is not.
-fn readiness(node: &Node, now: Timestamp) -> (bool, Timestamp) {
+pub(super) fn readiness(node: &Node, now: Timestamp) -> (Readiness, Timestamp) {
     let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let ready = conditions.into_iter().find(|c| c.type_ == "Ready");
     let created = node.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     let since = ready.and_then(|c| c.last_transition_time.as_ref()).map_or(created, |time| time.0);
-    (ready.is_some_and(|c| c.status == "True"), since)
+    let status = match ready.map(|condition| condition.status.as_str()) {
+        Some("True") => Readiness::Ready,
+        Some("Unknown") => Readiness::Silent,
+        _ => Readiness::NotReady,
+    };
+    (status, since)
 }
 
 fn one_pod() -> Resources {
@@ -175,7 +182,9 @@ mod tests {
 
     #[test]
     fn a_node_that_is_not_ready_tells_since_when() {
-        let seen = see(&node(&json!({}), &json!({}), "Unknown"), false, &mut Remembered::default());
-        assert_eq!((seen.ready, seen.since, seen.idle_since), (false, at("2026-01-01T00:00:30Z"), None));
+        for (status, ready) in [("Unknown", Readiness::Silent), ("False", Readiness::NotReady)] {
+            let seen = see(&node(&json!({}), &json!({}), status), false, &mut Remembered::default());
+            assert_eq!((seen.ready, seen.since, seen.idle_since), (ready, at("2026-01-01T00:00:30Z"), None));
+        }
     }
 }

@@ -65,6 +65,7 @@ impl PoolMetrics {
             ("busy", nodes.busy),
             ("idle", nodes.idle),
             ("draining", nodes.draining),
+            ("lost", nodes.lost),
         ] {
             self.nodes.with_label_values(&[cluster, state]).set(count.into());
         }

@@ -7,6 +7,7 @@ mod hold;
 mod machines;
 mod memory;
 pub mod metrics;
+mod out_of_service;
 mod pods;
 mod provider;
 mod reconcile;

@@ -226,7 +226,7 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
         machines::of_pool(ctx, &scene.nodes, &scene.pods, &empty, agent_pool.is_running(), &mut memory.machines);
     if agent_pool.deallocates() {
         // Deallocated nodes stay registered, not Ready and empty: they are neither room nor lost.
-        machines.retain(|machine| machine.node.as_ref().is_none_or(|node| node.ready || node.busy));
+        machines.retain(|machine| machine.node.as_ref().is_none_or(|node| node.ready.is_ready() || node.busy));
     }
     let spec = &cluster.spec;
     let after = || spec.scale_down.after.map_or(IDLE_AFTER, spec::Span::to_signed);

@@ -4,7 +4,7 @@ use crds::cluster::{AgentPoolStatus, NodeCounts, SlotCounts};
 use crds::{ScoringCluster, ScoringClusterStatus};
 use jiff::{SignedDuration, Timestamp};
 use planner::capacity::Resources;
-use planner::pool::{PoolDecision, PoolView, Wait};
+use planner::pool::{Lost, NOT_READY_LIMIT, OUTAGE_LIMIT, PoolDecision, PoolView, Wait};
 use planner::slots::Grants;
 
 use super::memory::{Memory, Trouble};
@@ -14,6 +14,9 @@ use crate::conditions::{Conditions, whole_seconds};
 
 /// How long a node is idle before that is worth writing down.
 const WORTH_NOTING: SignedDuration = SignedDuration::from_secs(5);
+
+/// Most nodes of a pool are lost at once.
+pub(super) const NODES_LOST: &str = "NodesLost";
 
 /// Why a cluster's pool is not touched at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,18 +77,21 @@ fn counts(view: &PoolView, decision: &PoolDecision) -> NodeCounts {
     let nodes = || view.machines.iter().filter_map(|machine| machine.node.as_ref());
     let size = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let draining = |node: &planner::pool::Node| node.draining_since.is_some();
-    let ready = size(nodes().filter(|node| node.ready).count());
+    let ready = size(nodes().filter(|node| node.ready.is_ready()).count());
     let busy = size(nodes().filter(|node| node.busy).count());
     let machines = size(view.machines.iter().filter(|machine| machine.listed).count());
     let leaving = size(view.machines.iter().filter(|machine| machine.leaving).count());
+    let lost = Lost::of(view).machines;
+    let there = size(lost.iter().filter(|machine| machine.listed && !machine.leaving).count());
     let coming = if view.running { view.count.max(machines) } else { machines };
     NodeCounts {
         desired: decision.desired,
-        provisioning: coming.saturating_sub(leaving).saturating_sub(ready),
+        provisioning: coming.saturating_sub(leaving).saturating_sub(ready).saturating_sub(there),
         ready,
         busy,
-        idle: size(nodes().filter(|node| node.ready && !node.busy && !draining(node)).count()),
+        idle: size(nodes().filter(|node| node.ready.is_ready() && !node.busy && !draining(node)).count()),
         draining: size(nodes().filter(|node| draining(node)).count()),
+        lost: size(lost.len()),
     }
 }
 
@@ -144,11 +150,29 @@ fn degraded(report: &Report<'_>, conditions: &mut Conditions) {
         conditions.set("Degraded", true, refusal.reason, refusal.message.clone());
     } else if let Some(trouble) = report.memory.trouble.as_ref().filter(|trouble| is_worth_telling(trouble)) {
         conditions.set("Degraded", true, trouble.kind.reason(), told(trouble));
+    } else if let Some(outage) = report.pool.and_then(|(view, _)| outage(view)) {
+        conditions.set("Degraded", true, NODES_LOST, outage);
     } else if let Some(run) = report.grants.too_large.first() {
         conditions.set("Degraded", true, too_large::REASON, too_large::sentence(run));
     } else {
         conditions.set("Degraded", false, "AsExpected", "");
     }
+}
+
+/// What is said of an outage, in which most nodes are lost at once, if it is one.
+#[must_use]
+pub(super) fn outage(view: &PoolView) -> Option<String> {
+    let lost = Lost::of(view);
+    let (count, of) = (lost.machines.len(), view.machines.iter().filter(|machine| machine.node.is_some()).count());
+    lost.outage.then(|| {
+        format!(
+            "{count} of {of} nodes are not Ready, more than half: rather the way to them is broken than all of them. \
+             Their pods are left alone; a machine is deleted after {} min instead of {}. Look whether the nodes reach \
+             the API server",
+            OUTAGE_LIMIT.as_mins(),
+            NOT_READY_LIMIT.as_mins()
+        )
+    })
 }
 
 /// Trouble without which nothing can be said of the pool at all.
@@ -175,7 +199,7 @@ fn told(trouble: &Trouble) -> String {
 pub(super) fn is_urgent(before: Option<&ScoringClusterStatus>, after: &ScoringClusterStatus) -> bool {
     let Some(before) = before else { return true };
     let plain = |status: &ScoringClusterStatus| ScoringClusterStatus {
-        nodes: NodeCounts { desired: status.nodes.desired, ..NodeCounts::default() },
+        nodes: NodeCounts { desired: status.nodes.desired, lost: status.nodes.lost, ..NodeCounts::default() },
         slots: SlotCounts { given: u32::from(status.slots.given > 0), waiting: u32::from(status.slots.waiting > 0) },
         idle_since: std::collections::BTreeMap::new(),
         agent_pool: None,

@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::metrics::Operation;
 use super::reconcile::{Scene, about, taint, view, write};
 use super::report::{self, Report};
-use super::{Shared, act, hold};
+use super::{Shared, act, hold, out_of_service};
 use crate::aks::{AksError, Kind};
 use crate::context::name_of;
 use crate::{Ctx, Error};
@@ -21,6 +21,10 @@ pub(super) async fn take(
     scene: &Scene,
 ) -> Result<Option<(PoolView, PoolDecision)>, Error> {
     let Some(mut seen) = view(cluster, ctx, memory, scene) else { return Ok(None) };
+    match report::outage(&seen) {
+        Some(note) => tell(cluster, ctx, memory, true, report::NODES_LOST, report::NODES_LOST, &note).await,
+        None => drop(memory.told.remove(report::NODES_LOST)),
+    }
     let mut decision = decide(&seen);
     let is_operation = |action: &pool::Action| matches!(action, pool::Action::Put { .. } | pool::Action::Delete { .. });
     if decision.action.as_ref().is_some_and(is_operation) {
@@ -76,6 +80,16 @@ async fn act(
             }
             Ok(())
         }
+        pool::Action::OutOfService(names) => give_up(cluster, ctx, names).await,
+        pool::Action::InService(names) => {
+            for name in names {
+                if out_of_service::withdraw(ctx, &name).await? {
+                    let note = format!("node {name} is Ready again and takes pods");
+                    ctx.events.normal(&about(cluster), "NodeReturned", "Replace", &note).await;
+                }
+            }
+            Ok(())
+        }
         pool::Action::Forget(names) => {
             for name in names {
                 act::forget(ctx, &name).await?;
@@ -83,6 +97,17 @@ async fn act(
             Ok(())
         }
     }
+}
+
+/// Makes Kubernetes give up the pods on lost nodes. It deletes those that have ended, too: they are written down first.
+async fn give_up(cluster: &ScoringCluster, ctx: &Ctx, names: Vec<String>) -> Result<(), Error> {
+    for name in names {
+        if !act::has_unfolded(ctx, &name).await? && out_of_service::declare(ctx, &name).await? {
+            let note = format!("node {name} is not Ready and out of service: its pods are replaced on other nodes");
+            ctx.events.warning(&about(cluster), "NodeLost", "Replace", &note).await;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the count, after the token that it takes is written down: a restart must not forget it.

@@ -165,7 +165,8 @@ impl Frozen {
         let least = || json!({"requests": {"cpu": "250m", "memory": "128Mi"}});
         let resources = scorer.resources.as_ref().map_or_else(least, |resources| json!(resources));
         let mut pod = self.pod("item", image, &["item", "--request", "/etc/batchscoring/request.json"], &resources);
-        // A node that is lost takes its pods with it after a minute; the taint keeps strangers out of the pool.
+        // A node that is lost takes its pods with it after a minute, or as soon as it is declared out of service; the taint
+        // keeps strangers out of the pool.
         pod["spec"]["nodeSelector"] = json!({names::AGENT_POOL: agent_pool});
         pod["spec"]["tolerations"] = json!([
             {"key": names::POOL, "operator": "Equal", "value": self.schedule.cluster_ref.name, "effect": "NoSchedule"},
@@ -326,5 +327,18 @@ mod tests {
             let toleration = tolerations.iter().find(|toleration| toleration.key.as_deref() == Some(lost)).unwrap();
             assert_eq!(toleration.toleration_seconds, Some(60), "{lost}");
         }
+    }
+
+    #[test]
+    fn a_pod_tolerates_its_pool_and_for_a_minute_a_lost_node_and_nothing_else() {
+        let tolerations = items(&json!({})).template.spec.unwrap().tolerations;
+        let lost =
+            |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60});
+        let expected = json!([
+            {"key": "batchscoring.dev/pool", "operator": "Equal", "value": "cpu", "effect": "NoSchedule"},
+            lost("node.kubernetes.io/not-ready"),
+            lost("node.kubernetes.io/unreachable"),
+        ]);
+        assert_eq!(json!(tolerations), expected);
     }
 }

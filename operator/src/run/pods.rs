@@ -52,15 +52,18 @@ fn index(pod: &Pod) -> u32 {
     annotations.and_then(|all| all.get(INDEX)).and_then(|index| index.parse().ok()).unwrap_or(0)
 }
 
+/// Kubernetes' word for what takes the pod away by no fault of its own, if anything does.
+fn disruption(pod: &Pod) -> Option<String> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let disrupted = conditions.iter().any(|c| c.type_ == "DisruptionTarget" && c.status == "True");
+    disrupted.then(|| "DisruptionTarget".to_owned())
+}
+
 /// Kubernetes' word for how the pod ended.
 fn end_reason(pod: &Pod) -> String {
-    let status = pod.status.as_ref();
-    let disrupted = status.and_then(|s| s.conditions.as_ref()).into_iter().flatten();
-    let disrupted = disrupted.filter(|c| c.type_ == "DisruptionTarget" && c.status == "True").count() > 0;
-    let of_pod = status.and_then(|s| s.reason.clone()).filter(|reason| !reason.is_empty());
+    let of_pod = pod.status.as_ref().and_then(|s| s.reason.clone()).filter(|reason| !reason.is_empty());
     let of_container = terminated(pod).and_then(|t| t.reason.clone());
-    let disruption = disrupted.then(|| "DisruptionTarget".to_owned());
-    of_pod.or(disruption).or(of_container).unwrap_or_else(|| "Unknown".to_owned())
+    of_pod.or_else(|| disruption(pod)).or(of_container).unwrap_or_else(|| "Unknown".to_owned())
 }
 
 /// How an item's pod ended.
@@ -90,7 +93,8 @@ pub(super) fn vanished(pod: &Pod, now: Timestamp) -> PodEnd {
         _ => None,
     };
     let ended = started.map(|_| crate::conditions::whole_seconds(now));
-    PodEnd { started, ended, exit_code: None, reason: "Vanished".to_owned(), ..end(pod) }
+    let reason = disruption(pod).unwrap_or_else(|| "Vanished".to_owned());
+    PodEnd { started, ended, exit_code: None, reason, ..end(pod) }
 }
 
 /// Whether the pod is on a node and its container is not started yet, for a reason that its status does not tell.
@@ -156,6 +160,14 @@ mod tests {
         assert_eq!(end(&evicted).reason, "Evicted");
         let drained = pod(&json!({"phase": "Failed", "conditions": [{"type": "DisruptionTarget", "status": "True"}]}));
         assert_eq!(end(&drained).reason, "DisruptionTarget");
+    }
+
+    #[test]
+    fn a_pod_that_is_gone_says_so_unless_it_was_seen_to_be_disrupted() {
+        let running = pod(&json!({"phase": "Running"}));
+        assert_eq!(vanished(&running, Timestamp::UNIX_EPOCH).reason, "Vanished");
+        let given_up = json!({"phase": "Running", "conditions": [{"type": "DisruptionTarget", "status": "True"}]});
+        assert_eq!(vanished(&pod(&given_up), Timestamp::UNIX_EPOCH).reason, "DisruptionTarget");
     }
 
     #[test]

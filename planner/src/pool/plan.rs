@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use super::lost::Lost;
 use super::view::{Machine, PoolView, Role, age};
 use crate::capacity::Resources;
 use crate::need::need;
@@ -21,10 +22,12 @@ pub(super) struct Plan<'a> {
     pub(super) spare: u32,
     /// How many are above the maximum.
     pub(super) excess: u32,
+    /// Lost nodes without pods, in whose place others are needed: the maximum leaves no other.
+    pub(super) in_the_way: Vec<String>,
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn of(view: &'a PoolView) -> Self {
+    pub(super) fn of(view: &'a PoolView, lost: &Lost) -> Self {
         let now = view.now;
         let mut machines: Vec<(&Machine, Role)> = view.machines.iter().map(|m| (m, m.role(now))).collect();
         machines.sort_by(|(a, x), (b, y)| (x, &a.name).cmp(&(y, &b.name)));
@@ -48,7 +51,11 @@ impl<'a> Plan<'a> {
         let usable = size(free.len());
         let others = unusable + stuck;
         let most_new = if view.paused { 0 } else { view.max.saturating_sub(usable + others) };
-        let need = need(&view.work, &free, view.capacity.as_ref(), most_new);
+        let needs = |most_new: u32| need(&view.work, &free, view.capacity.as_ref(), most_new);
+        let need = needs(most_new);
+        let mut in_the_way = lost.replaceable(view);
+        let wished = if in_the_way.is_empty() { need.new } else { needs(most_new + size(in_the_way.len())).new };
+        in_the_way.truncate((wished - need.new) as usize);
 
         let placed = |at: &usize| hands.get(*at).map(|(m, _)| m.name.as_str());
         let mut used: Vec<&str> = need.used.iter().filter_map(placed).collect();
@@ -64,7 +71,7 @@ impl<'a> Plan<'a> {
         let target = (desired + others).min(view.max.max(listed - gone));
         let spare = usable.saturating_sub(desired);
         let excess = (listed - gone).saturating_sub(view.max);
-        Self { used, desired, target, listed, spare, excess, machines }
+        Self { used, desired, target, listed, spare, excess, in_the_way, machines }
     }
 
     pub(super) fn names(&self, chosen: impl Fn(&Machine, Role) -> bool) -> Vec<String> {

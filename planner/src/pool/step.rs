@@ -1,12 +1,16 @@
 //! The one step that is taken next.
 
+use super::lost::Lost;
 use super::plan::Plan;
 use super::view::{Machine, Node, PoolView, Role, age};
-use super::{Action, SETTLE, Wait};
+use super::{Action, NOT_READY_LIMIT, OUTAGE_LIMIT, SETTLE, Wait};
 
 /// The step, or what is waited for.
-pub(super) fn step(view: &PoolView, plan: &Plan) -> (Option<Action>, Option<Wait>) {
-    // What costs nothing and helps at once: cordons of nodes that are needed again, or that must go.
+pub(super) fn step(view: &PoolView, plan: &Plan, lost: &Lost) -> (Option<Action>, Option<Wait>) {
+    // What costs nothing and helps at once: pods that are stuck, cordons of nodes that are needed again or must go.
+    if let Some(change) = lost.change(view) {
+        return (Some(change), None);
+    }
     let Cordons { needed, retired, retiring, still_spare } = Cordons::of(plan);
     if !needed.is_empty() {
         return (Some(Action::Uncordon(needed)), None);
@@ -15,12 +19,12 @@ pub(super) fn step(view: &PoolView, plan: &Plan) -> (Option<Action>, Option<Wait
         return (Some(Action::Retire(retired)), None);
     }
 
-    let gone = plan.names(|m, _| !m.listed && m.node.is_some() && m.is_lost(view.now));
+    let gone = plan.names(|m, _| !m.listed && m.node.is_some() && m.is_dead(view.now, NOT_READY_LIMIT));
     if !gone.is_empty() {
         return (Some(Action::Forget(gone)), None);
     }
 
-    let operation = operation(view, plan);
+    let operation = operation(view, plan, lost);
     match operation {
         Some(_) if view.running => return (None, Some(Wait::Operation)),
         Some(_) if view.not_before.is_some_and(|at| view.now < at) => return (None, Some(Wait::BackOff)),
@@ -82,7 +86,7 @@ impl Cordons {
                 Role::Busy if draining && take() => cordons.retiring = true,
                 Role::Busy if draining => cordons.needed.push(name()),
                 // Lost, or cordoned by somebody else: nothing new comes onto it anyway.
-                Role::Busy if node.is_none_or(|node| node.cordoned || !node.ready) => drop(take()),
+                Role::Busy if node.is_none_or(|node| node.cordoned || !node.ready.is_ready()) => drop(take()),
                 Role::Busy if take() => cordons.retired.push(name()),
                 Role::Busy => {}
             }
@@ -93,7 +97,7 @@ impl Cordons {
 }
 
 /// The operation on the agent pool that is wanted most, if any.
-fn operation(view: &PoolView, plan: &Plan) -> Option<Action> {
+fn operation(view: &PoolView, plan: &Plan, lost: &Lost) -> Option<Action> {
     let put = |count: u32| Some(Action::Put { count });
     if !view.tainted {
         return put(plan.target.max(plan.listed));
@@ -101,14 +105,16 @@ fn operation(view: &PoolView, plan: &Plan) -> Option<Action> {
     if plan.target > plan.listed {
         return put(plan.target);
     }
-    let lost = plan.names(|m, role| m.listed && role != Role::Gone && m.is_lost(view.now));
+    let limit = if lost.outage { OUTAGE_LIMIT } else { NOT_READY_LIMIT };
+    let goes = |m: &Machine| m.is_dead(view.now, limit) || plan.in_the_way.contains(&m.name);
+    let lost = plan.names(|m, role| m.listed && role != Role::Gone && goes(m));
     // Cordons are seconds apart; one operation takes all of them, unless the last would keep the first for long.
     let since = |m: &Machine| m.node.as_ref().and_then(|node| node.draining_since);
     let draining = || plan.machines.iter().filter(|(_, role)| *role == Role::Draining).filter_map(|(m, _)| since(m));
     let all = draining().all(|since| age(view.now, since) >= SETTLE);
     let long = draining().any(|since| age(view.now, since) >= SETTLE * 2);
     let settled = |m: &Machine| (all || long) && since(m).is_some_and(|since| age(view.now, since) >= SETTLE);
-    let idle = plan.names(|m, role| role == Role::Draining && !m.is_lost(view.now) && settled(m));
+    let idle = plan.names(|m, role| role == Role::Draining && !goes(m) && settled(m));
     if !lost.is_empty() || !idle.is_empty() {
         return Some(Action::Delete { idle, lost });
     }

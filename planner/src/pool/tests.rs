@@ -7,6 +7,7 @@ use crate::bucket::{Bucket, Rate};
 use crate::capacity::Resources;
 use crate::need::Unplaced;
 
+mod lost;
 mod simulated;
 
 fn size(of: usize) -> u32 {
@@ -46,8 +47,9 @@ fn pool() -> PoolView {
 
 fn node() -> Node {
     Node {
-        ready: true,
+        ready: Readiness::Ready,
         since: at(500),
+        out_of_service: None,
         cordoned: false,
         draining_since: None,
         busy: false,
@@ -235,15 +237,9 @@ fn a_failed_allocation_is_tried_again() {
 }
 
 #[test]
-fn a_node_that_is_lost_goes_with_what_is_stuck_on_it() {
-    let lost = |since| with(vec![machine("a", Node { ready: false, since: at(since), ..busy() })]);
-    assert_eq!(action(&lost(750)), None);
-    assert_eq!(action(&lost(700)), delete(&[], &["a"]));
-}
-
-#[test]
 fn a_lost_node_is_replaced_while_its_pods_are_needed() {
-    let lost = machine("a", Node { ready: false, since: at(800), ..busy() });
+    let out_of_service = Some(OutOfService::Ours);
+    let lost = machine("a", Node { ready: Readiness::Silent, since: at(800), out_of_service, ..busy() });
     let view = PoolView { work: pods(2), ..with(vec![lost]) };
     assert_eq!(action(&view), Some(Action::Put { count: 2 }));
 }
@@ -257,7 +253,8 @@ fn a_machine_that_never_joins_is_deleted_in_the_end() {
 
 #[test]
 fn a_node_whose_machine_is_gone_is_forgotten() {
-    let orphan = |since| Machine { listed: false, ..machine("a", Node { ready: false, since: at(since), ..busy() }) };
+    let node = |since| Node { ready: Readiness::Silent, since: at(since), ..node() };
+    let orphan = |since| Machine { listed: false, ..machine("a", node(since)) };
     assert_eq!(action(&PoolView { machines: vec![orphan(900)], ..pool() }), None);
     assert_eq!(action(&PoolView { machines: vec![orphan(700)], ..pool() }), Some(Action::Forget(vec!["a".into()])));
 }

@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{NEVER_JOINED_LIMIT, NOT_READY_GRACE, NOT_READY_LIMIT};
+use super::NEVER_JOINED_LIMIT;
+use super::lost::{OutOfService, Readiness};
 use crate::bucket::Bucket;
 use crate::capacity::Resources;
 use crate::need::Unplaced;
@@ -56,10 +57,12 @@ pub struct Machine {
 /// A node of the pool.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// It is Ready.
-    pub ready: bool,
+    /// Whether it is Ready.
+    pub ready: Readiness,
     /// Since when it is, or is not.
     pub since: Timestamp,
+    /// It carries the taint that makes Kubernetes give up its pods.
+    pub out_of_service: Option<OutOfService>,
     /// Nothing new is scheduled onto it.
     pub cordoned: bool,
     /// Since when this operator keeps it cordoned in order to delete it.
@@ -83,7 +86,7 @@ pub(super) enum Role {
     Coming,
     /// Cordoned by us in order to go.
     Draining,
-    /// Of no use for new pods: not Ready for too long, or cordoned by somebody else.
+    /// Of no use for new pods: lost, out of service, or cordoned by somebody else.
     Unusable,
     /// Its deletion has been asked for, or only a Node is left.
     Gone,
@@ -98,14 +101,13 @@ impl Machine {
                 () => Role::Coming,
             };
         };
-        let lost = !node.ready && age(now, node.since) >= NOT_READY_GRACE;
         match () {
             () if self.leaving || !self.listed => Role::Gone,
             () if node.busy => Role::Busy,
-            () if lost => Role::Unusable,
+            () if !node.has_room(now) => Role::Unusable,
             () if node.draining_since.is_some() => Role::Draining,
             () if node.cordoned => Role::Unusable,
-            () if !node.ready => Role::Coming,
+            () if !node.ready.is_ready() => Role::Coming,
             () => Role::Idle,
         }
     }
@@ -116,19 +118,30 @@ impl Machine {
         match role {
             Role::Busy => node.is_some_and(|n| {
                 // A draining node onto which a pod slipped is uncordoned, so it takes more.
-                (!n.cordoned || n.draining_since.is_some()) && (n.ready || age(now, n.since) < NOT_READY_GRACE)
+                (!n.cordoned || n.draining_since.is_some()) && n.has_room(now)
             }),
             Role::Idle | Role::Coming | Role::Draining => true,
             Role::Unusable | Role::Gone => false,
         }
     }
 
-    /// Whether it has not been Ready for so long that it is given up.
-    pub(super) fn is_lost(&self, now: Timestamp) -> bool {
+    /// Whether it has not been Ready for so long, or never was a node, that it is of no use any more.
+    pub(super) fn is_dead(&self, now: Timestamp, not_ready: SignedDuration) -> bool {
         match &self.node {
-            Some(node) => !node.ready && age(now, node.since) >= NOT_READY_LIMIT,
+            Some(node) => !node.ready.is_ready() && age(now, node.since) >= not_ready,
             None => age(now, self.seen) >= NEVER_JOINED_LIMIT,
         }
+    }
+}
+
+impl Node {
+    /// Whether it is lost, so that others take the place of its pods.
+    pub(super) fn is_lost(&self, now: Timestamp) -> bool {
+        self.ready.is_lost(self.since, now)
+    }
+
+    fn has_room(&self, now: Timestamp) -> bool {
+        self.out_of_service.is_none() && !self.is_lost(now)
     }
 }
 

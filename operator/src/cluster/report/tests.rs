@@ -1,5 +1,6 @@
 use planner::bucket::{Bucket, Rate};
-use planner::pool::decide;
+use planner::capacity::Resources;
+use planner::pool::{Machine, Node, Readiness, decide};
 use serde_json::json;
 
 use super::*;
@@ -98,6 +99,37 @@ fn a_pod_larger_than_a_node_is_named() {
     let status = told(&memory(), None, &empty_pool(), &grants);
     assert_eq!(reason(&status, "Degraded"), ("True", "PodTooLarge"));
     assert!(find(&status.conditions, "Degraded").unwrap().message.contains("default/hourly-1"));
+}
+
+/// A machine whose node is Ready, or has been silent for a minute.
+fn machine(name: &str, ready: Readiness) -> Machine {
+    let since = now() - SignedDuration::from_secs(60);
+    let node = Node {
+        ready,
+        since,
+        out_of_service: None,
+        cordoned: false,
+        draining_since: None,
+        busy: true,
+        idle_since: None,
+        free: Resources::default(),
+    };
+    Machine { name: name.into(), listed: true, seen: since, leaving: false, node: Some(node) }
+}
+
+#[test]
+fn a_lost_node_is_counted_as_such_and_most_of_them_at_once_are_an_outage() {
+    let machines = [("a", Readiness::Ready), ("b", Readiness::Silent)].map(|(name, ready)| machine(name, ready));
+    let one = PoolView { count: 2, machines: machines.into(), ..empty_pool() };
+    let status = told(&memory(), None, &one, &Grants::default());
+    assert_eq!((status.nodes.ready, status.nodes.lost, status.nodes.provisioning), (1, 1, 0));
+    assert_eq!(reason(&status, "Degraded"), ("False", "AsExpected"));
+    let machines = ["a", "b", "c"].map(|name| machine(name, Readiness::Silent));
+    let all = PoolView { count: 3, machines: machines.into(), ..empty_pool() };
+    let status = told(&memory(), None, &all, &Grants::default());
+    assert_eq!((status.nodes.lost, reason(&status, "Degraded")), (3, ("True", "NodesLost")));
+    let message = &find(&status.conditions, "Degraded").unwrap().message;
+    assert!(message.starts_with("3 of 3 nodes are not Ready"), "{message}");
 }
 
 #[test]

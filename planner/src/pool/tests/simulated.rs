@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 const PROVISIONING: i64 = 20;
+const GARBAGE_COLLECTION: i64 = 20;
 const PER_NODE: u32 = 4;
 
 #[derive(Clone, Debug)]
@@ -14,6 +15,7 @@ struct Server {
     cordoned: Option<i64>,
     idle_since: Option<i64>,
     lost_at: Option<i64>,
+    out_of_service: Option<i64>,
     /// When each pod ends.
     pods: Vec<i64>,
 }
@@ -31,6 +33,8 @@ struct World {
     /// AKS lowers the count by itself after deleteMachines, or does not: both are handled.
     count_falls: bool,
     put_times: Vec<i64>,
+    /// When most of the nodes were lost at last.
+    outage: i64,
     settings: Settings,
 }
 
@@ -55,6 +59,7 @@ impl World {
             puts: Bucket::full(Rate::PUT, at(0)),
             count_falls,
             put_times: Vec::new(),
+            outage: 0,
             settings,
         }
     }
@@ -68,8 +73,9 @@ impl World {
                 seen: at(0),
                 leaving: self.doomed.contains(&s.name),
                 node: (s.ready_at <= self.now).then(|| Node {
-                    ready: lost.is_none(),
+                    ready: if lost.is_none() { Readiness::Ready } else { Readiness::Silent },
                     since: at(lost.unwrap_or(s.ready_at)),
+                    out_of_service: s.out_of_service.map(|_| OutOfService::Ours),
                     cordoned: s.cordoned.is_some(),
                     draining_since: s.cordoned.map(at),
                     busy: !s.pods.is_empty(),
@@ -101,7 +107,7 @@ impl World {
     fn schedule(&mut self, seconds: i64) {
         for server in &mut self.servers {
             let usable = server.ready_at <= self.now && server.cordoned.is_none() && server.lost_at.is_none();
-            if usable && self.pending > 0 && size(server.pods.len()) < PER_NODE {
+            if usable && server.out_of_service.is_none() && self.pending > 0 && size(server.pods.len()) < PER_NODE {
                 server.pods.push(self.now + seconds);
                 self.pending -= 1;
             }
@@ -118,6 +124,10 @@ impl World {
         for server in &mut self.servers {
             if server.lost_at.is_none_or(|at| at > self.now) {
                 server.pods.retain(|end| *end > self.now);
+            }
+            // Pod garbage collection lets go of them, and their Job makes others.
+            if server.out_of_service.is_some_and(|at| at + GARBAGE_COLLECTION <= self.now) {
+                self.pending += size(std::mem::take(&mut server.pods).len());
             }
             let empty = server.pods.is_empty() && server.ready_at <= self.now;
             server.idle_since = if empty { server.idle_since.or(Some(self.now)) } else { None };
@@ -145,6 +155,7 @@ impl World {
                         cordoned: None,
                         idle_since: None,
                         lost_at: None,
+                        out_of_service: None,
                         pods: Vec::new(),
                     });
                 }
@@ -154,9 +165,10 @@ impl World {
                 prop_assert!(self.busy_until.is_none(), "delete while an operation goes on");
                 for name in idle.iter().chain(&lost) {
                     let server = self.servers.iter().find(|s| s.name == *name).unwrap();
+                    let lost = server.lost_at.is_some_and(|at| at + 30 <= now);
                     let gone = server.lost_at.is_some_and(|at| at + 300 <= now);
                     prop_assert!(server.pods.is_empty() || gone, "{name} is busy");
-                    prop_assert!(gone || server.cordoned.is_some_and(|at| at + 3 <= now), "{name} has not settled");
+                    prop_assert!(lost || server.cordoned.is_some_and(|at| at + 3 <= now), "{name} has not settled");
                     if self.count_falls {
                         self.count -= 1;
                     }
@@ -169,6 +181,19 @@ impl World {
                 let left = self.servers.iter().filter(|s| s.cordoned.is_none()).count() - names.len();
                 prop_assert!(left >= self.settings.max as usize, "{names:?} are not all above the maximum");
                 self.cordon(&names, Some(now));
+            }
+            Action::OutOfService(names) => {
+                for server in self.servers.iter_mut().filter(|s| names.contains(&s.name)) {
+                    let lost = server.lost_at.is_some_and(|at| at + 30 <= now) && !server.pods.is_empty();
+                    prop_assert!(lost && server.out_of_service.is_none(), "{server:?} is not lost");
+                    server.out_of_service = Some(now);
+                }
+            }
+            Action::InService(names) => {
+                for server in self.servers.iter_mut().filter(|s| names.contains(&s.name)) {
+                    prop_assert!(server.lost_at.is_none() && server.out_of_service.is_some(), "{server:?}");
+                    server.out_of_service = None;
+                }
             }
             Action::Uncordon(names) => self.cordon(&names, None),
             Action::Forget(names) => prop_assert!(names.is_empty(), "every machine is listed"),
@@ -195,13 +220,24 @@ impl World {
                         server.lost_at.get_or_insert(now);
                     }
                 }
+                Happening::Back(which) => {
+                    if let Some(server) = self.servers.get_mut(which) {
+                        server.lost_at = None;
+                    }
+                }
             }
         }
         Ok(())
     }
 
     fn step(&mut self, seconds: i64) -> Result<PoolDecision, TestCaseError> {
-        let decision = decide(&self.view());
+        let view = self.view();
+        self.outage = if Lost::of(&view).outage { self.now } else { self.outage };
+        for server in self.servers.iter().filter(|s| !s.pods.is_empty()) {
+            let since = server.lost_at.map_or(self.now, |at| at.max(self.outage));
+            prop_assert!(self.now - since <= 30 + GARBAGE_COLLECTION + 3, "pods are stuck on {server:?}");
+        }
+        let decision = decide(&view);
         prop_assert!(decision.desired <= self.settings.max);
         if let Some(action) = decision.action.clone() {
             self.take(action)?;
@@ -218,6 +254,7 @@ enum Happening {
     Work(u32),
     Limits(Settings),
     Lost(usize),
+    Back(usize),
 }
 
 fn happenings() -> impl Strategy<Value = Vec<(i64, Happening)>> {
@@ -227,6 +264,7 @@ fn happenings() -> impl Strategy<Value = Vec<(i64, Happening)>> {
         6 => (1u32..60).prop_map(Happening::Work),
         1 => limits,
         1 => (0usize..5).prop_map(Happening::Lost),
+        1 => (0usize..5).prop_map(Happening::Back),
     ];
     proptest::collection::vec((0i64..90, one), 1..12)
 }
