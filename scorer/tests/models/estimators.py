@@ -102,6 +102,17 @@ if version >= (0, 20):
     )
     parts = [("a", MaxAbsScaler(), [True, False, True]), ("b", "drop", np.array([False, True, False]))]
     cases["columns_mask"] = (make_pipeline(ColumnTransformer(parts), OneClassSVM(gamma=5.0, nu=0.1)).fit(data), [])
+    if seed is not None:
+        for case, selected in (
+            ("step", slice(0, 3, 2)),
+            ("back", slice(2, None, -1)),
+            ("back_to", slice(-1, -3, -1)),
+            ("back_step", slice(50, None, -2)),
+            ("past", slice(-50, 50, 1)),
+            ("one", slice(-2, -1)),
+        ):
+            parts = [("a", StandardScaler(), selected), ("b", MinMaxScaler(), slice(0, 1))]
+            cases["columns_slice_" + case] = (make_pipeline(ColumnTransformer(parts), OneClassSVM(**svm)).fit(data), [])
     factor = dict(novelty=True, n_neighbors=5)
     cases["factor"] = (make_pipeline(StandardScaler(), LocalOutlierFactor(contamination=0.1, **factor)).fit(data), [])
     cases["factor_manhattan"] = (LocalOutlierFactor(metric="manhattan", algorithm="ball_tree", **factor).fit(data), [])

@@ -32,8 +32,16 @@ impl Attributes<'_, '_> {
             if self.heap.text(what) == Some("drop") || what == Value::None {
                 continue;
             }
+            let of = || self.heap.text(name).unwrap_or_default().chars().take(60).collect::<String>();
+            if self.is_stepped_by_name(columns) {
+                return Err(self.unsupported(&format!(
+                    "selects the columns of {:?} by a slice of names with a step, which scikit-learn has no columns for; list \
+                     the names",
+                    of()
+                )));
+            }
             let columns = self.columns(columns, n_features, &names).ok_or_else(|| {
-                let of = self.heap.text(name).unwrap_or_default().chars().take(60).collect::<String>();
+                let of = of();
                 self.wrong("transformers_", &format!(
                     "has columns for {of:?} that are not among its {n_features} features; where they are texts, save the model \
                      with scikit-learn 1.0 or newer, which keeps the names of features"
@@ -46,6 +54,16 @@ impl Attributes<'_, '_> {
             branches.push(Branch { columns, steps: self.fitted.transforms(what, depth + 1)? });
         }
         Ok(Transform::ColumnTransformer(ColumnTransformer { n_features, branches }))
+    }
+
+    /// Whether columns are a slice with a step whose ends are no numbers.
+    fn is_stepped_by_name(&self, columns: Value) -> bool {
+        let Some(Node::Object { class: Class::Slice, state: Some(arguments) }) = self.heap.node(columns) else {
+            return false;
+        };
+        let Some(&[start, stop, step]) = self.heap.tuple(*arguments) else { return false };
+        let numbers = [start, stop].iter().any(|end| matches!(end, Value::Int(_)));
+        !numbers && !matches!(step, Value::None | Value::Int(1))
     }
 
     /// The places of columns that are given by number, name, slice or mask.
@@ -77,19 +95,18 @@ impl Attributes<'_, '_> {
             }
             Some(Node::Object { class: Class::Slice, state: Some(arguments) }) => {
                 let [start, stop, step] = *self.heap.tuple(*arguments)? else { return None };
-                if !matches!(step, Value::None | Value::Int(1)) {
-                    return None;
-                }
-                let end = |value: Value, absent: usize, past: usize| match value {
-                    Value::None => Some(absent),
-                    Value::Int(i) if i < 0 => {
-                        Some(n_features.saturating_sub(usize::try_from(i.unsigned_abs()).unwrap_or(usize::MAX)))
-                    }
-                    Value::Int(i) => Some(usize::try_from(i).unwrap_or(usize::MAX).min(n_features)),
+                let end = |value: Value, past: i64| match value {
+                    Value::None => Some(None),
+                    Value::Int(i) => Some(Some(i)),
                     // A slice of names has its last one in it.
-                    _ => names.get(self.heap.text(value)?).map(|i| i + past),
+                    _ => Some(Some(i64::try_from(*names.get(self.heap.text(value)?)?).ok()? + past)),
                 };
-                Some((end(start, 0, 0)?..end(stop, n_features, 1)?).collect())
+                let step = match step {
+                    Value::None => 1,
+                    Value::Int(step) if step != 0 => step,
+                    _ => return None,
+                };
+                Some(slice(end(start, 0)?, end(stop, 1)?, step, i64::try_from(n_features).ok()?))
             }
             Some(Node::Object { class: Class::RemainderColumns, state: Some(state) }) => {
                 let data = self.heap.entry(*state, "data")?;
@@ -98,5 +115,48 @@ impl Attributes<'_, '_> {
             }
             _ => place(&columns).map(|i| vec![i]),
         }
+    }
+}
+
+/// Python's `range(n)[start:stop:step]`, of a step that is not 0.
+fn slice(start: Option<i64>, stop: Option<i64>, step: i64, n: i64) -> Vec<usize> {
+    let (lowest, highest) = if step > 0 { (0, n) } else { (-1, n - 1) };
+    let (first, last) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
+    let end = |end: Option<i64>, absent| match end {
+        None => absent,
+        Some(i) if i < 0 => i.saturating_add(n).max(lowest),
+        Some(i) => i.min(highest),
+    };
+    let (start, stop) = (end(start, first), end(stop, last));
+    let within = |i: &i64| if step > 0 { *i < stop } else { *i > stop };
+    let places = std::iter::successors(Some(start), |i| i.checked_add(step)).take_while(within);
+    places.filter_map(|i| usize::try_from(i).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_takes_what_python_takes() {
+        for (start, stop, step, of_six) in [
+            (Some(0), Some(6), 2, &[0, 2, 4][..]),
+            (None, None, 1, &[0, 1, 2, 3, 4, 5]),
+            (None, None, -1, &[5, 4, 3, 2, 1, 0]),
+            (Some(5), None, -2, &[5, 3, 1]),
+            (Some(-1), Some(-7), -1, &[5, 4, 3, 2, 1, 0]),
+            (Some(4), Some(1), -1, &[4, 3, 2]),
+            (Some(1), Some(4), -1, &[]),
+            (Some(0), Some(100), 3, &[0, 3]),
+            (Some(-100), Some(3), 1, &[0, 1, 2]),
+            (Some(100), None, -4, &[5, 1]),
+            (Some(-3), None, 1, &[3, 4, 5]),
+            (Some(-100), None, -1, &[]),
+            (Some(i64::MIN), Some(i64::MAX), i64::MAX, &[0]),
+            (Some(i64::MAX), Some(i64::MIN), i64::MIN, &[5]),
+        ] {
+            assert_eq!(slice(start, stop, step, 6), of_six, "{start:?}:{stop:?}:{step}");
+        }
+        assert_eq!(slice(None, None, -1, 0), [] as [usize; 0]);
     }
 }
