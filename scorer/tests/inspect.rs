@@ -68,12 +68,16 @@ fn an_onnx_model_is_told_with_what_converted_it() {
         "  transforms       StandardScaler(mean_=[",
         "  estimator        OneClassSVM(kernel=\"rbf\", gamma=0.3",
         "  support vectors  ",
-        "  warnings         none\n",
+        "  warnings         ONNX keeps an SVM's numbers in 32 bits: ",
     ] {
         assert!(text.contains(says), "{says:?} in {text}");
     }
+    let output = scorer(&fixtures(), &["onnx/skl2onnx120_named.onnx", "-o", "json"]);
+    let [svm] = &lines(&output)[..] else { panic!("one line") };
+    assert!(svm["warnings"][0].as_str().unwrap().starts_with("ONNX keeps"), "{svm}");
     let output = scorer(&fixtures(), &["onnx/skl2onnx120_forest.onnx", "-o", "json"]);
     let [model] = &lines(&output)[..] else { panic!("one line") };
+    assert_eq!(model["warnings"], serde_json::json!([]), "its thresholds are scikit-learn's own");
     assert_eq!(model["format"], serde_json::json!({"name": "onnx", "irVersion": 8}));
     assert_eq!(model["estimator"]["class"], "IsolationForest");
     assert_eq!(model["producer"], "skl2onnx 1.20.0");

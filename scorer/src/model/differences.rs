@@ -25,6 +25,15 @@ impl Model {
                  or \"ball_tree\", or on scaled readings"
             ));
         }
+        // Only files of ONNX say what made them of a model.
+        if matches!(self.estimator(), Estimator::OneClassSvm(_)) && self.metadata().producer.is_some() {
+            differences.push(
+                "ONNX keeps an SVM's numbers in 32 bits: scores are within 1e-5 of what their terms add up to without signs, \
+                 and where a score is as close to 0 the verdict may differ from scikit-learn's; for all digits take the \
+                 pickle or skops file"
+                    .to_owned(),
+            );
+        }
         differences
     }
 
