@@ -125,14 +125,14 @@ impl ScoreError {
 impl Scorer {
     /// Begins with a sensor.
     ///
-    /// A model that was fitted to named columns takes those of its names, in its order. Where the readings have none of
+    /// A model that was fitted to named columns takes those of its names that it does not drop, in its order. Where the readings have none of
     /// them, or the model has no names, it takes the values as they stand.
     ///
     /// # Errors
     /// When the readings have another number of values than the model takes, some columns of its names but not all, or
     /// more than one of a name.
     pub fn new(model: Arc<Model>, head: Arc<Head>) -> Result<Self, ScoreError> {
-        let columns = features::select(&model, &head)?;
+        let (model, columns) = features::select(model, &head)?;
         let values = columns.iter().filter_map(|column| head.layout.values.get(*column).cloned()).collect();
         let layout = Layout { values, ..head.layout.clone() };
         let selection = Selection { columns, missing: model.accepts_missing() };

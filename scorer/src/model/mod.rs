@@ -244,6 +244,23 @@ impl Model {
         transform::missing(&self.steps) == Missing::Filled
     }
 
+    /// The same model for rows without the columns that a ColumnTransformer at its front drops, and the places of those that
+    /// are left; none where it drops none.
+    #[must_use]
+    pub fn without_dropped(&self) -> Option<(Self, Vec<usize>)> {
+        let Some(Transform::ColumnTransformer(columns)) = self.steps.first() else { return None };
+        let used = columns.used();
+        if used.len() == self.n_features {
+            return None;
+        }
+        let mut narrowed = self.clone();
+        narrowed.steps[0] = Transform::ColumnTransformer(columns.narrowed(&used));
+        narrowed.n_features = used.len();
+        let names = &self.metadata.feature_names;
+        narrowed.metadata.feature_names = used.iter().filter_map(|column| names.get(*column).cloned()).collect();
+        Some((narrowed, used))
+    }
+
     /// Whether a decision is an anomaly's, as the estimator's own `predict` has it.
     #[must_use]
     pub fn is_anomaly(&self, decision: f64) -> bool {

@@ -1,16 +1,18 @@
 //! Which values of the readings are a model's features.
 
+use std::sync::Arc;
+
 use super::ScoreError;
 use crate::model::Model;
 use crate::readings::{Head, Named, by_name};
 use crate::shown;
 
-/// The places of a model's features among the values of the readings, in the model's order.
-pub(super) fn select(model: &Model, head: &Head) -> Result<Vec<usize>, ScoreError> {
+/// The places of a model's features among the values of the readings, in the model's order; and the model for them, which
+/// takes none that it drops.
+pub(super) fn select(model: Arc<Model>, head: &Head) -> Result<(Arc<Model>, Vec<usize>), ScoreError> {
     let values = &head.layout.values;
-    let names = &model.metadata().feature_names;
     let places = by_name(values.iter().map(|column| column.name.as_str()));
-    let found: Vec<Option<Named>> = names.iter().map(|name| places.get(name.as_str()).copied()).collect();
+    let find = |name: &String| places.get(name.as_str()).copied();
     let file = || head.files.first().cloned().unwrap_or_default();
     let data_names = || shown::names(values.iter().map(|column| &column.name));
     let wanted = model.n_features();
@@ -18,19 +20,28 @@ pub(super) fn select(model: &Model, head: &Head) -> Result<Vec<usize>, ScoreErro
         let name = values.get(first).map(|column| shown::cut(&column.name)).unwrap_or_default();
         ScoreError::Ambiguous { file: file(), name, count, wanted, found: values.len() }
     };
+    let known = model.metadata().feature_names.iter().any(|name| find(name).is_some());
+    let (model, used) = match model.without_dropped() {
+        Some((narrow, used)) => (Arc::new(narrow), used),
+        None => (model, (0..wanted).collect()),
+    };
     // Values that were said are all meant, by whatever names.
-    if found.iter().any(Option::is_some) && (!head.values_said || values.len() == wanted) {
+    if known && (!head.values_said || [wanted, used.len()].contains(&values.len())) {
+        let names = &model.metadata().feature_names;
+        let found: Vec<Option<Named>> = names.iter().map(find).collect();
         if let Some(several) = found.iter().flatten().find(|named| named.count > 1) {
             return Err(ambiguous(*several));
         }
         let missing = names.iter().zip(&found).filter(|(_, named)| named.is_none()).map(|(name, _)| name);
-        return found.iter().map(|named| named.map(|named| named.first)).collect::<Option<_>>().ok_or_else(|| {
+        let places = found.iter().map(|named| named.map(|named| named.first)).collect::<Option<_>>();
+        let places = places.ok_or_else(|| {
             let (names, missing) = (shown::names(names), shown::names(missing));
             ScoreError::Names { file: file(), names, missing, found: data_names() }
-        });
+        })?;
+        return Ok((model, places));
     }
     if wanted == values.len() {
-        return Ok((0..values.len()).collect());
+        return Ok((model, used));
     }
     let several = places.values().filter(|named| named.count > 1 && !head.values_said);
     Err(several.min_by_key(|named| named.first).map_or_else(
@@ -42,10 +53,21 @@ pub(super) fn select(model: &Model, head: &Head) -> Result<Vec<usize>, ScoreErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Estimator, Kernel, Metadata, OneClassSvm};
+    use crate::model::{Branch, ColumnTransformer, Estimator, Kernel, Metadata, OneClassSvm, Transform};
     use crate::readings::{Column, Layout};
 
     fn model(names: &[&str]) -> Model {
+        with_steps(names, Vec::new())
+    }
+
+    /// Of four columns it takes the last and the second, and drops the others.
+    fn dropping() -> Model {
+        let columns =
+            ColumnTransformer { n_features: 4, branches: vec![Branch { columns: vec![3, 1], steps: vec![] }] };
+        with_steps(&["a", "b", "c", "d"], vec![Transform::ColumnTransformer(columns)])
+    }
+
+    fn with_steps(names: &[&str], steps: Vec<Transform>) -> Model {
         let svm = OneClassSvm {
             n_features: 2,
             kernel: Kernel::Rbf { gamma: 1.0 },
@@ -55,15 +77,19 @@ mod tests {
         };
         let feature_names = names.iter().map(|name| (*name).to_owned()).collect();
         let metadata = Metadata { feature_names, ..Metadata::default() };
-        Model::new(Vec::new(), Estimator::OneClassSvm(svm), metadata).unwrap()
+        Model::new(steps, Estimator::OneClassSvm(svm), metadata).unwrap()
     }
 
     fn selected(names: &[&str], values: &[&str], values_said: bool) -> Result<Vec<usize>, ScoreError> {
+        select_of(model(names), values, values_said)
+    }
+
+    fn select_of(model: Model, values: &[&str], values_said: bool) -> Result<Vec<usize>, ScoreError> {
         let column = |(index, name): (usize, &&str)| Column { index, name: (*name).to_owned() };
         let values = values.iter().enumerate().map(column).collect();
         let files = vec!["data.csv".to_owned()];
         let head = Head { layout: Layout { values, ..Layout::default() }, values_said, files };
-        select(&model(names), &head)
+        select(Arc::new(model), &head).map(|(_, places)| places)
     }
 
     #[test]
@@ -87,6 +113,30 @@ mod tests {
             let message = error.to_string();
             assert!(message.contains("the data has no flow among its values (heat, pressure)"), "{message}");
         }
+    }
+
+    #[test]
+    fn columns_that_are_dropped_need_not_be_there_by_name() {
+        let places = |values: &[&str], said| select_of(dropping(), values, said).unwrap();
+        assert_eq!(places(&["d", "x", "b"], false), [2, 0]);
+        assert_eq!(places(&["d", "b"], true), [1, 0]);
+        assert_eq!(places(&["a", "b", "c", "d"], true), [1, 3], "and are not taken where they are");
+        assert_eq!(places(&["c", "d", "c", "b"], false), [3, 1], "however often");
+        assert_eq!(places(&["p", "q", "r", "s"], false), [1, 3], "without names, by their places among all");
+        let message = |values: &[&str], said| select_of(dropping(), values, said).unwrap_err().to_string();
+        assert!(message(&["a", "b", "c", "x"], false).contains("the data has no d among its values"));
+        assert!(message(&["a", "x", "y", "z"], false).contains("the data has no b, d among its values"));
+        assert!(message(&["b", "d", "x"], true).contains("takes 4 value(s)"));
+    }
+
+    #[test]
+    fn a_model_without_what_it_drops_scores_as_it_did() {
+        let (whole, (narrow, used)) = (dropping(), dropping().without_dropped().unwrap());
+        assert_eq!(used, [1, 3]);
+        assert_eq!(narrow.metadata().feature_names, ["b", "d"]);
+        assert_eq!(narrow.decisions(&[0.3, -0.7]), whole.decisions(&[9.0, 0.3, f64::NAN, -0.7]));
+        assert_eq!(narrow.without_dropped(), None);
+        assert_eq!(model(&["flow", "heat"]).without_dropped(), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Transforms of some columns each, side by side.
 
+use std::collections::{BTreeSet, HashMap};
+
 use serde::{Deserialize, Serialize};
 
 use super::{Missing, Transform};
@@ -31,6 +33,21 @@ impl Branch {
 }
 
 impl ColumnTransformer {
+    /// The columns that are not dropped, in order.
+    pub(in crate::model) fn used(&self) -> Vec<usize> {
+        let used: BTreeSet<usize> = self.branches.iter().flat_map(|branch| &branch.columns).copied().collect();
+        used.into_iter().collect()
+    }
+
+    /// The same for rows that have only these columns, which are all that are used.
+    pub(in crate::model) fn narrowed(&self, used: &[usize]) -> Self {
+        let places: HashMap<usize, usize> = used.iter().enumerate().map(|(place, column)| (*column, place)).collect();
+        let mut narrowed = Self { n_features: used.len(), ..self.clone() };
+        let columns = narrowed.branches.iter_mut().flat_map(|branch| &mut branch.columns);
+        columns.for_each(|column| *column = places.get(column).copied().unwrap_or_default());
+        narrowed
+    }
+
     pub(super) fn n_outputs(&self) -> usize {
         self.branches.iter().map(Branch::n_outputs).fold(0, usize::saturating_add)
     }
