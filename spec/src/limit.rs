@@ -19,7 +19,7 @@ pub enum Limit {
 
 /// Why a text is no [`Limit`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is neither a number such as 5 nor a percentage from 0% to 100%")]
+#[error("{0:?} is neither a whole number from 0, such as 5, nor a percentage from 0% to 100%")]
 pub struct LimitError(String);
 
 impl Limit {
@@ -83,11 +83,11 @@ impl<'de> Deserialize<'de> for Limit {
             }
 
             fn visit_u64<E: Error>(self, number: u64) -> Result<Limit, E> {
-                number.try_into().map(Limit::Number).map_err(E::custom)
+                number.to_string().parse().map_err(E::custom)
             }
 
             fn visit_i64<E: Error>(self, number: i64) -> Result<Limit, E> {
-                number.try_into().map(Limit::Number).map_err(E::custom)
+                number.to_string().parse().map_err(E::custom)
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Limit, E> {
@@ -128,8 +128,9 @@ mod tests {
         for (json, limit) in [("5", Limit::Number(5)), ("\"5\"", Limit::Number(5)), ("\"5%\"", Limit::Percent(5))] {
             assert_eq!(serde_json::from_str::<Limit>(json).unwrap(), limit);
         }
-        for json in ["-1", "\"101%\"", "\"x\"", "1.5", "null", "\"%\""] {
-            assert!(serde_json::from_str::<Limit>(json).is_err(), "{json}");
+        for json in ["-1", "4294967296", "\"101%\"", "\"x\"", "1.5", "null", "\"%\""] {
+            let error = serde_json::from_str::<Limit>(json).unwrap_err().to_string();
+            assert!(error.contains("number from 0, such as 5") || error.contains("a number such as 5, or"), "{error}");
         }
         assert_eq!(serde_json::to_string(&[Limit::Number(0), Limit::Percent(100)]).unwrap(), "[0,\"100%\"]");
     }

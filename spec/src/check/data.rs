@@ -66,8 +66,14 @@ pub(super) fn check(data: &DataSource) -> Result<(), WorkError> {
         if !format.contains('%') {
             return wrong("data.timeFormat", format!("{format:?} has no field; write it as %d.%m.%Y %H:%M:%S"));
         }
-        if let Err(error) = strtime::format(format, &example) {
-            return wrong("data.timeFormat", format!("{format:?} is no format: {error}"));
+        // What it makes of a time must be one again.
+        match strtime::format(format, &example).and_then(|text| strtime::parse(format, text)) {
+            Err(error) => return wrong("data.timeFormat", format!("{format:?} is no format: {error}")),
+            Ok(time) if time.to_timestamp().is_err() && time.to_datetime().is_err() => {
+                let message = format!("{format:?} tells no date and time; write it as %d.%m.%Y %H:%M:%S");
+                return wrong("data.timeFormat", message);
+            }
+            Ok(_) => {}
         }
     }
     Ok(())
@@ -88,6 +94,8 @@ mod tests {
             (r#""timeZone": "Berlin""#, "data.timeZone", "Europe/Berlin"),
             (r#""timeFormat": "dd.mm""#, "data.timeFormat", "%d.%m.%Y"),
             (r#""timeFormat": "%Q%J""#, "data.timeFormat", "is no format"),
+            (r#""timeFormat": "%Q""#, "data.timeFormat", "tells no date and time"),
+            (r#""timeFormat": "%H:%M:%S""#, "data.timeFormat", "tells no date and time"),
         ] {
             let data: DataSource = serde_json::from_str(&format!("{{\"path\": \"d\", {changes}}}")).unwrap();
             let error = check(&data).unwrap_err();
@@ -101,5 +109,17 @@ mod tests {
         let data = r#"{"path": "d", "format": "Csv", "delimiter": "\\t", "names": ["a", "b"],
             "timeZone": "Europe/Berlin", "timeFormat": "%d.%m.%Y %H:%M:%S%.f", "maxBadRows": "5%"}"#;
         check(&serde_json::from_str(data).unwrap()).unwrap();
+        for format in [
+            "%s",
+            "%Y-%m-%dT%H:%M:%S%z",
+            "%d.%m.%Y",
+            "%m/%d/%y %I:%M:%S %p",
+            "%Y%j %H%M%S",
+            "%F %T%.3f[%Q]",
+            "%b %e %Y %H:%M",
+        ] {
+            let data = format!("{{\"path\": \"d\", \"timeFormat\": \"{format}\"}}");
+            check(&serde_json::from_str(&data).unwrap()).unwrap();
+        }
     }
 }
