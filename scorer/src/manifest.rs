@@ -237,9 +237,14 @@ fn at(file: &str, text: &str, error: &serde_saphyr::Error) -> ManifestError {
     let line = error.location().map(|l| l.line());
     let field = line.and_then(|n| field_at(text, usize::try_from(n).ok()?));
     let message = error.without_snippet().to_string();
-    let message = message.lines().next().unwrap_or_default();
+    // The type is a program's word.
+    let message = message.lines().next().unwrap_or_default().replacen(
+        "invalid u32",
+        &format!("it must be a whole number from 0 to {}", u32::MAX),
+        1,
+    );
     let row = line.and_then(|n| text.lines().nth(usize::try_from(n).ok()?.checked_sub(1)?)).map(str::trim);
-    let message = row.map_or_else(|| message.to_owned(), |row| format!("{message}; the line reads: {row}"));
+    let message = row.map_or_else(|| message.clone(), |row| format!("{message}; the line reads: {row}"));
     ManifestError { file: file.to_owned(), line, field, message }
 }
 

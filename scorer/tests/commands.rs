@@ -117,6 +117,13 @@ fn a_degenerate_model_is_refused_by_its_sensors_name_and_the_others_are_trained(
     let forced = json(&train("--force --where Device=1,Tag=1"));
     assert_eq!((&forced["models"], &forced["refused"]), (&1.into(), &0.into()));
     assert_eq!(models(), ["model_1_1", "model_1_2"]);
+    let inspected = json(&scorer(here, "inspect models/model_1_1 -o json"));
+    assert!(inspected["warnings"][0].as_str().unwrap().contains("knows a single point"), "{inspected}");
+    let what = "score --model models/model_1_1 --input data/sensor_data.csv --where Device=1,Tag=1 --output out.csv";
+    let scored = scorer(here, &format!("{what} --columns value=Value"));
+    assert_eq!(json(&scored)["rows"], 60);
+    assert!(String::from_utf8_lossy(&scored.stderr).contains("model models/model_1_1: the model has"));
+    fails(&train("--nu -1 --where Tag=2"), "nu is -1.0; it must be a number above 0");
     fails(&train("--max-rows 9 --where Tag=2"), "max_rows is 9");
 }
 

@@ -55,13 +55,13 @@ pub struct Args {
     #[command(flatten)]
     select: Select,
     /// The share of readings that the fit may leave outside: well above the share of anomalies among them
-    #[arg(long, default_value_t = TrainOptions::default().nu)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = TrainOptions::default().nu)]
     nu: f64,
     /// The kernel's width: scale, or a number
-    #[arg(long, default_value = "scale", value_parser = gamma)]
+    #[arg(long, allow_negative_numbers = true, default_value = "scale", value_parser = gamma)]
     gamma: Gamma,
     /// How far the boundary is then moved out, from 0 (scikit-learn's boundary) to below 1
-    #[arg(long, default_value_t = TrainOptions::default().margin)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = TrainOptions::default().margin)]
     margin: f64,
     /// Readings that a model is fitted to at most; of more, that many at even distances. More make a model larger and
     /// slower to score with

@@ -60,6 +60,13 @@ fn a_wrong_field_is_named_with_its_file_and_line() {
         ("  schedule:", "  shedule:", 6, vec!["shedule", "unknown field"]),
         ("models/model_{device}_{tag}", "models/{device", 8, vec!["spec.model", "brace"]),
         ("  data:", "  packing: {sensorsPerPod: many}\n  data:", 9, vec!["spec.packing", "sensorsPerPod: many"]),
+        ("  data:", "  retries: -1\n  data:", 9, vec!["spec.retries", "a whole number from 0 to 4294967295"]),
+        (
+            "  data:",
+            "  maxFailedSensors: -1\n  data:",
+            9,
+            vec!["spec.maxFailedSensors", "a whole number from 0, such as 5"],
+        ),
         ("  data:", "  window:\n    length: 5 minutes\n  data:", 10, vec!["spec.window.length", "5m"]),
     ] {
         let message = error(&SMALLEST.replace(from, to));
