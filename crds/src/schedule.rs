@@ -52,8 +52,10 @@ pub struct ScoringScheduleSpec {
     /// caught up; `Allow` starts a second run; `Replace` cancels the run that goes on, and starts the next at once.
     #[serde(default)]
     pub concurrency_policy: ConcurrencyPolicy,
-    /// How late a run may start, in seconds; later, the tick is missed, or waits to be caught up. Default 600.
+    /// How late a run may start, in seconds; later, the tick is missed, or waits to be caught up. From 1 to 315360000 (ten
+    /// years). Default 600.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 315_360_000))]
     pub starting_deadline_seconds: Option<u32>,
     /// Up to how long after its ticks the schedule's runs start, such as `5m`, so that many schedules of the same time do
     /// not start at once. How long it is follows from the schedule's namespace and name, and is the same at every tick;
@@ -94,8 +96,7 @@ pub struct ScoringScheduleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100))]
     pub retries: Option<u32>,
-    /// How long after the tick the run must have ended; then it is stopped and archived as it is. For a run that is caught
-    /// up, or made by hand, it counts from when the run was made. Default `1h`.
+    /// How long a run may take, from when it is made; then it is stopped and archived as it is. Default `1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self.matches('[1-9]')").message("deadline must be longer than 0s, such as 1h"))]
     pub deadline: Option<Span>,
@@ -185,11 +186,13 @@ pub enum CatchUpPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
-    /// Complete runs. Default 3.
+    /// Complete runs, at most 10000. Default 3.
     #[serde(default = "three")]
+    #[schemars(range(max = 10_000))]
     pub successful: u32,
-    /// Failed runs. Default 3.
+    /// Failed runs, at most 10000. Default 3.
     #[serde(default = "three")]
+    #[schemars(range(max = 10_000))]
     pub failed: u32,
 }
 
@@ -233,6 +236,9 @@ pub struct ScoringScheduleStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// By which `schedule` and `timeZone` ticks are told below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_schedule: Option<ObservedSchedule>,
     /// The next tick; of a schedule that is suspended, the one that will be missed next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_tick: Option<Timestamp>,
@@ -260,6 +266,25 @@ pub struct ScoringScheduleStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// What tells when a schedule ticks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedSchedule {
+    /// `spec.schedule`.
+    pub schedule: String,
+    /// `spec.timeZone`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+impl ObservedSchedule {
+    /// That of a spec.
+    #[must_use]
+    pub fn of(spec: &ScoringScheduleSpec) -> Self {
+        Self { schedule: spec.schedule.clone(), time_zone: spec.time_zone.clone() }
+    }
 }
 
 /// A tick for which no run was made.

@@ -15,7 +15,8 @@ use crate::apply::Manager;
 use crate::conditions::Conditions;
 use crate::context::Ctx;
 
-/// Sets one condition (type, status, reason) that says what is wrong with the spec. Nothing is written when it is there.
+/// Sets one condition (type, status, reason) that says what is wrong with the spec, and what else follows for the status.
+/// Nothing is written when the condition is there; returns whether it was.
 ///
 /// # Errors
 /// When the API server refuses or is not reached.
@@ -25,7 +26,8 @@ pub async fn report<K>(
     metadata: &ObjectMeta,
     error: &str,
     (type_, status, reason): (&str, &str, &str),
-) -> Result<(), Error>
+    also: impl FnOnce(&mut Map<String, Value>),
+) -> Result<bool, Error>
 where
     K: Resource<DynamicType = ()> + Clone + Debug,
 {
@@ -37,7 +39,7 @@ where
     };
     let key = ObjectRef::<K>::new(name).within(metadata.namespace.as_deref().unwrap_or_default());
     // What the cache has of it is only its metadata.
-    let Some(object) = api.get_opt(name).await.map_err(Error::api("read", &key))? else { return Ok(()) };
+    let Some(object) = api.get_opt(name).await.map_err(Error::api("read", &key))? else { return Ok(false) };
     let current = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
     let current: Vec<Condition> = serde_json::from_value(current).unwrap_or_default();
     let generation = object.meta().generation;
@@ -46,9 +48,10 @@ where
     conditions.set(type_, status == "True", reason, message);
     let conditions = conditions.into_vec();
     if conditions == current {
-        return Ok(());
+        return Ok(false);
     }
     let mut status = own_status(&object, manager);
+    also(&mut status);
     status.insert("observedGeneration".to_owned(), json!(generation));
     status.insert("conditions".to_owned(), json!(conditions));
     let patch = json!({
@@ -58,7 +61,7 @@ where
     });
     let params = PatchParams::apply(manager.0).force();
     api.patch_status(name, &params, &Patch::Apply(&patch)).await.map_err(Error::api("write status of", &key))?;
-    Ok(())
+    Ok(true)
 }
 
 /// The fields of the status that this manager wrote: what it applies without them, it takes away.

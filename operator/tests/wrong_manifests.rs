@@ -33,16 +33,8 @@ fn of_ticks() -> Vec<Case> {
         ("seconds", "schedule", json!("0 0 * * * *"), Valid("InvalidSchedule"), ["schedule", "five fields"]),
         ("31 February", "schedule", json!("0 0 31 2 *"), Valid("NeverDue"), ["schedule", "no day of the calendar"]),
         ("Mars", "timeZone", json!("Mars/Olympus"), Valid("InvalidTimeZone"), ["timeZone", "Europe/Berlin"]),
-        ("a long jitter", "jitter", json!("2h"), Valid("InvalidJitter"), ["jitter", "shorten"]),
         ("no unit", "jitter", json!("5"), Valid("InvalidSpec"), ["spec.jitter", "such as 90s"]),
         ("no time to run", "deadline", json!("0s"), Apply, ["deadline", "longer than 0s"]),
-        (
-            "a deadline before the latest start",
-            "*",
-            json!({"startingDeadlineSeconds": 600, "deadline": "5m"}),
-            Valid("InvalidStartingDeadline"),
-            ["startingDeadlineSeconds", "give a longer deadline"],
-        ),
         (
             "a limit of one",
             "catchUp",

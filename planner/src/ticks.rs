@@ -4,7 +4,7 @@ mod due;
 mod jitter;
 mod start;
 
-pub use due::{CatchUp, Due, Miss, ScheduleView, due};
+pub use due::{CatchUp, Due, Miss, ScheduleView, due, passed};
 pub use jitter::jitter;
 pub use spec::ticks::{TickError, Ticks};
 pub use start::{Concurrency, Start, start};

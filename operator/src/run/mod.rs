@@ -30,7 +30,6 @@ mod ttl;
 
 use ends::Memory;
 pub(crate) use manifests::{ENV, WORKLOAD_IDENTITY};
-pub(crate) use observe::DEADLINE;
 use observe::Observed;
 use pods::Trouble;
 
@@ -114,7 +113,7 @@ async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> 
         }
         Err(broken) => {
             let condition = ("Failed", "True", "InvalidSpec");
-            invalid::report::<ScoringRun>(&ctx, MANAGER, &broken.metadata, &broken.wrong, condition).await?;
+            invalid::report::<ScoringRun>(&ctx, MANAGER, &broken.metadata, &broken.wrong, condition, |_| {}).await?;
             return Ok(Action::await_change());
         }
     };

@@ -24,11 +24,11 @@ use crate::cluster::too_large as cluster;
 use crate::conditions::{find, is_true};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::finalizer::is_held;
-use crate::schedule::{check_cached, in_time, is_owned};
+use crate::schedule::{check_cached, is_owned};
 use crate::{Category, Error};
 
-/// How long a run must have ended after its tick, where the schedule does not say.
-pub(crate) const DEADLINE: Span = Span::from_secs(3_600);
+/// How long a run may take, where the schedule does not say.
+const DEADLINE: Span = Span::from_secs(3_600);
 /// How long a run waits for a schedule or cluster that was created together with it.
 pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 /// How many retries of each item are reckoned with: the ends of all pods must fit into one ConfigMap.
@@ -115,14 +115,8 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     }
     let archive: Standing<ArchiveReport> = standing(ctx, of_name(&archive_name(name)).as_deref(), now).await;
     let deleted = run.metadata.deletion_timestamp.as_ref().map(|time| time.0);
-    // Of a run by hand, or caught up, the tick may be long ago: its time starts when it is made.
-    let by_schedule = run.metadata.owner_references.iter().flatten().any(|o| o.controller == Some(true));
-    let in_time = frozen.as_ref().is_none_or(|frozen| {
-        created.duration_since(tick) <= in_time(&frozen.schedule, namespace, &run.spec.schedule_name)
-    });
-    let from = if by_schedule && in_time { tick } else { tick.max(created) };
     let span = frozen.as_ref().and_then(|f| f.schedule.deadline).unwrap_or(DEADLINE);
-    let deadline = from.checked_add(span.to_signed()).unwrap_or(Timestamp::MAX);
+    let deadline = deadline(run, tick, created, span);
 
     let stalled = find(&status.conditions, STALLED).filter(|stalled| stalled.status == "True");
     let ends = checkpoint.as_deref().map(ends::read).unwrap_or_default();
@@ -190,6 +184,15 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
 }
 
 /// Whether a `Stalled` condition of this reason tells that the API server refuses something for good.
+/// When a run must have ended: so long after it was made, however late that was.
+fn deadline(run: &ScoringRun, tick: Timestamp, created: Timestamp, span: Span) -> Timestamp {
+    // Of a run by hand the tick may be any time. One of a schedule is not made before its tick, whatever the API server's
+    // clock says.
+    let by_schedule = run.metadata.owner_references.iter().flatten().any(|o| o.controller == Some(true));
+    let from = if by_schedule { tick.max(created) } else { created };
+    from.checked_add(span.to_signed()).unwrap_or(Timestamp::MAX)
+}
+
 fn is_refusal(reason: &str) -> bool {
     [Category::Rejected, Category::Forbidden].iter().any(|category| category.as_str() == reason)
 }
@@ -270,4 +273,32 @@ pub(super) fn frozen(
         rerun_failed_of: run.spec.rerun_failed_of.clone(),
     };
     Frozen { request, schedule: spec }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_run_has_all_of_its_deadline_however_late_it_was_made() {
+        let run = |owner: Option<bool>| -> ScoringRun {
+            let owners = owner.map(|controller| {
+                json!({"apiVersion": "v1", "kind": "K", "name": "o", "uid": "u", "controller": controller})
+            });
+            serde_json::from_value(json!({
+                "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun",
+                "metadata": {"name": "r", "ownerReferences": owners.into_iter().collect::<Vec<_>>()},
+                "spec": {"scheduleName": "hourly"},
+            }))
+            .unwrap()
+        };
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let of = |owner, tick, created| deadline(&run(owner), at(tick), at(created), Span::from_secs(60)).as_second();
+        assert_eq!(of(Some(true), 3_600, 3_600), 3_660);
+        assert_eq!(of(Some(true), 3_600, 9_000), 9_060, "caught up");
+        assert_eq!(of(None, 3_600, 9_000), 9_060, "by hand");
+        assert_eq!(of(None, 99_999_999, 9_000), 9_060, "of a time to come");
+        assert_eq!(of(Some(true), 3_600, 3_500), 3_660, "by a clock that is behind");
+    }
 }

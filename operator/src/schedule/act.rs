@@ -134,7 +134,9 @@ fn note(ticks: &[Timestamp], reason: Miss, taken: Option<&str>) -> String {
         Miss::Invalid => "the schedule was not valid as long as the run could start in time".to_owned(),
         Miss::Superseded => "a later tick is due already".to_owned(),
         Miss::CatchUpLimit => "more ticks wait to be caught up than catchUp.limit".to_owned(),
-        Miss::Rescheduled => "it waited to be caught up, and is no tick of the edited schedule".to_owned(),
+        Miss::Rescheduled => {
+            "it had not started before the schedule was edited, and is no tick of the new one".to_owned()
+        }
         Miss::Suspended => "the schedule is suspended".to_owned(),
         Miss::NameTaken => format!("ScoringRun {} is not this schedule's; delete it", taken.unwrap_or_default()),
     };

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crds::{Condition, ScoringRun, ScoringSchedule};
 use jiff::Timestamp;
+use kube::Resource;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use planner::ticks::Miss;
+use serde_json::{Map, Value};
 
 use crate::apply::Manager;
 use crate::conditions::find;
@@ -16,6 +18,7 @@ use crate::guard::Guard;
 use crate::{Error, controller, invalid};
 
 mod act;
+mod edit;
 mod history;
 mod observe;
 mod readable;
@@ -23,7 +26,6 @@ mod status;
 mod trials;
 pub mod validate;
 
-pub(crate) use observe::in_time;
 use observe::{Checked, Observed, cached_runs, observe, validate};
 use readable::Readable;
 use trials::{SOON, Trials};
@@ -85,7 +87,11 @@ async fn reconcile(object: Arc<Guard<ScoringSchedule>>, ctx: Arc<Ctx>, trials: A
         Err(broken) => {
             let condition = ("Valid", "False", "InvalidSpec");
             let wrong = format!("{}; {UNKNOWN}", broken.wrong);
-            invalid::report::<ScoringSchedule>(&ctx, MANAGER, &broken.metadata, &wrong, condition).await?;
+            let now = ctx.now();
+            let lost = |status: &mut Map<String, Value>| status::ticks_lost(status, now);
+            if invalid::report::<ScoringSchedule>(&ctx, MANAGER, &broken.metadata, &wrong, condition, lost).await? {
+                ctx.events.warning(&object.object_ref(&()), "InvalidSpec", "Validate", &wrong).await;
+            }
             Ok(Action::await_change())
         }
     }
@@ -97,7 +103,8 @@ async fn valid_or_not(readable: &Readable, ctx: &Ctx, trials: &Trials) -> Result
         return Ok(Action::await_change());
     }
     let cached = observe(ctx, schedule, validate(ctx, trials, readable).await?, cached_runs(ctx, schedule))?;
-    if !cached.plan.as_ref().is_some_and(|plan| plan.acts(schedule)) {
+    // When it was edited, only the API server says.
+    if !edit::is_another(schedule) && !cached.plan.as_ref().is_some_and(|plan| plan.acts(schedule)) {
         return settle(schedule, cached, ctx).await;
     }
     // The caches may lag behind what this process, or one before it, did a moment ago.

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crds::schedule::{CatchUpPolicy, ConcurrencyPolicy, ScoringScheduleSpec, ScoringScheduleStatus};
+use crds::schedule::{CatchUpPolicy, ConcurrencyPolicy, ScoringScheduleSpec};
 use crds::{ScoringRun, ScoringSchedule};
 use jiff::{SignedDuration, Timestamp};
 use planner::ticks::{self, CatchUp, Concurrency, Due, ScheduleView, Start, Ticks};
 
+use super::edit::{Before, before};
 use super::history::Run;
 use super::readable::Readable;
 use super::trials::{SOON, Trials};
 use super::validate::Invalid;
 use super::{check_cached, incomplete, is_owned};
 use crate::Error;
-use crate::conditions::whole_seconds;
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::run::trial::Verdict;
 
@@ -29,6 +29,8 @@ pub(super) struct Observed {
     pub(super) runs: Vec<Run>,
     /// Why it is not valid, or may not be.
     pub(super) checked: Checked,
+    /// What was known of its ticks before.
+    pub(super) before: Before,
     /// What becomes of its ticks; nothing where these are not known.
     pub(super) plan: Option<Plan>,
 }
@@ -101,7 +103,7 @@ impl Plan {
 }
 
 /// How late the runs of a schedule may start after their ticks, jitter included; later ones are caught up.
-pub(crate) fn in_time(spec: &ScoringScheduleSpec, namespace: &str, name: &str) -> SignedDuration {
+fn in_time(spec: &ScoringScheduleSpec, namespace: &str, name: &str) -> SignedDuration {
     let deadline = spec.starting_deadline_seconds.unwrap_or(STARTING_DEADLINE_SECONDS);
     jitter(spec, namespace, name).saturating_add(SignedDuration::from_secs(deadline.into()))
 }
@@ -137,21 +139,22 @@ pub(super) fn observe(
     let created = created.ok_or_else(|| incomplete(schedule, "metadata.creationTimestamp"))?;
     let invalid = matches!(checked, Checked::Invalid(_));
     let ticks = Ticks::parse(&schedule.spec.schedule, schedule.spec.time_zone.as_deref(), now).ok();
-    let plan = ticks.map(|ticks| plan(ticks, schedule, invalid, &runs, created, now));
-    Ok(Observed { now, runs, checked, plan })
+    let before = before(schedule, created, now);
+    let plan = ticks.map(|ticks| plan(ticks, schedule, &before, invalid, &runs, created, now));
+    Ok(Observed { now, runs, checked, before, plan })
 }
 
 fn plan(
     ticks: Ticks,
     schedule: &ScoringSchedule,
+    before: &Before,
     invalid: bool,
     runs: &[Run],
     created: Timestamp,
     now: Timestamp,
 ) -> Plan {
-    let (spec, status) = (&schedule.spec, schedule.status.clone().unwrap_or_default());
+    let spec = &schedule.spec;
     let jitter = jitter(spec, namespace_of(schedule), name_of(schedule));
-    let decided = decided(&status, schedule.metadata.generation, now);
     let catch_up = match spec.catch_up.policy {
         CatchUpPolicy::None => CatchUp::None,
         CatchUpPolicy::Latest => CatchUp::Latest,
@@ -168,8 +171,8 @@ fn plan(
     let view = ScheduleView {
         now,
         created,
-        decided,
-        waiting: status.waiting,
+        decided: before.decided,
+        waiting: before.waiting.clone(),
         made,
         suspended: spec.suspend,
         invalid,
@@ -181,20 +184,11 @@ fn plan(
     let Due { present, next, .. } = due;
     let start = ticks::start(due, runs.iter().any(Run::goes_on), concurrency, catch_up);
     let seen = start.missed.iter().map(|(tick, _)| *tick).chain(start.run).chain(start.waiting.iter().copied());
-    let decided = seen.max().max(last_made).max(decided);
+    let decided = seen.max().max(last_made).max(before.decided);
     // A moment after the last one at which it could start.
     let late = start.waiting.last().filter(|_| invalid).and_then(|tick| tick.checked_add(in_time).ok());
     let late = late.and_then(|late| late.checked_add(SignedDuration::from_millis(1)).ok()).filter(|late| *late > now);
     Plan { ticks, caught_up: start.run != present, start, next, jitter, late, decided }
-}
-
-/// Up to when it is decided what becomes of ticks.
-fn decided(status: &ScoringScheduleStatus, generation: Option<i64>, now: Timestamp) -> Option<Timestamp> {
-    let missed = status.last_missed.as_ref().map(|missed| missed.tick);
-    let last = status.decided_until.max(status.last_scheduled_tick).max(missed);
-    // Under the spec before an edit nothing was due yet: ticks of the new one that passed are none of its own.
-    let edited = status.observed_generation.is_some_and(|seen| Some(seen) != generation);
-    last.max((edited && status.next_tick.is_none_or(|next| next > now)).then(|| whole_seconds(now)))
 }
 
 #[cfg(test)]
@@ -206,7 +200,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// An hourly schedule of generation 2, created at midnight.
+    /// An hourly schedule of generation 2, created at midnight, and hourly before.
     fn schedule(spec: &Value, status: &Value) -> ScoringSchedule {
         let mut object = json!({
             "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringSchedule",
@@ -219,6 +213,9 @@ mod tests {
         });
         for (key, value) in spec.as_object().unwrap() {
             object["spec"][key] = value.clone();
+        }
+        if object["status"]["observedSchedule"].is_null() {
+            object["status"]["observedSchedule"] = json!({"schedule": "@hourly"});
         }
         serde_json::from_value(object).unwrap()
     }
@@ -239,7 +236,8 @@ mod tests {
 
     fn decide_if(schedule: &ScoringSchedule, invalid: bool, runs: &[Run], now: &str) -> Plan {
         let ticks = Ticks::parse(&schedule.spec.schedule, None, at(now)).unwrap();
-        plan(ticks, schedule, invalid, runs, at("2026-01-01T00:00:00Z"), at(now))
+        let (created, now) = (at("2026-01-01T00:00:00Z"), at(now));
+        plan(ticks, schedule, &before(schedule, created, now), invalid, runs, created, now)
     }
 
     #[test]
@@ -262,7 +260,8 @@ mod tests {
         let plan = decide(&edited, &[], "2026-01-01T12:35:00Z");
         assert_eq!((plan.start.run, plan.start.missed.len()), (None, 0));
         // And stay so once the edit has been seen.
-        let after = json!({"observedGeneration": 2, "nextTick": plan.next, "decidedUntil": plan.decided});
+        let after = json!({"observedGeneration": 2, "observedSchedule": {"schedule": "*/10 * * * *"}, "nextTick": plan.next,
+            "decidedUntil": plan.decided});
         let seen = schedule(&json!({"schedule": "*/10 * * * *"}), &after);
         let plan = decide(&seen, &[], "2026-01-01T12:36:00Z");
         assert_eq!((plan.start.run, plan.start.missed.len()), (None, 0));

@@ -1,8 +1,10 @@
 //! The status of a schedule.
 
-use crds::schedule::{MissedTick, ScoringScheduleStatus};
+use crds::schedule::{MissedTick, ObservedSchedule, ScoringScheduleStatus};
 use crds::{Condition, ScoringSchedule};
+use jiff::Timestamp;
 use kube::{Api, Resource};
+use serde_json::{Map, Value};
 
 use super::history::Run;
 use super::observe::Checked;
@@ -35,7 +37,8 @@ pub(super) async fn write(ctx: &Ctx, schedule: &ScoringSchedule, observed: &Obse
 fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed: &Observed) -> ScoringScheduleStatus {
     let generation = schedule.metadata.generation;
     let mut conditions = Conditions::of(&current.conditions, generation, observed.now);
-    let mut status = ScoringScheduleStatus { observed_generation: generation, ..current.clone() };
+    let observed_schedule = Some(ObservedSchedule::of(&schedule.spec));
+    let mut status = ScoringScheduleStatus { observed_generation: generation, observed_schedule, ..current.clone() };
     match &observed.plan {
         Some(plan) => {
             status.next_tick = plan.next;
@@ -48,10 +51,10 @@ fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed:
             }
         }
         None => {
-            // It came before the edit by which ticks are not known any more: it waits for the next edit.
-            let passed = status.next_tick.filter(|next| *next <= observed.now && status.decided_until < Some(*next));
-            status.waiting.extend(passed.filter(|_| status.waiting.len() < MOST_WAITING));
-            status.decided_until = status.decided_until.max(passed);
+            // What passed before the edit by which ticks are not known any more waits for the next edit.
+            status.waiting.clone_from(&observed.before.waiting);
+            status.waiting.drain(..status.waiting.len().saturating_sub(MOST_WAITING));
+            status.decided_until = observed.before.decided;
             status.next_tick = None;
         }
     }
@@ -82,6 +85,19 @@ fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed:
     status
 }
 
+/// The status of a schedule that nobody can read: what passed before waits for it to be corrected, and then its ticks count
+/// from that edit on.
+pub(super) fn ticks_lost(status: &mut Map<String, Value>, now: Timestamp) {
+    let Ok(mut kept) = serde_json::from_value::<ScoringScheduleStatus>(Value::Object(status.clone())) else { return };
+    let passed = kept.next_tick.filter(|next| *next <= now && kept.decided_until < Some(*next));
+    kept.waiting.extend(passed.filter(|_| kept.waiting.len() < MOST_WAITING));
+    kept.decided_until = kept.decided_until.max(passed);
+    (kept.next_tick, kept.observed_schedule) = (None, None);
+    if let Ok(Value::Object(kept)) = serde_json::to_value(kept) {
+        *status = kept;
+    }
+}
+
 /// What is wrong, and what that means for ticks.
 fn sentence(observed: &Observed, invalid: &Invalid) -> String {
     match observed.plan {
@@ -99,4 +115,26 @@ fn names<'a>(runs: impl Iterator<Item = &'a Run>) -> Vec<String> {
     let mut names: Vec<String> = runs.map(|run| name_of(&*run.object).to_owned()).collect();
     names.sort();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn of_a_schedule_that_nobody_can_read_no_tick_is_told_and_the_one_that_passed_waits() {
+        let status = json!({"observedGeneration": 1, "observedSchedule": {"schedule": "@hourly"}, "active": ["line-1"],
+            "nextTick": "2026-01-01T13:00:00Z", "decidedUntil": "2026-01-01T12:00:00Z"});
+        let lost = |now: &str| {
+            let mut status = status.as_object().unwrap().clone();
+            ticks_lost(&mut status, now.parse().unwrap());
+            Value::Object(status)
+        };
+        let none = json!({"observedGeneration": 1, "active": ["line-1"], "decidedUntil": "2026-01-01T12:00:00Z"});
+        assert_eq!(lost("2026-01-01T12:59:00Z"), none);
+        let passed = json!({"observedGeneration": 1, "active": ["line-1"], "decidedUntil": "2026-01-01T13:00:00Z",
+            "waiting": ["2026-01-01T13:00:00Z"]});
+        assert_eq!(lost("2026-01-01T13:00:01Z"), passed);
+    }
 }

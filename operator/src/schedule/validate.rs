@@ -10,7 +10,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
 use planner::capacity::{QuantityError, Resources};
 use planner::ticks::{TickError, Ticks};
-use spec::Span;
 use spec::check::WorkError;
 
 use crate::run::{ENV, WORKLOAD_IDENTITY};
@@ -82,28 +81,6 @@ pub enum Invalid {
         /// What may be used.
         limit: String,
     },
-    /// A run's time is over before it starts.
-    #[error(
-        "jitter: {jitter} is not shorter than the deadline of a run ({deadline}), which counts from the tick; shorten \
-         jitter, or give a longer deadline"
-    )]
-    Jitter {
-        /// How long after a tick its run may start.
-        jitter: Span,
-        /// How long after a tick its run must have ended.
-        deadline: Span,
-    },
-    /// A run that starts as late as it may is over before it starts.
-    #[error(
-        "startingDeadlineSeconds: a run may start {latest} after its tick, and must have ended {deadline} after it \
-         (deadline); lower startingDeadlineSeconds, or give a longer deadline"
-    )]
-    StartingDeadline {
-        /// How long after its tick a run may start.
-        latest: Span,
-        /// How long after it the run must have ended.
-        deadline: Span,
-    },
     /// A name that the operator writes itself: what a schedule writes would be lost.
     #[error("{field}: {name} is written by the operator; leave it out")]
     Reserved {
@@ -128,8 +105,6 @@ impl Invalid {
             Self::NamespaceNotSelected { .. } => "NamespaceNotSelected",
             Self::Spec(_) => "InvalidSpec",
             Self::Work(error) => error.reason,
-            Self::Jitter { .. } => "InvalidJitter",
-            Self::StartingDeadline { .. } => "InvalidStartingDeadline",
             Self::Reserved { .. } => "ReservedName",
             Self::Pod(_) => POD_INVALID,
             Self::Quantity(_) | Self::RequestAboveLimit { .. } => "InvalidResources",
@@ -150,17 +125,6 @@ pub fn check(
 ) -> Result<Ticks, Invalid> {
     let ticks = Ticks::parse(&spec.schedule, spec.time_zone.as_deref(), now)?;
     spec.work().check()?;
-    let (jitter, deadline) = (spec.jitter.unwrap_or_default(), spec.deadline.unwrap_or(crate::run::DEADLINE));
-    if jitter >= deadline {
-        return Err(Invalid::Jitter { jitter, deadline });
-    }
-    // One that nobody wrote is no contradiction: most runs start in time.
-    if let (Some(late), Some(deadline)) = (spec.starting_deadline_seconds, spec.deadline) {
-        let latest = Span::from_secs(u64::from(late).saturating_add(jitter.as_secs()));
-        if latest >= deadline {
-            return Err(Invalid::StartingDeadline { latest, deadline });
-        }
-    }
     reserved(&spec.scorer)?;
     spec.scorer.resources.as_ref().map_or(Ok(()), resources)?;
     admitted(&spec.cluster_ref.name, cluster, namespace, labels)?;
@@ -270,27 +234,6 @@ mod tests {
         assert_eq!(reason(&json!({"schedule": "every hour"})), "InvalidSchedule");
         assert_eq!(reason(&json!({"timeZone": "Mars/Olympus"})), "InvalidTimeZone");
         assert_eq!(reason(&json!({"schedule": "0 0 31 2 *"})), "NeverDue");
-    }
-
-    #[test]
-    fn jitter_leaves_a_run_time_before_its_deadline() {
-        assert_eq!(reason(&json!({"jitter": "59m"})), "Valid");
-        assert!(message(&json!({"jitter": "1h"})).starts_with("jitter: 1h is not shorter than the deadline"));
-        assert_eq!(reason(&json!({"jitter": "1h", "deadline": "2h"})), "Valid");
-    }
-
-    #[test]
-    fn a_deadline_and_how_late_a_run_may_start_do_not_contradict_each_other() {
-        let of = |late: u32, more: Value| {
-            let mut spec = json!({"startingDeadlineSeconds": late});
-            spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            reason(&spec)
-        };
-        assert_eq!(of(299, json!({"deadline": "5m"})), "Valid");
-        assert_eq!(of(300, json!({"deadline": "5m"})), "InvalidStartingDeadline");
-        assert_eq!(of(240, json!({"deadline": "5m", "jitter": "1m"})), "InvalidStartingDeadline");
-        assert_eq!(of(86_400, json!({})), "Valid", "nobody wrote a deadline");
-        assert_eq!(reason(&json!({"deadline": "5m"})), "Valid", "nobody wrote how late");
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub enum Miss {
     Superseded,
     /// More ticks wait to be caught up than the limit allows.
     CatchUpLimit,
-    /// It waited to be caught up, and the schedule was edited: it is no tick of it any more.
+    /// It had not started before the schedule was edited, and is no tick of it any more.
     Rescheduled,
     /// The schedule was suspended.
     Suspended,
@@ -157,7 +157,8 @@ pub fn due(ticks: &Ticks, view: &ScheduleView) -> Due {
 }
 
 /// The ticks after `from` and up to `now`, oldest first, and the next one. Of more than a thousand, the last thousand.
-fn passed(ticks: &Ticks, from: Timestamp, now: Timestamp) -> (Vec<Timestamp>, Option<Timestamp>) {
+#[must_use]
+pub fn passed(ticks: &Ticks, from: Timestamp, now: Timestamp) -> (Vec<Timestamp>, Option<Timestamp>) {
     let mut passed = Vec::new();
     let mut next = ticks.after(from);
     while let Some(tick) = next.filter(|tick| *tick <= now) {

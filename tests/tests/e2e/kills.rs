@@ -183,7 +183,6 @@ async fn park(cluster: &Cluster, stage: &Stage, first: usize, number: usize) -> 
         let mut schedule = manifests::with_sensors(schedule, &some_sensors());
         schedule["spec"]["scorer"]["resources"]["requests"]["cpu"] = "900m".into();
         schedule["spec"]["startingDeadlineSeconds"] = 86_400.into();
-        schedule["spec"]["deadline"] = "2d".into();
         cluster.namespace(&namespace).await?;
         cluster.apply(&schedule).await?;
         parked.push(Parked { namespace, schedule });
