@@ -321,15 +321,6 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_leaves_a_lost_node_after_a_minute() {
-        let tolerations = items(&json!({})).template.spec.unwrap().tolerations.unwrap();
-        for lost in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-            let toleration = tolerations.iter().find(|toleration| toleration.key.as_deref() == Some(lost)).unwrap();
-            assert_eq!(toleration.toleration_seconds, Some(60), "{lost}");
-        }
-    }
-
-    #[test]
     fn a_pod_tolerates_its_pool_and_for_a_minute_a_lost_node_and_nothing_else() {
         let tolerations = items(&json!({})).template.spec.unwrap().tolerations;
         let lost =

@@ -237,14 +237,6 @@ fn a_failed_allocation_is_tried_again() {
 }
 
 #[test]
-fn a_lost_node_is_replaced_while_its_pods_are_needed() {
-    let out_of_service = Some(OutOfService::Ours);
-    let lost = machine("a", Node { ready: Readiness::Silent, since: at(800), out_of_service, ..busy() });
-    let view = PoolView { work: pods(2), ..with(vec![lost]) };
-    assert_eq!(action(&view), Some(Action::Put { count: 2 }));
-}
-
-#[test]
 fn a_machine_that_never_joins_is_deleted_in_the_end() {
     let never = |seen| Machine { node: None, seen: at(seen), ..machine("a", node()) };
     assert_eq!(action(&with(vec![never(900)])), None);

@@ -1,6 +1,7 @@
 //! Two replicas: the leader dies in the middle of a run, the other takes over, the run ends once and whole.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -12,6 +13,7 @@ use crate::cluster::{RELEASE, SYSTEM, Shared, tell, until};
 use crate::first_run::CLUSTER;
 use crate::inputs::sensors;
 use crate::manifests;
+use crate::processes::{is_in_group, signal};
 
 const NAMESPACE: &str = "e2e-failover";
 const LEASE: &str = "batch-scoring-operator";
@@ -53,19 +55,13 @@ async fn holder(client: &Client) -> Result<Option<String>> {
     Ok(leases.get(LEASE).await?.spec.and_then(|spec| spec.holder_identity))
 }
 
-/// SIGKILL for the operator's processes of a pod: the nodes' processes are this machine's.
+/// SIGKILL for the operator's process of a pod.
 fn kill_processes_of(pod_uid: &str) -> Result<()> {
-    let mut killed = 0;
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let of_pod = fs::read_to_string(entry.path().join("cgroup")).is_ok_and(|cgroup| cgroup.contains(pod_uid));
-        let comm = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-        if of_pod && comm.trim() == "operator" {
-            let status = std::process::Command::new("kill").args(["-KILL", &name]).status()?;
-            ensure!(status.success(), "kill {name}: {status}");
-            killed += 1;
-        }
-    }
+    let is_operator = |process: &Path| {
+        let comm = fs::read_to_string(process.join("comm")).unwrap_or_default();
+        comm.trim() == "operator" && is_in_group(process, pod_uid)
+    };
+    let killed = signal("KILL", is_operator)?;
     ensure!(killed == 1, "{killed} processes of pod {pod_uid} are the operator's");
     Ok(())
 }

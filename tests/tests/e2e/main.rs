@@ -15,8 +15,10 @@ mod first_run;
 mod inputs;
 mod kills;
 mod leftovers;
+mod lost_node;
 mod manifests;
 mod observe;
+mod processes;
 mod reasons;
 mod stage;
 mod whole;
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
             suite.test("an_ended_run_made_by_hand_goes_after_its_ttl", deletion::ttl),
             suite.test("a_scoringcluster_that_is_deleted_lets_its_nodes_go", deletion::scoring_cluster),
             suite.test("when_the_leader_is_killed_the_other_replica_ends_the_run", failover::test),
+            suite.test("a_pod_on_a_lost_node_is_replaced_within_two_minutes_and_uses_up_no_retry", lost_node::test),
             suite.test("kills_a_run_without_them_takes_k_changes", kills::counted),
             suite.test("kills_after_the_kth_change_the_run_ends_once_and_whole", kills::sampled),
             suite.test("taking_the_cluster_down_leaves_nothing_behind", leftovers::test),
