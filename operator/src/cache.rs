@@ -11,6 +11,8 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 
+use crate::error::words;
+
 /// How many changes a slow controller may fall behind before it looks at everything instead.
 const BACKLOG: usize = 4096;
 
@@ -60,7 +62,7 @@ where
                     Ok(Event::InitDone) => sender.send(Change::All),
                     Ok(Event::Init | Event::InitApply(_)) => Ok(0),
                     Err(error) => {
-                        tracing::warn!(kind = %K::kind(&()), "watch failed, trying again: {error}");
+                        tracing::warn!(kind = %K::kind(&()), "watch failed, trying again: {}", words(&error));
                         Ok(0)
                     }
                 };

@@ -5,13 +5,14 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use kube::Resource;
+use kube::core::Status;
 use kube::runtime::reflector::ObjectRef;
 
 /// A reconciler's error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refused a request, or was not reached.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", words(&**source))]
     Api {
         /// What was being done, to which object.
         doing: String,
@@ -43,7 +44,7 @@ pub enum Error {
         object: String,
     },
     /// The process cannot start.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", words(&**source))]
     Start {
         /// What was being done.
         doing: String,
@@ -180,6 +181,28 @@ pub fn api_category(error: &kube::Error) -> Category {
     }
 }
 
+/// What went wrong. Where the API server answered, in its own words: kube would add its whole answer, field by field.
+#[must_use]
+pub fn words(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = Some(error);
+    while let Some(link) = cause {
+        if let Some(status) = answer(link) {
+            let plain = || format!("the answer is {} {}", status.code, status.reason);
+            return if status.message.is_empty() { plain() } else { status.message.clone() };
+        }
+        cause = link.source();
+    }
+    error.to_string()
+}
+
+/// What the API server answered, if this is what the error tells.
+fn answer<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Status> {
+    match error.downcast_ref() {
+        Some(kube::Error::Api(status)) => Some(status),
+        _ => error.downcast_ref::<Box<Status>>().map(|status| &**status).or_else(|| error.downcast_ref()),
+    }
+}
+
 /// Whether the API server answered with this status code.
 #[must_use]
 pub fn is_code(error: &kube::Error, code: u16) -> bool {
@@ -189,6 +212,36 @@ pub fn is_code(error: &kube::Error, code: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn refused(message: &str) -> Box<Status> {
+        let status = Status { code: 403, message: message.into(), reason: "Forbidden".into(), ..Status::default() };
+        Box::new(Status {
+            metadata: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta::default()),
+            ..status
+        })
+    }
+
+    #[test]
+    fn what_the_api_server_refuses_is_told_in_its_words_alone() {
+        let job = ObjectRef::<k8s_openapi::api::batch::v1::Job>::new("q-now").within("plant");
+        let told = |message| Error::api("create", &job)(kube::Error::Api(refused(message))).to_string();
+        assert_eq!(told("exceeded quota: few"), "create Job.v1.batch/q-now.plant: exceeded quota: few");
+        assert_eq!(told(""), "create Job.v1.batch/q-now.plant: the answer is 403 Forbidden");
+    }
+
+    #[test]
+    fn so_it_is_where_another_error_has_that_for_its_source() {
+        use kube::runtime::watcher;
+        let api = || kube::Error::Api(refused("no, says the policy"));
+        for error in
+            [watcher::Error::InitialListFailed(api()), watcher::Error::WatchError(refused("no, says the policy"))]
+        {
+            assert_eq!(words(&error), "no, says the policy");
+        }
+        let started = Error::start("find or make the lease")(api());
+        assert_eq!(started.to_string(), "find or make the lease: no, says the policy");
+        assert_eq!(words(&watcher::Error::NoResourceVersion), watcher::Error::NoResourceVersion.to_string());
+    }
 
     #[test]
     fn back_off_doubles_up_to_its_limit() {

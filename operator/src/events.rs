@@ -8,7 +8,7 @@ use kube::api::PostParams;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client};
 
-use crate::error::is_code;
+use crate::error::{is_code, words};
 
 /// Who reports.
 const CONTROLLER: &str = "batchscoring.dev/operator";
@@ -89,7 +89,7 @@ fn short(note: &str) -> String {
 }
 
 fn lost(about: &ObjectReference, reason: &str, error: &kube::Error) {
-    tracing::warn!(reason, "an event of {} was lost: {error}", about.name.as_deref().unwrap_or("?"));
+    tracing::warn!(reason, "an event of {} was lost: {}", about.name.as_deref().unwrap_or("?"), words(error));
 }
 
 #[cfg(test)]

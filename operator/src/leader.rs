@@ -8,6 +8,7 @@ use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 
 use crate::Error;
 use crate::clock::Clock;
+use crate::error::words;
 
 /// The lease's name.
 pub const LEASE: &str = "batch-scoring-operator";
@@ -50,7 +51,7 @@ impl Leader {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!("cannot take the lease yet: {error}");
+                    tracing::warn!("cannot take the lease yet: {}", words(&error));
                     tokio::time::sleep(LOOK).await;
                 }
             }
@@ -73,7 +74,7 @@ impl Leader {
                 Ok(false) => return,
                 // Whether that was fatal, `expired` tells.
                 Err(error) => {
-                    tracing::warn!("cannot renew the lease, trying again: {error}");
+                    tracing::warn!("cannot renew the lease, trying again: {}", words(&error));
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
             }
@@ -94,7 +95,7 @@ impl Leader {
                         _ => renewed = spec.renew_time.map_or(renewed, |at| at.0.max(renewed)),
                     }
                 }
-                Ok(Err(error)) => tracing::warn!("cannot read the lease: {error}"),
+                Ok(Err(error)) => tracing::warn!("cannot read the lease: {}", words(&error)),
                 Err(_) => tracing::warn!("cannot read the lease: no answer within {LOOK:?}"),
             }
             if clock.now().duration_since(renewed) >= duration {
@@ -107,7 +108,7 @@ impl Leader {
     pub async fn release(&self) {
         match tokio::time::timeout(Duration::from_secs(5), self.manager.release()).await {
             Ok(Ok(())) => tracing::info!("released the lease"),
-            Ok(Err(error)) => tracing::warn!("the lease was not released: {error}"),
+            Ok(Err(error)) => tracing::warn!("the lease was not released: {}", words(&error)),
             Err(_) => tracing::warn!("the lease was not released: no answer within 5 s"),
         }
     }

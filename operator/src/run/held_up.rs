@@ -9,6 +9,7 @@ use kube::api::{Api, ListParams};
 
 use super::pods::{self, Trouble};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
+use crate::error::words;
 
 /// How long a Job may take to get a pod, and that to start, before events are asked for.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
@@ -25,7 +26,7 @@ pub(super) async fn held_up(ctx: &Ctx, job: &Job, job_pods: &[Arc<Pod>], now: Ti
     match api.list(&of_it).await {
         Ok(events) => why(&what, &events.items),
         Err(error) => {
-            tracing::debug!(job = name_of(job), "cannot list events of {what}: {error}");
+            tracing::debug!(job = name_of(job), "cannot list events of {what}: {}", words(&error));
             None
         }
     }

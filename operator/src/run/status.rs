@@ -66,7 +66,8 @@ pub(super) fn wanted(
     let view = &observed.view;
     let generation = run.metadata.generation;
     let mut conditions = Conditions::of(&current.conditions, generation, view.now);
-    stalled(&mut conditions, &current.conditions, failure);
+    let given_up = finish.is_some_and(|finish| finish != Finish::Archived || view.unfolded > 0);
+    stalled(&mut conditions, &current.conditions, failure, given_up);
     let mut status = ScoringRunStatus { slots: None, observed_generation: generation, ..current };
     status.tick = Some(observed.tick);
     status.started.get_or_insert_with(|| whole_seconds(view.now));
@@ -118,12 +119,13 @@ pub(super) fn wanted(
 }
 
 /// Since when something fails is found again in the condition, by whichever process looks next. Nothing is written of a
-/// run that goes well, nor of what is over by the next look: somebody else was faster, or an object went away.
-fn stalled(conditions: &mut Conditions, current: &[Condition], failure: Option<&Error>) {
+/// run that goes well, nor of what is over by the next look: somebody else was faster, or an object went away. What a run
+/// ended for is still in its way.
+fn stalled(conditions: &mut Conditions, current: &[Condition], failure: Option<&Error>, given_up: bool) {
     match failure.map(|error| (error.category(), error)) {
         Some((Category::Conflict | Category::Gone, _)) => {}
         Some((category, error)) => drop(conditions.set(STALLED, true, category.as_str(), error.to_string())),
-        None if is_true(current, STALLED) => drop(conditions.set(STALLED, false, "GoesOn", "")),
+        None if is_true(current, STALLED) && !given_up => drop(conditions.set(STALLED, false, "GoesOn", "")),
         None => {}
     }
 }
@@ -261,26 +263,33 @@ mod tests {
         assert_eq!(told(&Deleted { more: true, ..Deleted::default() })[0].0, "RetentionApplied");
     }
 
-    fn told_at(before: &[Condition], second: i64, failure: Option<&Error>) -> Vec<Condition> {
+    fn told_at(before: &[Condition], second: i64, failure: Option<&Error>, given_up: bool) -> Vec<Condition> {
         let mut conditions = Conditions::of(before, None, Timestamp::from_second(second).unwrap());
-        stalled(&mut conditions, before, failure);
+        stalled(&mut conditions, before, failure, given_up);
         conditions.into_vec()
     }
 
     #[test]
     fn a_run_tells_since_when_it_is_refused_what_it_needs() {
-        let first = told_at(&[], 100, Some(&refused(403)));
+        let first = told_at(&[], 100, Some(&refused(403)), false);
         assert_eq!((first[0].reason.as_str(), first[0].status.as_str()), ("Forbidden", "True"));
         assert!(first[0].message.contains("exceeded quota: few"), "{}", first[0].message);
-        let later = told_at(&first, 160, Some(&refused(422)));
+        let later = told_at(&first, 160, Some(&refused(422)), false);
         assert_eq!((later[0].reason.as_str(), later[0].last_transition_time.as_second()), ("Rejected", 100));
-        assert_eq!(told_at(&later, 170, None)[0].status, "False");
+        assert_eq!(told_at(&later, 170, None, false)[0].status, "False");
     }
 
     #[test]
     fn of_a_run_that_goes_well_or_was_only_outrun_nothing_is_written() {
-        assert_eq!(told_at(&[], 100, None), []);
-        assert_eq!(told_at(&[], 100, Some(&refused(409))), []);
-        assert_eq!(told_at(&[], 100, Some(&refused(404))), []);
+        assert_eq!(told_at(&[], 100, None, false), []);
+        assert_eq!(told_at(&[], 100, Some(&refused(409)), false), []);
+        assert_eq!(told_at(&[], 100, Some(&refused(404)), false), []);
+    }
+
+    #[test]
+    fn a_run_that_ends_for_what_is_refused_does_not_say_that_it_goes_on() {
+        let before = told_at(&[], 100, Some(&refused(403)), false);
+        assert_eq!(told_at(&before, 160, None, true), before);
+        assert_eq!(told_at(&[], 160, None, true), []);
     }
 }
