@@ -46,6 +46,8 @@ pub enum Stop {
     DeadlineExceeded,
     /// What was frozen for it is gone, and so no pod of it can start.
     RequestGone,
+    /// Somebody deleted its Job of items, and the pods with it.
+    JobGone,
 }
 
 impl Stop {
@@ -59,6 +61,7 @@ impl Stop {
             Self::Replaced => "Replaced",
             Self::DeadlineExceeded => "DeadlineExceeded",
             Self::RequestGone => "RequestGone",
+            Self::JobGone => "JobGone",
         }
     }
 
@@ -72,6 +75,7 @@ impl Stop {
             Self::Replaced => "the run of a later tick replaced it",
             Self::DeadlineExceeded => "its deadline passed",
             Self::RequestGone => "its frozen request was deleted",
+            Self::JobGone => "its Job was deleted",
         }
     }
 }
@@ -144,6 +148,7 @@ pub fn stop(view: &RunView) -> Option<Stop> {
         () if view.cancelled => Some(Stop::Cancelled),
         () if view.now >= view.deadline => Some(Stop::DeadlineExceeded),
         () if view.refused && view.planned.is_some() => Some(Stop::RequestGone),
+        () if view.admitted && view.job.is_none() => Some(Stop::JobGone),
         () => None,
     }
 }

@@ -371,6 +371,26 @@ fn a_deleted_run_whose_archive_cannot_start_is_let_go_after_ten_minutes() {
 }
 
 #[test]
+fn a_run_whose_job_somebody_deletes_is_archived_with_what_there_is_and_is_failed_for_that() {
+    let mut world = World::new(false);
+    for event in [Event::Reconcile(9), Event::Reconcile(9), Event::PlanAnswers(true), Event::Slots(2)] {
+        world.happen(&event);
+        world.happen(&Event::Reconcile(9));
+    }
+    world.happen(&Event::PodEnds(0, true));
+    assert_eq!(stop(&world.view), None);
+    world.happen(&Event::JobDeleted);
+    assert_eq!(stopped(&world.view), Some(Stop::JobGone));
+    let judged = verdict(Tally { total: 4, failed: 3 }, None, stopped(&world.view));
+    assert_eq!((judged.complete, judged.reason), (false, "JobGone"));
+    assert_eq!(judged.message, "1 of 4 sensors were scored before its Job was deleted");
+    for event in [Event::Reconcile(9), Event::Reconcile(9), Event::ArchiveAnswers] {
+        world.happen(&event);
+    }
+    assert_eq!(decide(&world.view), [Action::Finish(Finish::Archived)]);
+}
+
+#[test]
 fn a_replaced_run_ends_as_a_cancelled_one_and_says_why() {
     let mut world = World::new(false);
     world.view.replaced = true;
