@@ -147,7 +147,7 @@ pub fn stop(view: &RunView) -> Option<Stop> {
         () if view.cancelled && view.replaced => Some(Stop::Replaced),
         () if view.cancelled => Some(Stop::Cancelled),
         () if view.now >= view.deadline => Some(Stop::DeadlineExceeded),
-        () if view.refused && view.planned.is_some() => Some(Stop::RequestGone),
+        () if view.lost_request() => Some(Stop::RequestGone),
         () if view.admitted && view.job.is_none() => Some(Stop::JobGone),
         () => None,
     }
@@ -226,7 +226,7 @@ fn score(view: &RunView, items: u32) -> Vec<Action> {
     }
     // Before anything relies on the pods' ends they are in the checkpoint, and the archive mounts it even when empty.
     let due = view.unfolded > 0 && (view.checkpoint_due || view.living == 0 || settled);
-    if !view.refused && (due || (settled && view.folded.is_none())) {
+    if !view.lost_request() && (due || (settled && view.folded.is_none())) {
         actions.push(Action::Checkpoint);
     }
     actions.extend(end(view, settled, going.is_some() && stop.is_some()));
@@ -245,7 +245,7 @@ fn end(view: &RunView, settled: bool, stopping: bool) -> Option<Action> {
     let without = stalled_for(view, HOLD_STALLED);
     match view.archive {
         Helper::Answered if whole || without || give_up => Some(Action::Finish(Finish::Archived)),
-        _ if give_up || view.refused => Some(Action::Finish(Finish::NotArchived)),
+        _ if give_up || view.lost_request() => Some(Action::Finish(Finish::NotArchived)),
         _ if without && view.folded.is_none() => Some(Action::Finish(Finish::NotArchived)),
         _ if !whole && !without => None,
         Helper::Absent => Some(Action::CreateArchive),

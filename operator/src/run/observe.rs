@@ -1,14 +1,17 @@
 //! Reads all that a decision about a run needs.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use crds::{ScoringRun, ScoringSchedule, names};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource};
 use planner::run::{self as plan, Helper, RunView, Stalled};
+use serde::de::DeserializeOwned;
 use spec::ends::MAX_ENDS;
 use spec::report::{ArchiveReport, PlanReport};
 use spec::request::{PodEnd, PodEnds, RunRequest};
@@ -70,9 +73,13 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
 
     let config_map = |name: &str| caches.config_maps.get(namespace, name).filter(|map| is_owned(&**map, uid));
     let of_name = |name: &str| caches.jobs.get(namespace, name).filter(|job| is_owned(&**job, uid));
-    let request = config_map(&request_name(name));
+    let mut request = config_map(&request_name(name));
     let checkpoint = config_map(&ends::config_map_name(name));
     let ended = is("Complete") || is("Failed");
+    let planned = status.items.filter(|_| is("Planned"));
+    if request.is_none() && planned.is_some() && !ended {
+        request = live(ctx, run, &request_name(name)).await?;
+    }
     let mut not_yet = false;
     let mut trouble = None;
     let frozen = match &request {
@@ -85,6 +92,12 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
             }
             frozen
         }
+        None if planned.is_some() => {
+            let message =
+                format!("ConfigMap {}, in which it was frozen what to score, was deleted", request_name(name));
+            trouble = Some(Trouble::new(plan::Stop::RequestGone.reason(), message));
+            None
+        }
         None => match freeze(ctx, run, &rerun, tick, now) {
             Ok(frozen) => Some(frozen),
             Err(why) => {
@@ -95,7 +108,6 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
             }
         },
     };
-    let planned = status.items.filter(|_| is("Planned"));
     let mut plan: Standing<PlanReport> = match planned {
         Some(_) => Standing { helper: Helper::Absent, answer: None, trouble: None },
         None => standing(ctx, of_name(&plan_name(name)).as_deref(), now).await,
@@ -146,12 +158,8 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         config_maps: count(caches.config_maps.all().iter().filter(|map| is_owned(&***map, uid) && is_there(&***map))),
     };
     let mut job = of_name(name).filter(|_| planned.is_some());
-    // The Job may be younger than the cache. That matters only where its absence would end the run.
     if job.is_none() && planned.is_some() && !ended && (view.admitted || plan::stop(&view).is_some()) {
-        let api: Api<Job> = Api::namespaced(ctx.client.clone(), namespace);
-        let key = ObjectRef::<Job>::new(name).within(namespace);
-        let live = api.get_opt(name).await.map_err(Error::api("read", &key))?;
-        job = live.filter(|job| is_owned(job, uid)).map(Arc::new);
+        job = live(ctx, run, name).await?;
     }
     let job = job.filter(|job| is_there(&**job));
     let item_pods = job.as_deref().map(|job| ends::item_pods(caches, run, uid_of(job))).unwrap_or_default();
@@ -181,6 +189,18 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         trouble,
         not_yet,
     })
+}
+
+/// An object of the run as the API server has it. It may be younger than the cache; that matters only where its absence
+/// would end the run.
+async fn live<K>(ctx: &Ctx, run: &ScoringRun, name: &str) -> Result<Option<Arc<K>>, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let key = ObjectRef::<K>::new(name).within(namespace_of(run));
+    let there = api.get_opt(name).await.map_err(Error::api("read", &key))?;
+    Ok(there.filter(|object| is_owned(object, uid_of(run))).map(Arc::new))
 }
 
 /// Whether a `Stalled` condition of this reason tells that the API server refuses something for good.

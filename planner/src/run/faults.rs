@@ -181,4 +181,7 @@ fn a_run_that_lost_its_frozen_request_is_stopped_and_ends() {
     assert_eq!(decide(&world.view), [Action::StopJob]);
     let took = until_ended(&mut world, true);
     assert!(took < SETTLE * 2, "{took:#}");
+    let mut unreadable = running();
+    unreadable.view.refused = true;
+    assert_eq!(decide(&unreadable.view), [Action::StopJob]);
 }

@@ -61,7 +61,7 @@ pub struct RunView {
     pub stalled: Option<Stalled>,
     /// When it must have ended.
     pub deadline: Timestamp,
-    /// Whether there is no request and none can be made: its schedule is gone or not valid.
+    /// Whether there is no request that can be read and none can be made: its schedule is gone or not valid.
     pub refused: bool,
     /// Whether its request is frozen in a ConfigMap.
     pub request: bool,
@@ -91,4 +91,13 @@ pub struct RunView {
     pub jobs: u32,
     /// ConfigMaps of the run.
     pub config_maps: u32,
+}
+
+impl RunView {
+    /// Whether what a planned run was to do is gone. It is not frozen anew: its schedule may have been edited since, and
+    /// some of its pods have gone by what was frozen.
+    #[must_use]
+    pub fn lost_request(&self) -> bool {
+        self.planned.is_some() && (self.refused || !self.request)
+    }
 }

@@ -158,9 +158,7 @@ impl World {
                 self.released |= !self.view.finalizer;
             }
             Event::NamespaceDeleted => self.view.closing = true,
-            Event::RequestDeleted if self.view.planned.is_some() => {
-                (self.view.request, self.view.refused) = (false, true);
-            }
+            Event::RequestDeleted if self.view.planned.is_some() => self.view.request = false,
             Event::JobDeleted if self.view.admitted => {
                 self.view.job = None;
                 self.pods.iter_mut().for_each(|p| p.ended = true);
