@@ -117,6 +117,9 @@ async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> 
             return Ok(Action::await_change());
         }
     };
+    if !crate::schedule::goes_on(run) && run.metadata.deletion_timestamp.is_none() {
+        status::observe_generation(&ctx, run).await?;
+    }
     if let Some(range) = &run.spec.backfill {
         return backfill::reconcile(&ctx, run, range).await;
     }

@@ -25,6 +25,19 @@ pub(super) async fn write(ctx: &Ctx, run: &ScoringRun, wanted: &ScoringRunStatus
     MANAGER.status(&api, run, current.as_ref(), wanted).await
 }
 
+/// Writes of an ended run that its spec, which may still be cancelled, was seen: who waits for an edit to be observed
+/// would wait for ever.
+pub(super) async fn observe_generation(ctx: &Ctx, run: &ScoringRun) -> Result<(), Error> {
+    let seen = seen(run);
+    write(ctx, run, &seen).await.map(drop)
+}
+
+/// The status as it is, of the spec as it is.
+fn seen(run: &ScoringRun) -> ScoringRunStatus {
+    let current = run.status.clone().unwrap_or_default();
+    ScoringRunStatus { slots: None, observed_generation: run.metadata.generation, ..current }
+}
+
 /// Tells people how a run ended, by an event and in the log.
 pub(super) async fn tell_end(ctx: &Ctx, run: &ScoringRun, ended: &ScoringRunStatus) {
     let state = ended.state.as_deref().unwrap_or_default();
@@ -68,7 +81,7 @@ pub(super) fn wanted(
     let mut conditions = Conditions::of(&current.conditions, generation, view.now);
     let given_up = finish.is_some_and(|finish| finish != Finish::Archived || view.unfolded > 0);
     stalled(&mut conditions, &current.conditions, failure, given_up);
-    let mut status = ScoringRunStatus { slots: None, observed_generation: generation, ..current };
+    let mut status = seen(run);
     status.tick = Some(observed.tick);
     status.started.get_or_insert_with(|| whole_seconds(view.now));
     if let Some(frozen) = &observed.frozen {
@@ -261,6 +274,19 @@ mod tests {
         assert_eq!(told(&partly), [("RetentionApplied", partly.applied()), failed.clone()]);
         assert_eq!(told(&Deleted { problem: Some(denied), ..Deleted::default() }), [failed]);
         assert_eq!(told(&Deleted { more: true, ..Deleted::default() })[0].0, "RetentionApplied");
+    }
+
+    #[test]
+    fn of_an_ended_run_that_is_cancelled_only_the_generation_is_new() {
+        let run = |generation: i64, seen: i64, slots: Option<u32>| -> ScoringRun {
+            serde_json::from_value(serde_json::json!({
+                "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun",
+                "metadata": {"name": "r", "generation": generation}, "spec": {"scheduleName": "s", "cancel": true},
+                "status": {"observedGeneration": seen, "state": "Complete", "items": 3, "slots": slots},
+            }))
+            .unwrap()
+        };
+        assert_eq!(seen(&run(2, 1, Some(3))), run(2, 2, None).status.unwrap());
     }
 
     fn told_at(before: &[Condition], second: i64, failure: Option<&Error>, given_up: bool) -> Vec<Condition> {
