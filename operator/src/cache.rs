@@ -1,5 +1,6 @@
 //! One watch per kind for the whole process: a store to read, and a stream of what changed for each controller.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 
+use crate::context::uid_of;
 use crate::error::words;
 
 /// How many changes a slow controller may fall behind before it looks at everything instead.
@@ -104,6 +106,12 @@ where
     #[must_use]
     pub fn all(&self) -> Vec<Arc<K>> {
         self.store.state()
+    }
+
+    /// The UIDs of all objects.
+    #[must_use]
+    pub fn uids(&self) -> HashSet<String> {
+        self.all().iter().map(|object| uid_of(&**object).to_owned()).collect()
     }
 
     /// What changes from now on, after a first [`Change::All`].

@@ -1,6 +1,5 @@
 //! The loop that all controllers share: a queue of objects, one reconcile per object at a time, back-off by category.
 
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,22 +12,29 @@ use kube::runtime::reflector::{ObjectRef, Store};
 
 use crate::context::Ctx;
 use crate::error::Reconcile;
+use crate::known::Known;
 
 /// Failures in a row, per object.
-struct Failures<K: Resource>(Mutex<HashMap<ObjectRef<K>, u32>>)
+struct Failures<K: Resource>(Mutex<Known<ObjectRef<K>, u32>>)
 where
     K::DynamicType: Hash + Eq;
 
-impl<K: Resource<DynamicType = ()>> Failures<K> {
+impl<K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static> Failures<K> {
+    fn of(store: Store<K>) -> Self {
+        Self(Mutex::new(Known::new(move || {
+            store.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect()
+        })))
+    }
+
     fn add(&self, object: ObjectRef<K>) -> u32 {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = map.entry(object).or_default();
+        let count = map.entry(object);
         *count = count.saturating_add(1);
         *count
     }
 
     fn clear(&self, object: &ObjectRef<K>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).forget(object);
     }
 }
 
@@ -46,7 +52,7 @@ pub async fn run<K, E, F>(
     E: Reconcile,
     F: Future<Output = Result<Action, E>> + Send + 'static,
 {
-    let failures = Arc::new(Failures::<K>(Mutex::default()));
+    let failures = Arc::new(Failures::of(store.clone()));
     let succeeded = failures.clone();
     let metrics = ctx.metrics.clone();
     let reconciler = move |object: Arc<K>, ctx: Arc<Ctx>| {

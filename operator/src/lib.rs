@@ -15,6 +15,7 @@ pub mod events;
 pub mod finalizer;
 pub mod guard;
 pub mod invalid;
+pub mod known;
 pub mod leader;
 pub mod metrics;
 pub mod run;

@@ -1,6 +1,6 @@
 //! The ends of a run's pods: folded as they happen, and kept in the ConfigMap `<run>-ends`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crds::names;
@@ -12,6 +12,7 @@ use spec::request::{PodEnd, PodEnds};
 
 use super::pods;
 use crate::context::{Caches, label, name_of, namespace_of, uid_of};
+use crate::known::Known;
 
 /// The key of the ends in their ConfigMap.
 pub(super) const KEY: &str = "ends.json";
@@ -34,8 +35,7 @@ pub(crate) fn read(config_map: &ConfigMap) -> PodEnds {
 }
 
 /// What this process remembers of the runs' pods. Nothing that must survive it.
-#[derive(Default)]
-pub(super) struct Memory(Mutex<HashMap<String, Remembered>>);
+pub(super) struct Memory(Mutex<Known<String, Remembered>>);
 
 #[derive(Default)]
 struct Remembered {
@@ -46,13 +46,18 @@ struct Remembered {
 }
 
 impl Memory {
+    /// Nothing yet. `runs` gives the UIDs of all runs that there are.
+    pub(super) fn new(runs: impl Fn() -> HashSet<String> + Send + Sync + 'static) -> Self {
+        Self(Mutex::new(Known::new(runs)))
+    }
+
     /// The ended pods that are not in the checkpoint, given all item pods of the run that there are. Pods that were
     /// alive at the last look and now are not there at all ended too.
     pub(super) fn unfolded(&self, run: &str, pods: &[Arc<Pod>], ends: &PodEnds, now: Timestamp) -> Vec<PodEnd> {
         let known: BTreeSet<&str> = ends.ends.iter().map(|end| end.uid.as_str()).collect();
         let there: BTreeSet<&str> = pods.iter().map(|pod| uid_of(&**pod)).collect();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let remembered = all.entry(run.to_owned()).or_default();
+        let remembered = all.entry(run.to_owned());
         for (uid, pod) in &remembered.living {
             if !there.contains(uid.as_str()) {
                 remembered.gone.insert(uid.clone(), pods::vanished(pod, now));
@@ -76,13 +81,13 @@ impl Memory {
     /// A checkpoint was written.
     pub(super) fn checkpointed(&self, run: &str, now: Timestamp) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(run.to_owned()).or_default().checkpoint = Some(now);
+        all.entry(run.to_owned()).checkpoint = Some(now);
     }
 
     /// Whether to delete all objects of a kind now: not again while the watch still tells of the last time.
     pub(super) fn may_sweep(&self, run: &str, kind: &str, now: Timestamp) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sweeps = &mut all.entry(run.to_owned()).or_default().sweeps;
+        let sweeps = &mut all.entry(run.to_owned()).sweeps;
         let may = sweeps.get(kind).is_none_or(|last| now.duration_since(*last) >= SWEEP_AGAIN);
         if may {
             sweeps.insert(kind.to_owned(), now);
@@ -92,7 +97,7 @@ impl Memory {
 
     /// The run is over.
     pub(super) fn forget(&self, run: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(run);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).forget(run);
     }
 }
 
@@ -194,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_more_is_written_the_rarer_it_is_written_again() {
-        let (memory, at) = (Memory::default(), |secs| Timestamp::from_second(secs).unwrap());
+        let (memory, at) = (Memory::new(HashSet::new), |secs| Timestamp::from_second(secs).unwrap());
         let few = PodEnds { ends: vec![end("a", 0, 1, 0)] };
         let many = PodEnds { ends: vec![end("a", 0, 1, 0); 2_500] };
         assert!(memory.checkpoint_due("run", &many, at(100)));
@@ -205,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_pod_that_was_alive_and_is_gone_has_ended() {
-        let memory = Memory::default();
+        let memory = Memory::new(HashSet::new);
         let pod = |phase: &str| {
             let pod = serde_json::json!({"metadata": {"name": "p", "uid": "u"}, "spec": {"containers": []},
                 "status": {"phase": phase}});

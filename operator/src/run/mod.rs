@@ -84,7 +84,10 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
         Box::pin(of_windows),
         Box::pin(of_namespaces),
     ]);
-    let memory = Arc::new(Memory::default());
+    let memory = Arc::new(Memory::new({
+        let runs = caches.runs.clone();
+        move || runs.uids()
+    }));
     let reconcile = move |object, ctx| reconcile(object, ctx, memory.clone());
     let store = caches.runs.store().clone();
     // A Job that was just deleted still tells of a run that is gone: the queue skips what is not in the store.
@@ -145,7 +148,8 @@ async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> 
         observed.trouble = Some(Trouble::new(error.category().as_str(), error.to_string()));
     }
     if observed.view.ended {
-        if !observed.view.finalizer {
+        // Once it is let go, one that was deleted is not seen again.
+        if !observed.view.finalizer || done.contains(&planner::run::Action::RemoveFinalizer) {
             memory.forget(uid_of(run));
         }
     } else {

@@ -75,7 +75,7 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
         Box::pin(of_namespaces),
         Box::pin(of_runs),
     ]);
-    let trials = Arc::new(Trials::default());
+    let trials = Arc::new(Trials::of(caches.schedules.clone()));
     let reconcile = move |object, ctx| reconcile(object, ctx, trials.clone());
     controller::run(ctx.clone(), "schedule", AT_A_TIME, caches.schedules.store().clone(), queue, reconcile).await;
     Ok(())

@@ -1,6 +1,5 @@
 //! What the API server said of the Jobs of schedules: asked once for each generation, not at each look.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use crds::ScoringSchedule;
@@ -8,17 +7,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::LOOK;
 use crate::Error;
+use crate::cache::Cache;
 use crate::context::{Ctx, uid_of};
+use crate::guard::Guard;
+use crate::known::Known;
 use crate::run::trial::{Verdict, ask};
 
 /// How soon it is asked again where the answer was none.
 pub(super) const SOON: SignedDuration = SignedDuration::from_secs(60);
-/// How many answers are remembered at least before those are forgotten whose schedules are gone.
-const FEW: usize = 64;
-
 /// The answers, by the UID of the schedule.
-#[derive(Debug, Default)]
-pub(super) struct Trials(Mutex<HashMap<String, Trial>>);
+#[derive(Debug)]
+pub(super) struct Trials(Mutex<Known<String, Trial>>);
 
 #[derive(Clone, Debug)]
 struct Trial {
@@ -43,6 +42,11 @@ impl Trial {
 }
 
 impl Trials {
+    /// None yet, of these schedules.
+    pub(super) fn of(schedules: Cache<Guard<ScoringSchedule>>) -> Self {
+        Self(Mutex::new(Known::new(move || schedules.uids())))
+    }
+
     /// What the API server says of the Jobs of this schedule, or said of the same a while ago.
     ///
     /// # Errors
@@ -56,9 +60,7 @@ impl Trials {
             return Ok(verdict);
         }
         let verdict = ask(ctx, schedule, &agent_pool).await?;
-        self.remember(uid, Trial { generation, agent_pool, at: now, verdict: verdict.clone() }, || {
-            ctx.caches.schedules.all().iter().map(|schedule| uid_of(&**schedule).to_owned()).collect()
-        });
+        self.remember(uid, Trial { generation, agent_pool, at: now, verdict: verdict.clone() });
         Ok(verdict)
     }
 
@@ -67,19 +69,15 @@ impl Trials {
         all.get(uid).filter(|trial| trial.holds(generation, agent_pool, now)).map(|trial| trial.verdict.clone())
     }
 
-    fn remember(&self, uid: &str, trial: Trial, there: impl FnOnce() -> HashSet<String>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(uid.to_owned(), trial);
-        // Each time it has doubled: forgetting costs nothing to speak of.
-        if all.len() > FEW && all.len().is_power_of_two() {
-            let there = there();
-            all.retain(|uid, _| there.contains(uid));
-        }
+    fn remember(&self, uid: &str, trial: Trial) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned(), trial);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -93,8 +91,8 @@ mod tests {
     #[test]
     fn a_generation_is_tried_once_and_a_doubt_again_after_a_minute() {
         let known = |verdict, generation, pool, second| {
-            let trials = Trials::default();
-            trials.remember("u", trial(verdict), HashSet::new);
+            let trials = Trials(Mutex::new(Known::new(HashSet::new)));
+            trials.remember("u", trial(verdict));
             trials.known("u", Some(generation), pool, at(second)).is_some()
         };
         assert!(known(Verdict::Taken, 1, "pool", 1_000_000));
@@ -104,14 +102,5 @@ mod tests {
         for doubt in [Verdict::Forbidden(String::new()), Verdict::Unknown(String::new())] {
             assert!(known(doubt.clone(), 1, "pool", 59) && !known(doubt, 1, "pool", 60));
         }
-    }
-
-    #[test]
-    fn what_is_known_of_schedules_that_are_gone_is_forgotten() {
-        let trials = Trials::default();
-        for number in 0..10_000 {
-            trials.remember(&number.to_string(), trial(Verdict::Taken), || HashSet::from([number.to_string()]));
-        }
-        assert!(trials.0.lock().unwrap().len() < 2 * FEW);
     }
 }
