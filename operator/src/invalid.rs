@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use crds::Condition;
+use jiff::Timestamp;
 use kube::api::{Api, DynamicObject, ObjectMeta, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::runtime::reflector::ObjectRef;
@@ -15,8 +16,17 @@ use crate::apply::Manager;
 use crate::conditions::Conditions;
 use crate::context::Ctx;
 
-/// Sets one condition (type, status, reason) that says what is wrong with the spec, and what else follows for the status.
-/// Nothing is written when the condition is there; returns whether it was.
+/// A condition: its type, status and reason.
+type Told<'a> = (&'a str, &'a str, &'a str);
+
+/// The condition's message.
+#[must_use]
+pub fn message(error: &str) -> String {
+    format!("the spec makes no sense: {error}")
+}
+
+/// Sets conditions that say what is wrong with the spec, and what else follows for the status. Nothing is written when the
+/// conditions are there; returns whether it was.
 ///
 /// # Errors
 /// When the API server refuses or is not reached.
@@ -25,7 +35,7 @@ pub async fn report<K>(
     manager: Manager,
     metadata: &ObjectMeta,
     error: &str,
-    (type_, status, reason): (&str, &str, &str),
+    conditions: &[Told<'_>],
     also: impl FnOnce(&mut Map<String, Value>),
 ) -> Result<bool, Error>
 where
@@ -40,20 +50,7 @@ where
     let key = ObjectRef::<K>::new(name).within(metadata.namespace.as_deref().unwrap_or_default());
     // What the cache has of it is only its metadata.
     let Some(object) = api.get_opt(name).await.map_err(Error::api("read", &key))? else { return Ok(false) };
-    let current = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
-    let current: Vec<Condition> = serde_json::from_value(current).unwrap_or_default();
-    let generation = object.meta().generation;
-    let mut conditions = Conditions::of(&current, generation, ctx.now());
-    let message = format!("the spec makes no sense: {error}");
-    conditions.set(type_, status == "True", reason, message);
-    let conditions = conditions.into_vec();
-    if conditions == current {
-        return Ok(false);
-    }
-    let mut status = own_status(&object, manager);
-    also(&mut status);
-    status.insert("observedGeneration".to_owned(), json!(generation));
-    status.insert("conditions".to_owned(), json!(conditions));
+    let Some(status) = wanted(&object, manager, error, conditions, also, ctx.now()) else { return Ok(false) };
     let patch = json!({
         "apiVersion": resource.api_version, "kind": resource.kind,
         "metadata": {"name": name, "uid": object.uid()},
@@ -62,6 +59,33 @@ where
     let params = PatchParams::apply(manager.0).force();
     api.patch_status(name, &params, &Patch::Apply(&patch)).await.map_err(Error::api("write status of", &key))?;
     Ok(true)
+}
+
+/// The manager's part of the status as it should be, unless it is so.
+fn wanted(
+    object: &DynamicObject,
+    manager: Manager,
+    error: &str,
+    told: &[Told<'_>],
+    also: impl FnOnce(&mut Map<String, Value>),
+    now: Timestamp,
+) -> Option<Map<String, Value>> {
+    let current = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
+    let current: Vec<Condition> = serde_json::from_value(current).unwrap_or_default();
+    let generation = object.meta().generation;
+    let mut conditions = Conditions::of(&current, generation, now);
+    for (type_, status, reason) in told {
+        conditions.set(type_, *status == "True", reason, message(error));
+    }
+    let conditions = conditions.into_vec();
+    if conditions == current {
+        return None;
+    }
+    let mut status = own_status(object, manager);
+    also(&mut status);
+    status.insert("observedGeneration".to_owned(), json!(generation));
+    status.insert("conditions".to_owned(), json!(conditions));
+    Some(status)
 }
 
 /// The fields of the status that this manager wrote: what it applies without them, it takes away.
@@ -77,6 +101,40 @@ fn own_status(object: &DynamicObject, manager: Manager) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_is_written_once_with_all_that_belongs_to_it() {
+        let manager = Manager("batchscoring.dev/run");
+        let object = |status: &Value| -> DynamicObject {
+            let fields: Map<String, Value> =
+                status.as_object().unwrap().keys().map(|key| (format!("f:{key}"), json!({}))).collect();
+            serde_json::from_value(json!({
+                "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun", "status": status,
+                "metadata": {"name": "r", "generation": 1, "managedFields": [{"manager": manager.0,
+                    "operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": fields}}]},
+            }))
+            .unwrap()
+        };
+        let ask = |status: &Value, second: i64| {
+            let end = |status: &mut Map<String, Value>| {
+                status.entry("ended").or_insert_with(|| json!(second));
+            };
+            let conditions = [("Complete", "False", "InvalidSpec"), ("Failed", "True", "InvalidSpec")];
+            let now = Timestamp::from_second(second).unwrap();
+            wanted(&object(status), manager, "spec.tick: no time", &conditions, end, now).map(Value::Object)
+        };
+        let first = ask(&json!({}), 100).unwrap();
+        assert_eq!((&first["ended"], &first["observedGeneration"]), (&json!(100), &json!(1)));
+        assert_eq!(
+            (&first["conditions"][0]["status"], &first["conditions"][1]["status"]),
+            (&json!("False"), &json!("True"))
+        );
+        assert_eq!(first["conditions"][1]["message"], "the spec makes no sense: spec.tick: no time");
+        assert_eq!(ask(&first, 200), None);
+        let mut half = first;
+        half["conditions"].as_array_mut().unwrap().remove(0);
+        assert_eq!(ask(&half, 300).unwrap()["ended"], 100, "when it ended stays");
+    }
 
     #[test]
     fn what_a_manager_wrote_before_stays_and_what_another_wrote_is_left_to_that() {

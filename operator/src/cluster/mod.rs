@@ -110,8 +110,15 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
                 Err(broken) => {
                     let condition = ("Ready", "False", "InvalidSpec");
                     let metadata = &broken.metadata;
-                    invalid::report::<ScoringCluster>(&ctx, act::MANAGER, metadata, &broken.wrong, condition, |_| {})
-                        .await?;
+                    invalid::report::<ScoringCluster>(
+                        &ctx,
+                        act::MANAGER,
+                        metadata,
+                        &broken.wrong,
+                        &[condition],
+                        |_| {},
+                    )
+                    .await?;
                     Ok(kube::runtime::controller::Action::await_change())
                 }
             }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use crds::{ScoringRun, names};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use planner::run::{Finish, decide, wake};
 
 use crate::apply::Manager;
 use crate::context::{Ctx, label, namespace_of, uid_of};
 use crate::guard::Guard;
-use crate::{Category, Error, controller, finalizer, invalid};
+use crate::{Category, Error, controller};
 
 mod act;
 mod backfill;
@@ -27,6 +27,7 @@ mod rerun;
 mod status;
 pub(crate) mod trial;
 mod ttl;
+mod unreadable;
 
 use ends::Memory;
 pub(crate) use manifests::{ENV, WORKLOAD_IDENTITY};
@@ -106,19 +107,7 @@ fn of_label<K: Resource>(child: &K) -> Option<ObjectRef<Guarded>> {
 async fn reconcile(object: Arc<Guarded>, ctx: Arc<Ctx>, memory: Arc<Memory>) -> Result<Action, Error> {
     let run = match &object.0 {
         Ok(run) => run,
-        Err(broken) if broken.metadata.deletion_timestamp.is_some() => {
-            // What it scored where cannot be read, so nothing can be archived.
-            let api: Api<Guarded> = Api::namespaced(ctx.client.clone(), namespace_of(&*object));
-            if finalizer::is_held(&*object, names::FINALIZER) {
-                finalizer::set(&api, MANAGER, &*object, names::FINALIZER, false).await?;
-            }
-            return Ok(Action::await_change());
-        }
-        Err(broken) => {
-            let condition = ("Failed", "True", "InvalidSpec");
-            invalid::report::<ScoringRun>(&ctx, MANAGER, &broken.metadata, &broken.wrong, condition, |_| {}).await?;
-            return Ok(Action::await_change());
-        }
+        Err(broken) => return unreadable::reconcile(&ctx, &object, broken).await,
     };
     if !crate::schedule::goes_on(run) && run.metadata.deletion_timestamp.is_none() {
         status::observe_generation(&ctx, run).await?;

@@ -13,6 +13,7 @@ use crate::Error;
 use crate::apply::Manager;
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::error::is_code;
+use crate::guard::Guard;
 use crate::schedule::is_owned;
 
 /// What became of a run that was to be made.
@@ -64,10 +65,6 @@ pub(crate) async fn make(
     }
 }
 
-fn api(ctx: &Ctx, run: &ScoringRun) -> Api<ScoringRun> {
-    Api::namespaced(ctx.client.clone(), namespace_of(run))
-}
-
 /// Cancels a run, for another one if need be; whether it was there.
 pub(crate) async fn cancel(ctx: &Ctx, manager: Manager, run: &ScoringRun, by: Option<&str>) -> Result<bool, Error> {
     let mut patch = json!({"metadata": {"uid": uid_of(run)}, "spec": {"cancel": true}});
@@ -75,7 +72,8 @@ pub(crate) async fn cancel(ctx: &Ctx, manager: Manager, run: &ScoringRun, by: Op
         patch["metadata"]["annotations"] = json!({names::REPLACED_BY: by});
     }
     let params = PatchParams { field_manager: Some(manager.0.to_owned()), ..PatchParams::default() };
-    match api(ctx, run).patch(name_of(run), &params, &Patch::Merge(&patch)).await {
+    let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    match api.patch(name_of(run), &params, &Patch::Merge(&patch)).await {
         Ok(_) => Ok(true),
         // Gone in between, it does not go on.
         Err(error) if is_code(&error, 404) => Ok(false),
@@ -85,11 +83,19 @@ pub(crate) async fn cancel(ctx: &Ctx, manager: Manager, run: &ScoringRun, by: Op
 
 /// Deletes a run; whether it was there.
 pub(crate) async fn delete(ctx: &Ctx, run: &ScoringRun) -> Result<bool, Error> {
-    let preconditions = Preconditions { uid: run.metadata.uid.clone(), resource_version: None };
+    delete_object(ctx, &run.metadata).await
+}
+
+/// The same for a run whose spec may not be readable.
+pub(super) async fn delete_object(ctx: &Ctx, metadata: &ObjectMeta) -> Result<bool, Error> {
+    let (name, namespace) = (metadata.name.as_deref(), metadata.namespace.as_deref());
+    let (name, namespace) = (name.unwrap_or_default(), namespace.unwrap_or_default());
+    let preconditions = Preconditions { uid: metadata.uid.clone(), resource_version: None };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
-    match api(ctx, run).delete(name_of(run), &params).await {
+    let api: Api<Guard<ScoringRun>> = Api::namespaced(ctx.client.clone(), namespace);
+    match api.delete(name, &params).await {
         Ok(_) => Ok(true),
         Err(error) if is_code(&error, 404) || is_code(&error, 409) => Ok(false),
-        Err(error) => Err(Error::api("delete", &ObjectRef::from_obj(run))(error)),
+        Err(error) => Err(Error::api("delete", &ObjectRef::<ScoringRun>::new(name).within(namespace))(error)),
     }
 }

@@ -89,7 +89,7 @@ async fn reconcile(object: Arc<Guard<ScoringSchedule>>, ctx: Arc<Ctx>, trials: A
             let wrong = format!("{}; {UNKNOWN}", broken.wrong);
             let now = ctx.now();
             let lost = |status: &mut Map<String, Value>| status::ticks_lost(status, now);
-            if invalid::report::<ScoringSchedule>(&ctx, MANAGER, &broken.metadata, &wrong, condition, lost).await? {
+            if invalid::report::<ScoringSchedule>(&ctx, MANAGER, &broken.metadata, &wrong, &[condition], lost).await? {
                 ctx.events.warning(&object.object_ref(&()), "InvalidSpec", "Validate", &wrong).await;
             }
             Ok(Action::await_change())
