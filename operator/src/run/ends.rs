@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use spec::report::{MAX_FAILURES, SensorFailure};
 use spec::request::{PodEnd, PodEnds};
 
-use super::pods;
+use super::pods::{self, Trouble};
 use crate::context::{Caches, label, name_of, namespace_of, uid_of};
 use crate::known::Known;
 
@@ -22,6 +22,8 @@ const EVERY: SignedDuration = SignedDuration::from_secs(1);
 const ENDS_A_SECOND: usize = 1_000;
 /// The least time between two requests to delete the same objects.
 const SWEEP_AGAIN: SignedDuration = SignedDuration::from_secs(10);
+/// The least time between two requests for the events of a run.
+const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(20);
 
 /// The ConfigMap's name.
 pub(crate) fn config_map_name(run: &str) -> String {
@@ -43,6 +45,7 @@ struct Remembered {
     gone: BTreeMap<String, PodEnd>,
     checkpoint: Option<Timestamp>,
     sweeps: HashMap<String, Timestamp>,
+    told: Option<(Timestamp, Option<Trouble>)>,
 }
 
 impl Memory {
@@ -93,6 +96,19 @@ impl Memory {
             sweeps.insert(kind.to_owned(), now);
         }
         may
+    }
+
+    /// What events told of what a run waits for, unless it is time to ask again.
+    pub(super) fn told(&self, run: &str, now: Timestamp) -> Option<Option<Trouble>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = all.get(run).and_then(|remembered| remembered.told.as_ref());
+        told.filter(|(at, _)| now.duration_since(*at) < ASK_AGAIN).map(|(_, told)| told.clone())
+    }
+
+    /// This is what events told.
+    pub(super) fn asked(&self, run: &str, told: Option<Trouble>, now: Timestamp) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(run.to_owned()).told = Some((now, told));
     }
 
     /// The run is over.
@@ -206,6 +222,15 @@ mod tests {
         memory.checkpointed("run", at(100));
         assert!(memory.checkpoint_due("run", &few, at(101)));
         assert!(!memory.checkpoint_due("run", &many, at(102)) && memory.checkpoint_due("run", &many, at(103)));
+    }
+
+    #[test]
+    fn events_are_asked_for_now_and_then_however_often_a_run_is_looked_at() {
+        let (memory, at) = (Memory::new(HashSet::new), |secs| Timestamp::from_second(secs).unwrap());
+        let trouble = Some(Trouble::new("FailedCreate", "exceeded quota"));
+        assert_eq!(memory.told("run", at(100)), None);
+        memory.asked("run", trouble.clone(), at(100));
+        assert_eq!((memory.told("run", at(119)), memory.told("run", at(120))), (Some(trouble), None));
     }
 
     #[test]

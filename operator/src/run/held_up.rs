@@ -1,12 +1,13 @@
-//! What a Job waits for that only events tell: an absent Secret or ServiceAccount.
+//! What a Job waits for that only events tell: an absent Secret or ServiceAccount, a quota or policy that refuses its pods.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ListParams, ObjectMeta};
 
+use super::ends::Memory;
 use super::pods::{self, Trouble};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::error::words;
@@ -18,13 +19,43 @@ const REASONS: [&str; 4] = ["FailedCreate", "FailedMount", "FailedAttachVolume",
 /// How many events are read of one object.
 const MOST: u32 = 50;
 
-/// Asks why a Job has no pod that starts, when that takes long. That nothing can be learned is no failure of the run.
+/// The object whose events tell why nothing starts.
+#[derive(Debug, PartialEq)]
+struct Silent {
+    what: String,
+    uid: String,
+    /// What was told before is over.
+    since: Option<Timestamp>,
+}
+
+/// Asks why a Job lacks pods, or has some that do not start, when that takes long. That nothing can be learned is no
+/// failure of the run.
 pub(super) async fn held_up(ctx: &Ctx, job: &Job, job_pods: &[Arc<Pod>], now: Timestamp) -> Option<Trouble> {
-    let (what, uid) = waits(job, job_pods, now)?;
+    ask(ctx, job, &silent(job, job_pods, now)?).await
+}
+
+/// The same for the Job of a run's items, whose many pods would have it asked at each of their changes.
+pub(super) async fn items_held_up(
+    ctx: &Ctx,
+    memory: &Memory,
+    run: &str,
+    (job, job_pods): (&Job, &[Arc<Pod>]),
+    now: Timestamp,
+) -> Option<Trouble> {
+    let silent = silent(job, job_pods, now)?;
+    if let Some(told) = memory.told(run, now) {
+        return told;
+    }
+    let told = ask(ctx, job, &silent).await;
+    memory.asked(run, told.clone(), now);
+    told
+}
+
+async fn ask(ctx: &Ctx, job: &Job, Silent { what, uid, since }: &Silent) -> Option<Trouble> {
     let api: Api<Event> = Api::namespaced(ctx.client.clone(), namespace_of(job));
     let of_it = ListParams::default().fields(&format!("involvedObject.uid={uid},type=Warning")).limit(MOST);
     match api.list(&of_it).await {
-        Ok(events) => why(&what, &events.items),
+        Ok(events) => why(what, &events.items, *since),
         Err(error) => {
             tracing::debug!(job = name_of(job), "cannot list events of {what}: {}", words(&error));
             None
@@ -32,29 +63,41 @@ pub(super) async fn held_up(ctx: &Ctx, job: &Job, job_pods: &[Arc<Pod>], now: Ti
     }
 }
 
-/// The object whose events to read, and its UID: of a Job without pods itself, or a pod that is on a node and not started.
-fn waits(job: &Job, job_pods: &[Arc<Pod>], now: Timestamp) -> Option<(String, String)> {
-    let old = |at: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| {
-        at.is_some_and(|at| now.duration_since(at.0) >= PATIENCE)
-    };
-    if !old(job.metadata.creation_timestamp.as_ref()) {
+/// A pod that is on a node and not started, or the Job itself where it lacks pods.
+fn silent(job: &Job, job_pods: &[Arc<Pod>], now: Timestamp) -> Option<Silent> {
+    let old = |at: Timestamp| now.duration_since(at) >= PATIENCE;
+    if !created(&job.metadata).is_some_and(old) {
         return None;
     }
-    let Some(pod) = job_pods.iter().rev().find(|pod| !pods::ended(pod)) else {
-        return job_pods.is_empty().then(|| (format!("Job {}", name_of(job)), uid_of(job).to_owned()));
-    };
-    let starts = pods::is_creating(pod) && old(pod.metadata.creation_timestamp.as_ref());
-    starts.then(|| (format!("pod {}", name_of(&**pod)), uid_of(&**pod).to_owned()))
+    let living = || job_pods.iter().filter(|pod| !pods::ended(pod));
+    if let Some(pod) = living().find(|pod| pods::is_creating(pod) && created(&pod.metadata).is_some_and(old)) {
+        return Some(Silent { what: format!("pod {}", name_of(&**pod)), uid: uid_of(&**pod).to_owned(), since: None });
+    }
+    let since = job_pods.iter().filter_map(|pod| created(&pod.metadata)).max();
+    let lacks = job_pods.is_empty() || (living().count() < pods_wanted(job) && since.is_some_and(old));
+    lacks.then(|| Silent { what: format!("Job {}", name_of(job)), uid: uid_of(job).to_owned(), since })
+}
+
+fn created(metadata: &ObjectMeta) -> Option<Timestamp> {
+    metadata.creation_timestamp.as_ref().map(|time| time.0)
+}
+
+/// How many pods the Job is to have at a time, as far as its counts tell: one that waits before a retry has fewer.
+fn pods_wanted(job: &Job) -> usize {
+    let number = |number: Option<i32>| number.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let spec = job.spec.as_ref();
+    let succeeded = number(job.status.as_ref().and_then(|status| status.succeeded));
+    let left = number(spec.and_then(|spec| spec.completions)).saturating_sub(succeeded);
+    left.min(number(spec.and_then(|spec| spec.parallelism)))
 }
 
 /// What the events tell: the one that names what is missing, and of several the last.
-fn why(what: &str, events: &[Event]) -> Option<Trouble> {
+fn why(what: &str, events: &[Event], since: Option<Timestamp>) -> Option<Trouble> {
+    let at = |event: &Event| event.last_timestamp.as_ref().map(|at| at.0).or(created(&event.metadata));
     let telling = events.iter().filter(|event| REASONS.contains(&event.reason.as_deref().unwrap_or_default()));
     let message = |event: &Event| event.message.clone().unwrap_or_default();
-    let event = telling.max_by_key(|event| {
-        let at = event.last_timestamp.as_ref().or(event.metadata.creation_timestamp.as_ref());
-        (message(event).contains("not found"), at.map(|at| at.0))
-    })?;
+    let telling = telling.filter(|event| at(event) >= since);
+    let event = telling.max_by_key(|event| (message(event).contains("not found"), at(event)))?;
     Some(Trouble::new(event.reason.clone().unwrap_or_default(), format!("{what}: {}", message(event))))
 }
 
@@ -77,7 +120,7 @@ mod tests {
 
     fn asked_at(second: i64, pods: &[Arc<Pod>]) -> Option<String> {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        waits(&job(), pods, start + SignedDuration::from_secs(second)).map(|(_, uid)| uid)
+        silent(&job(), pods, start + SignedDuration::from_secs(second)).map(|silent| silent.uid)
     }
 
     fn container(state: &Value) -> Value {
@@ -109,7 +152,41 @@ mod tests {
             event("FailedMount", absent, 1),
             event("FailedMount", "Unable to attach or mount volumes: timed out", 3),
         ];
-        assert_eq!(why("pod x", &events).unwrap(), Trouble::new("FailedMount", format!("pod x: {absent}")));
-        assert_eq!(why("pod x", &events[..1]), None);
+        assert_eq!(why("pod x", &events, None).unwrap(), Trouble::new("FailedMount", format!("pod x: {absent}")));
+        assert_eq!(why("pod x", &events[..1], None), None);
+    }
+
+    /// What a Job of four items, of which three may run and one is done, is asked for a minute after it was made.
+    fn asked_of_items(pods: &[Arc<Pod>]) -> Option<Silent> {
+        let mut job = serde_json::to_value(job()).unwrap();
+        job["spec"] = json!({"completions": 4, "parallelism": 3, "template": {}});
+        job["status"] = json!({"succeeded": 1});
+        let job: Job = serde_json::from_value(job).unwrap();
+        silent(&job, pods, "2026-01-01T00:01:00Z".parse().unwrap())
+    }
+
+    fn running(created: &str) -> Arc<Pod> {
+        let mut pod = (*pod(&container(&json!({"running": {}})))).clone();
+        pod.metadata.creation_timestamp = Some(serde_json::from_value(json!(created)).unwrap());
+        Arc::new(pod)
+    }
+
+    #[test]
+    fn a_job_that_lacks_some_of_its_pods_for_long_is_asked_and_one_that_has_them_is_not() {
+        let (first, second, third) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:20Z", "2026-01-01T00:00:59Z");
+        let lacks = asked_of_items(&[running(first), running(second)]).unwrap();
+        assert_eq!((lacks.uid.as_str(), lacks.since), ("j", Some(second.parse().unwrap())));
+        assert_eq!(asked_of_items(&[running(first), running(third)]), None, "another may be on its way");
+        assert_eq!(asked_of_items(&[running(first), running(first), running(second)]), None);
+        let done = pod(&json!({"phase": "Succeeded"}));
+        assert_eq!(asked_of_items(&[done, running(first), running(first), running(second)]), None);
+    }
+
+    #[test]
+    fn what_refused_a_pod_before_another_was_made_is_over() {
+        let events = [event("FailedCreate", "exceeded quota: pods", 5)];
+        let told = |minute: u32| why("Job q", &events, Some(format!("2026-01-01T00:{minute:02}:00Z").parse().unwrap()));
+        let refused = Trouble::new("FailedCreate", "Job q: exceeded quota: pods");
+        assert_eq!((told(4), told(5), told(6)), (Some(refused.clone()), Some(refused), None));
     }
 }

@@ -18,6 +18,7 @@ use spec::request::{PodEnd, PodEnds, RunRequest};
 use spec::{Span, TimeRange};
 
 use super::ends::{self, Memory};
+use super::held_up::items_held_up;
 use super::helper::{Standing, condition, standing};
 use super::manifests::{Frozen, archive_name, plan_name, request_name};
 use super::pods::{self, Trouble};
@@ -175,7 +176,12 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     let waits = planned.is_some() && view.slots == 0 && view.job.is_none() && plan::stop(&view).is_none();
     let too_large = || too_large(ctx, run, frozen.as_ref()).filter(|_| waits);
     let stalled = || stalled.map(|why| Trouble::new(why.reason.clone(), why.message.clone()));
-    let trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting).or_else(too_large).or_else(stalled);
+    let mut trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting);
+    let going = view.job.is_some_and(|job| job.finished.is_none() && job.suspended.is_none());
+    if let Some(job) = job.as_deref().filter(|_| going && trouble.is_none()) {
+        trouble = items_held_up(ctx, memory, uid, (job, &item_pods), now).await;
+    }
+    let trouble = trouble.or_else(too_large).or_else(stalled);
     Ok(Observed {
         view,
         tick,
@@ -203,7 +209,6 @@ where
     Ok(there.filter(|object| is_owned(object, uid_of(run))).map(Arc::new))
 }
 
-/// Whether a `Stalled` condition of this reason tells that the API server refuses something for good.
 /// When a run must have ended: so long after it was made, however late that was.
 fn deadline(run: &ScoringRun, tick: Timestamp, created: Timestamp, span: Span) -> Timestamp {
     // Of a run by hand the tick may be any time. One of a schedule is not made before its tick, whatever the API server's
@@ -213,6 +218,7 @@ fn deadline(run: &ScoringRun, tick: Timestamp, created: Timestamp, span: Span) -
     from.checked_add(span.to_signed()).unwrap_or(Timestamp::MAX)
 }
 
+/// Whether a `Stalled` condition of this reason tells that the API server refuses something for good.
 fn is_refusal(reason: &str) -> bool {
     [Category::Rejected, Category::Forbidden].iter().any(|category| category.as_str() == reason)
 }
