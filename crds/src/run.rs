@@ -25,7 +25,7 @@ use crate::Condition;
     printcolumn(name = "SCHEDULE", type_ = "string", json_path = ".spec.scheduleName"),
     printcolumn(name = "STATE", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "PROGRESS", type_ = "string", json_path = ".status.progress"),
-    printcolumn(name = "FAILED", type_ = "integer", json_path = ".status.sensors.failed"),
+    printcolumn(name = "FAILED", type_ = "integer", json_path = ".status['sensors','windows'].failed"),
     printcolumn(name = "SLOTS", type_ = "integer", json_path = ".status.slots"),
     printcolumn(name = "ANOMALIES", type_ = "integer", json_path = ".status.anomalies", priority = 1),
     printcolumn(name = "RECORD", type_ = "string", json_path = ".status.uris.record", priority = 1),
@@ -71,13 +71,14 @@ pub struct ScoringRunSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(
     validation = Rule::new("self.start < self.end").message("backfill.start must be before backfill.end"),
+    validation = Rule::new("!string(self.start).contains('.') && !string(self.end).contains('.')").message("backfill.start and backfill.end must be whole seconds, such as 2026-06-01T00:00:00Z"),
     validation = Rule::new("self.step.matches('[1-9]')").message("backfill.step must be longer than 0s, such as 1h")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Backfill {
-    /// The start of the first window (RFC 3339).
+    /// The start of the first window (RFC 3339, whole seconds).
     pub start: Timestamp,
-    /// The end of the last window (RFC 3339).
+    /// The end of the last window (RFC 3339, whole seconds).
     pub end: Timestamp,
     /// How long each window is, such as `1h`: as long as the schedule's own, so that predictions have the same names.
     pub step: Span,

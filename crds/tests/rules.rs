@@ -87,6 +87,10 @@ fn a_backfill_has_a_range_and_a_step_and_nothing_that_says_otherwise() {
     accepted::<ScoringRun>(&backfill("2026-01-02T00:00:00Z", "1h", json!({})), None);
     refused::<ScoringRun>(&backfill("2026-01-01T00:00:00Z", "1h", json!({})), None, "start must be before");
     refused::<ScoringRun>(&backfill("2026-01-02T00:00:00Z", "0s", json!({})), None, "longer than 0s");
+    accepted::<ScoringRun>(&backfill("2026-01-02T00:00:00.000Z", "1h", json!({})), None);
+    for end in ["2026-01-01T00:00:00.5Z", "2026-01-02T00:00:00.000001Z"] {
+        refused::<ScoringRun>(&backfill(end, "1h", json!({})), None, "whole seconds");
+    }
     let tick = json!({"tick": "2026-01-01T00:00:00Z"});
     refused::<ScoringRun>(&backfill("2026-01-02T00:00:00Z", "1h", tick), None, "windows of its own");
     let mut long = backfill("2026-01-02T00:00:00Z", "1h", json!({}));
@@ -130,7 +134,9 @@ fn what_a_run_leaves_is_kept_for_a_day_at_least() {
     accepted::<ScoringSchedule>(&of(json!({})), None);
     accepted::<ScoringSchedule>(&of(json!({"runs": "90d", "logs": "24h", "predictions": "1d12h"})), None);
     accepted::<ScoringSchedule>(&of(json!({"logs": "100h", "runs": "010d"})), None);
-    for (field, short) in [("runs", "0d"), ("logs", "23h"), ("predictions", "90s"), ("logs", "0d20h"), ("logs", "30m")]
+    accepted::<ScoringSchedule>(&of(json!({"runs": "1440m", "logs": "23h60m", "predictions": "0d24h"})), None);
+    accepted::<ScoringSchedule>(&of(json!({"runs": "86400s", "logs": "99999999h"})), None);
+    for (field, short) in [("runs", "0d"), ("logs", "23h"), ("predictions", "90s"), ("logs", "0d20h"), ("logs", "1439m")]
     {
         let sentence = format!("retention.{field} must be at least 1d");
         refused::<ScoringSchedule>(&of(json!({ field: short })), None, &sentence);
