@@ -83,6 +83,18 @@ impl Rerun {
                 "RunNotEnded",
                 format!("ScoringRun {name:?} still goes on; rerun its failed sensors once it has ended"),
             ),
+            (_, Some(_)) if differs(run.spec.window, self.window()) || differs(run.spec.tick, self.tick()) => refuse(
+                "OtherWindow",
+                format!(
+                    "ScoringRun {name:?} is of the tick {} and scored {}, where its failed sensors are scored again; leave \
+                     out tick and window, or create a run of all sensors",
+                    self.tick().map_or_else(|| "that its record has".to_owned(), |tick| tick.to_string()),
+                    self.window().map_or_else(
+                        || "every row".to_owned(),
+                        |window| format!("the window from {} to {}", window.start, window.end)
+                    ),
+                ),
+            ),
             (_, Some(earlier)) => {
                 let conditions = earlier.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
                 match is_true(conditions, "Archived") {
@@ -97,6 +109,11 @@ impl Rerun {
             }
         }
     }
+}
+
+/// Whether something is said that is not as it was.
+fn differs<T: PartialEq + Copy>(said: Option<T>, was: Option<T>) -> bool {
+    said.is_some() && said != was
 }
 
 #[cfg(test)]
@@ -147,6 +164,25 @@ mod tests {
         assert_eq!(refused(&earlier("hourly", "Running", "False"), None).as_deref(), Some("RunNotEnded"));
         assert_eq!(refused(&earlier("hourly", "Complete", "False"), None).as_deref(), Some("RunNotArchived"));
         assert_eq!(refused(&earlier("daily", "Complete", "True"), None).as_deref(), Some("OtherSchedule"));
+    }
+
+    #[test]
+    fn failed_sensors_are_scored_in_their_own_window_and_in_no_other() {
+        let earlier = earlier("hourly", "Failed", "True");
+        let refused = |key: &str, said: serde_json::Value| {
+            let mut spec = json!({"scheduleName": "hourly", "rerunFailedOf": "hourly-1"});
+            spec[key] = said;
+            let mut run = rerun(None);
+            run.spec = serde_json::from_value(spec).unwrap();
+            earlier.check(&run).err().map(|trouble| (trouble.reason, trouble.message))
+        };
+        let window = |end: &str| json!({"start": "2025-12-31T23:00:00Z", "end": end});
+        assert_eq!(refused("window", window("2026-01-01T00:00:00Z")), None);
+        assert_eq!(refused("tick", json!("2026-01-01T00:00:00Z")), None);
+        let (reason, message) = refused("window", window("2026-01-02T00:00:00Z")).unwrap();
+        assert_eq!(reason, "OtherWindow");
+        assert!(message.contains("from 2025-12-31T23:00:00Z to 2026-01-01T00:00:00Z"), "{message}");
+        assert_eq!(refused("tick", json!("2026-01-01T01:00:00Z")).unwrap().0, "OtherWindow");
     }
 
     #[test]
