@@ -130,6 +130,10 @@ pub struct ScoringRunStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub failed_sensors: Vec<SensorFailure>,
+    /// The first failed windows of a backfill; their runs stay as objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub failed_windows: Vec<WindowFailure>,
     /// When the run started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,
@@ -179,6 +183,18 @@ pub struct WindowCounts {
     pub complete: u32,
     /// Those whose run is Failed.
     pub failed: u32,
+}
+
+/// A window of a backfill whose run is Failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WindowFailure {
+    /// The ScoringRun.
+    pub run: String,
+    /// The readings that it was to score.
+    pub window: TimeRange,
+    /// The reason of its `Failed` condition.
+    pub reason: String,
 }
 
 /// Where things are in the store.

@@ -136,7 +136,8 @@ fn what_a_run_leaves_is_kept_for_a_day_at_least() {
     accepted::<ScoringSchedule>(&of(json!({"logs": "100h", "runs": "010d"})), None);
     accepted::<ScoringSchedule>(&of(json!({"runs": "1440m", "logs": "23h60m", "predictions": "0d24h"})), None);
     accepted::<ScoringSchedule>(&of(json!({"runs": "86400s", "logs": "99999999h"})), None);
-    for (field, short) in [("runs", "0d"), ("logs", "23h"), ("predictions", "90s"), ("logs", "0d20h"), ("logs", "1439m")]
+    for (field, short) in
+        [("runs", "0d"), ("logs", "23h"), ("predictions", "90s"), ("logs", "0d20h"), ("logs", "1439m")]
     {
         let sentence = format!("retention.{field} must be at least 1d");
         refused::<ScoringSchedule>(&of(json!({ field: short })), None, &sentence);

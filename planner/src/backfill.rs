@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 /// How many windows are begun before the oldest that goes on: a run that hangs holds back no more objects than these.
 pub const AHEAD: u32 = 100;
-/// How many ended runs stay as objects once they are counted.
+/// How many ended runs stay as objects once they are counted: so many of the last, and of those that failed the first.
 pub const KEPT: usize = 10;
+/// How many runs are made in one step, so that a cancellation is seen before many more are there.
+pub const MADE: usize = 10;
 
 /// The run of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +77,19 @@ pub struct Step {
     pub delete: Vec<u32>,
     /// What is to be counted in the status.
     pub counted: Counts,
+    /// Windows that are counted as failed now, and were not before.
+    pub failed: Vec<u32>,
     /// Whether nothing more will happen.
     pub over: bool,
+}
+
+impl Step {
+    fn count(&mut self, window: u32, child: Child) {
+        self.counted.add(child);
+        if child == Child::Failed {
+            self.failed.push(window);
+        }
+    }
 }
 
 /// Decides what to do next.
@@ -95,20 +108,26 @@ pub fn decide(view: &View) -> Step {
         step.cancel = going.iter().filter(|(_, cancelled)| !cancelled).map(|(window, _)| *window).collect();
         step.over = going.is_empty();
         if step.over {
-            begun().for_each(|(_, child)| step.counted.add(*child));
+            begun().for_each(|(window, child)| step.count(*window, *child));
         }
         return step;
     }
-    let ended = (first..view.windows).map_while(|window| view.children.get(&window).filter(|c| !is_going(c)));
-    ended.for_each(|child| step.counted.add(*child));
+    let ended = (first..view.windows).map_while(|window| Some((window, view.children.get(&window)?)));
+    ended.take_while(|(_, child)| !is_going(child)).for_each(|(window, child)| step.count(window, *child));
     let room = view.max_concurrent.saturating_sub(u32::try_from(going.len()).unwrap_or(u32::MAX));
     let ahead = view.windows.min(step.counted.all().saturating_add(AHEAD));
     let absent = (first..ahead).filter(|window| !view.children.contains_key(window));
-    step.create = absent.take(room as usize).collect();
-    let counted: Vec<u32> = view.children.range(..first).map(|(window, _)| *window).collect();
-    step.delete = counted.iter().take(counted.len().saturating_sub(KEPT)).copied().collect();
+    step.create = absent.take(MADE.min(room as usize)).collect();
+    step.delete = surplus(view.children.range(..first));
     step.over = step.counted.all() == view.windows;
     step
+}
+
+/// Which of the counted runs are not needed any more.
+fn surplus<'a>(counted: impl DoubleEndedIterator<Item = (&'a u32, &'a Child)>) -> Vec<u32> {
+    let older: Vec<_> = counted.rev().skip(KEPT).collect();
+    let (failed, others): (Vec<_>, Vec<_>) = older.into_iter().rev().partition(|(_, child)| **child == Child::Failed);
+    failed.into_iter().skip(KEPT).chain(others).map(|(window, _)| *window).collect()
 }
 
 fn is_going(child: &Child) -> bool {
@@ -139,6 +158,37 @@ mod tests {
     fn a_window_is_counted_when_all_before_it_are() {
         let step = decide(&view(5, &[(0, Child::Failed), (1, Child::Complete), (2, GOES_ON), (3, Child::Complete)]));
         assert_eq!(step.counted, Counts { complete: 1, failed: 1 });
+    }
+
+    #[test]
+    fn a_failed_window_is_told_once_when_it_is_counted() {
+        let mut view = view(5, &[(0, Child::Failed), (1, GOES_ON), (2, Child::Failed)]);
+        let step = decide(&view);
+        assert_eq!(step.failed, [0]);
+        view.counted = step.counted;
+        view.children.insert(1, Child::Complete);
+        assert_eq!(decide(&view).failed, [2]);
+    }
+
+    #[test]
+    fn the_last_runs_stay_and_the_first_that_failed() {
+        let ended = |window: u32| (window, if window.is_multiple_of(3) { Child::Failed } else { Child::Complete });
+        let mut view = view(100, &(0..60).map(ended).collect::<Vec<_>>());
+        view.counted = Counts { complete: 40, failed: 20 };
+        for window in decide(&view).delete {
+            view.children.remove(&window);
+        }
+        let failed = (0..10).map(|n| 3 * n);
+        let kept: Vec<u32> = view.children.keys().copied().filter(|window| *window < 60).collect();
+        assert_eq!(kept, failed.chain(50..60).collect::<Vec<u32>>());
+        assert_eq!(decide(&view).delete, [0; 0]);
+    }
+
+    #[test]
+    fn few_runs_are_made_in_a_step_so_that_a_cancellation_is_soon_seen() {
+        let mut view = view(744, &[]);
+        view.max_concurrent = 100;
+        assert_eq!(decide(&view).create, (0..10).collect::<Vec<u32>>());
     }
 
     #[test]

@@ -1,27 +1,33 @@
 //! A run that is many: a range of readings, window by window. The planner decides, here it is read and written.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crds::run::{Backfill, WindowCounts};
-use crds::{ScoringRun, ScoringRunSpec, ScoringRunStatus};
-use kube::Resource;
+use crds::run::Backfill;
+use crds::{ScoringRun, ScoringRunSpec, names};
+use kube::api::ListParams;
 use kube::runtime::controller::Action;
-use planner::backfill::{Child, Counts, Step, View, decide};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Resource};
+use planner::backfill::{Child, Counts, MADE, Step, View, decide};
 use spec::TimeRange;
 
-use super::observe::PATIENCE;
 use super::owned::{Made, cancel, delete, make};
 use super::{LOOK, MANAGER, status, ttl};
 use crate::Error;
-use crate::conditions::{Conditions, is_true, whole_seconds};
+use crate::conditions::is_true;
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
+use crate::guard::Guard;
 use crate::schedule::{goes_on, is_owned};
+
+mod told;
+
+use told::{Halt, NAME_TAKEN, Seen, halt, wanted};
 
 /// The most windows of one backfill.
 const MAX_WINDOWS: u32 = 10_000;
-
+/// When to look again at one that is held up, or that made some of its runs.
+const SOON: Duration = Duration::from_secs(1);
 /// Goes on with a backfill.
 pub(super) async fn reconcile(ctx: &Ctx, run: &ScoringRun, backfill: &Backfill) -> Result<Action, Error> {
     // Its windows' runs are deleted with it.
@@ -36,35 +42,33 @@ pub(super) async fn reconcile(ctx: &Ctx, run: &ScoringRun, backfill: &Backfill) 
         let message = format!(
             "{total} windows are more than the {MAX_WINDOWS} of one backfill; make step longer, or the range shorter"
         );
-        write(ctx, run, total, &Step::default(), Some(("TooManyWindows", message))).await?;
+        let halt = Halt { reason: "TooManyWindows", message, stops: true };
+        let step = Step { over: true, ..Step::default() };
+        write(ctx, run, total, &Seen { step: &step, children: &Children::new(), halt: Some(&halt) }).await?;
         return Ok(Action::await_change());
     }
-    let schedule = &run.spec.schedule_name;
-    if ctx.caches.schedules.get(namespace_of(run), schedule).is_none() {
-        let created = run.metadata.creation_timestamp.as_ref().map_or(ctx.now(), |time| time.0);
-        if ctx.now().duration_since(created) < PATIENCE {
-            return Ok(Action::requeue(Duration::from_secs(1)));
-        }
-        let message = format!("there is no ScoringSchedule {schedule:?} in namespace {}", namespace_of(run));
-        write(ctx, run, total, &Step::default(), Some(("ScheduleNotFound", message))).await?;
-        return Ok(Action::await_change());
-    }
-    let children = children(ctx, run);
+    let has_schedule = ctx.caches.schedules.get(namespace_of(run), &run.spec.schedule_name).is_some();
+    let halt = halt(run, has_schedule, ctx.now());
     let known = run.status.as_ref().and_then(|status| status.windows.clone()).unwrap_or_default();
-    let step = decide(&View {
-        windows: total,
-        counted: Counts { complete: known.complete, failed: known.failed },
-        children: children.iter().map(|(window, child)| (*window, state(child))).collect(),
-        max_concurrent: backfill.max_concurrent,
-        cancelled: run.spec.cancel,
-    });
-    for window in &step.create {
-        if let Some(taken) = create(ctx, run, backfill, *window).await? {
-            let message =
-                format!("ScoringRun {taken} is there and not of this backfill; give the backfill another name");
-            write(ctx, run, total, &step, Some(("NameTaken", message))).await?;
-            return Ok(Action::await_change());
-        }
+    let next = |children: &Children| {
+        decide(&View {
+            windows: total,
+            counted: Counts { complete: known.complete, failed: known.failed },
+            children: children.iter().map(|(window, child)| (*window, state(child))).collect(),
+            max_concurrent: if halt.is_some() { 0 } else { backfill.max_concurrent },
+            cancelled: run.spec.cancel || halt.as_ref().is_some_and(|halt| halt.stops),
+        })
+    };
+    let mut children = children(run, ctx.caches.runs.all().iter().filter_map(|guard| guard.0.as_ref().ok()));
+    let mut step = next(&children);
+    // A run that was just made may be younger than the cache, and must not go on once the backfill has ended.
+    if step.over && step.counted.all() < total {
+        children = live(ctx, run).await?;
+        step = next(&children);
+    }
+    let seen = Seen { step: &step, children: &children, halt: halt.as_ref() };
+    if !step.over {
+        write(ctx, run, total, &seen).await?;
     }
     for child in step.cancel.iter().filter_map(|window| children.get(window)) {
         cancel(ctx, MANAGER, child, None).await?;
@@ -72,8 +76,29 @@ pub(super) async fn reconcile(ctx: &Ctx, run: &ScoringRun, backfill: &Backfill) 
     for child in step.delete.iter().filter_map(|window| children.get(window)) {
         delete(ctx, child).await?;
     }
-    write(ctx, run, total, &step, None).await?;
-    Ok(Action::requeue(LOOK))
+    for window in &step.create {
+        if is_stopped(ctx, run) {
+            break;
+        }
+        if let Some(taken) = create(ctx, run, backfill, *window).await? {
+            let message =
+                format!("ScoringRun {taken} is there and not of this backfill; give the backfill another name");
+            let halt = Halt { reason: NAME_TAKEN, message, stops: true };
+            write(ctx, run, total, &Seen { halt: Some(&halt), ..seen }).await?;
+            return Ok(Action::requeue(SOON));
+        }
+    }
+    if step.over {
+        write(ctx, run, total, &seen).await?;
+    }
+    Ok(Action::requeue(if halt.is_some() || step.create.len() == MADE { SOON } else { LOOK }))
+}
+
+/// Whether it is to stop by now.
+fn is_stopped(ctx: &Ctx, run: &ScoringRun) -> bool {
+    let latest = ctx.caches.runs.get(namespace_of(run), name_of(run));
+    let goes_on = |latest: &ScoringRun| latest.metadata.deletion_timestamp.is_none() && !latest.spec.cancel;
+    !latest.is_some_and(|latest| uid_of(&*latest) == uid_of(run) && latest.0.as_ref().is_ok_and(goes_on))
 }
 
 /// How many windows there are: the last one may be shorter.
@@ -93,22 +118,28 @@ fn name(run: &ScoringRun, window: u32) -> String {
     format!("{}-{window}", name_of(run))
 }
 
-/// The runs of its windows, as the cache has them.
-fn children(ctx: &Ctx, run: &ScoringRun) -> BTreeMap<u32, Arc<ScoringRun>> {
+/// The runs of its windows, by window.
+type Children = BTreeMap<u32, ScoringRun>;
+
+fn children<'a>(run: &ScoringRun, all: impl Iterator<Item = &'a ScoringRun>) -> Children {
     let of = |child: &ScoringRun| -> Option<u32> {
         let ours = namespace_of(child) == namespace_of(run) && is_owned(child, uid_of(run));
         let window = name_of(child).strip_prefix(name_of(run))?.strip_prefix('-')?.parse().ok()?;
         ours.then_some(window)
     };
-    let all = ctx.caches.runs.all().into_iter();
-    all.filter_map(|guard| {
-        let child = guard.0.as_ref().ok()?;
-        Some((of(child)?, Arc::new(child.clone())))
-    })
-    .collect()
+    all.filter_map(|child| Some((of(child)?, child.clone()))).collect()
 }
 
-fn state(child: &Arc<ScoringRun>) -> Child {
+/// The runs of its windows, as the API server has them.
+async fn live(ctx: &Ctx, run: &ScoringRun) -> Result<Children, Error> {
+    let api: Api<Guard<ScoringRun>> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let of_schedule = ListParams::default().labels(&format!("{}={}", names::SCHEDULE, run.spec.schedule_name));
+    let all =
+        api.list(&of_schedule).await.map_err(Error::api("list the windows' runs of", &ObjectRef::from_obj(run)))?;
+    Ok(children(run, all.items.iter().filter_map(|guard| guard.0.as_ref().ok())))
+}
+
+fn state(child: &ScoringRun) -> Child {
     let conditions = child.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     match () {
         () if goes_on(child) => Child::GoesOn { cancelled: child.spec.cancel },
@@ -142,67 +173,13 @@ async fn create(ctx: &Ctx, run: &ScoringRun, backfill: &Backfill, index: u32) ->
     })
 }
 
-async fn write(
-    ctx: &Ctx,
-    run: &ScoringRun,
-    total: u32,
-    step: &Step,
-    refused: Option<(&'static str, String)>,
-) -> Result<(), Error> {
-    let wanted = wanted(ctx.now(), run, total, step, refused);
+async fn write(ctx: &Ctx, run: &ScoringRun, total: u32, seen: &Seen<'_>) -> Result<(), Error> {
+    let wanted = wanted(ctx.now(), run, total, seen);
     let over = wanted.ended.is_some();
     if status::write(ctx, run, &wanted).await? && over {
         status::tell_end(ctx, run, &wanted).await;
     }
     Ok(())
-}
-
-fn wanted(
-    now: jiff::Timestamp,
-    run: &ScoringRun,
-    total: u32,
-    step: &Step,
-    refused: Option<(&'static str, String)>,
-) -> ScoringRunStatus {
-    let current = run.status.clone().unwrap_or_default();
-    let mut conditions = Conditions::of(&current.conditions, run.metadata.generation, now);
-    let Counts { complete, failed } = step.counted;
-    let counts = format!("{complete} of {total} windows are Complete, {failed} Failed");
-    let mut status = ScoringRunStatus {
-        slots: None,
-        observed_generation: run.metadata.generation,
-        windows: Some(WindowCounts { total, complete, failed }),
-        progress: Some(format!("{}/{total}", complete + failed)),
-        ..current
-    };
-    status.started.get_or_insert_with(|| whole_seconds(now));
-    let end = match refused {
-        Some((reason, message)) => Some(("Failed", reason, message)),
-        None if !step.over => None,
-        None if run.spec.cancel && complete + failed < total => {
-            Some(("Failed", "Cancelled", format!("{counts}; the others were cancelled")))
-        }
-        None if failed > 0 => Some(("Failed", "WindowsFailed", counts.clone())),
-        None => Some(("Complete", "AllWindowsComplete", counts.clone())),
-    };
-    let word = match end {
-        Some((word, reason, message)) => {
-            conditions.set("Complete", word == "Complete", reason, message.clone());
-            if word == "Failed" {
-                conditions.set("Failed", true, reason, message);
-            }
-            status.ended = Some(whole_seconds(now));
-            word
-        }
-        None => {
-            let word = if run.spec.cancel { "Stopping" } else { "Running" };
-            conditions.set("Complete", false, word, counts);
-            word
-        }
-    };
-    status.state = Some(word.to_owned());
-    status.conditions = conditions.into_vec();
-    status
 }
 
 #[cfg(test)]
@@ -213,14 +190,6 @@ mod tests {
 
     fn backfill(start: &str, end: &str, step: &str) -> Backfill {
         serde_json::from_value(json!({"start": start, "end": end, "step": step})).unwrap()
-    }
-
-    fn run(cancel: bool) -> ScoringRun {
-        serde_json::from_value(json!({
-            "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun", "metadata": {"name": "june"},
-            "spec": {"scheduleName": "hourly", "cancel": cancel},
-        }))
-        .unwrap()
     }
 
     #[test]
@@ -239,18 +208,18 @@ mod tests {
     }
 
     #[test]
-    fn it_is_complete_when_every_window_is_and_failed_when_one_is() {
-        let now = "2026-06-01T00:00:00Z".parse().unwrap();
-        let end = |complete, failed, cancel, over| {
-            let step = Step { counted: Counts { complete, failed }, over, ..Step::default() };
-            let status = wanted(now, &run(cancel), 3, &step, None);
-            (status.state.unwrap(), status.progress.unwrap())
+    fn a_run_of_another_with_a_like_name_is_none_of_its_windows() {
+        let child = |name: &str, owner: &str| -> ScoringRun {
+            let owner = json!({"apiVersion": "", "kind": "ScoringRun", "name": "", "uid": owner, "controller": true});
+            serde_json::from_value(json!({
+                "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun",
+                "metadata": {"name": name, "ownerReferences": [owner]}, "spec": {"scheduleName": "hourly"},
+            }))
+            .unwrap()
         };
-        assert_eq!(end(1, 0, false, false), ("Running".to_owned(), "1/3".to_owned()));
-        assert_eq!(end(3, 0, false, true).0, "Complete");
-        assert_eq!(end(2, 1, false, true).0, "Failed");
-        assert_eq!(end(1, 0, true, false).0, "Stopping");
-        assert_eq!(end(1, 0, true, true).0, "Failed");
-        assert_eq!(end(3, 0, true, true).0, "Complete", "it was cancelled too late");
+        let mut june = child("june", "schedule");
+        june.metadata.uid = Some("u".to_owned());
+        let all = [child("june-0", "u"), child("june-1", "other"), child("june-x", "u")];
+        assert_eq!(children(&june, all.iter()).into_keys().collect::<Vec<u32>>(), [0]);
     }
 }
