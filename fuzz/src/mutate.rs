@@ -27,7 +27,7 @@ fn changed(
     seed: u32,
     inside: impl Fn(&[u8]) -> Option<Vec<u8>>,
 ) -> usize {
-    let new = if seed % 8 == 0 { None } else { inside(&data[..size]).filter(|new| new.len() <= max_size) };
+    let new = if seed.is_multiple_of(8) { None } else { inside(&data[..size]).filter(|new| new.len() <= max_size) };
     match new {
         Some(new) => {
             data[..new.len()].copy_from_slice(&new);
@@ -57,7 +57,7 @@ fn skops_inside(file: &[u8], max_size: usize, seed: u32, change: Change) -> Opti
     }
     let schema = members.iter().position(|(name, _)| name == "schema.json")?;
     // The schema is what matters most.
-    let at = if seed % 3 == 0 { seed as usize / 24 % members.len() } else { schema };
+    let at = if seed.is_multiple_of(3) { seed as usize / 24 % members.len() } else { schema };
     let bytes = std::mem::take(&mut members[at].1);
     members[at].1 = mutated(bytes, max_size, change);
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
