@@ -86,22 +86,31 @@ impl Read for Slow<'_> {
 
 #[test]
 fn what_is_wrong_with_compressed_data_is_told_the_same_however_its_bytes_come() {
-    let rows: Vec<u8> = (0..2_000_u32).flat_map(|n| format!("{},{}\n", n * 7919, n * 104_729).into_bytes()).collect();
+    let rows: Vec<u8> = (0..300_u32).flat_map(|n| format!("{},{}\n", n * 7919, n * 104_729).into_bytes()).collect();
     let text = [CSV.as_bytes(), &rows].concat();
     let skipped = [&0x184D_2A51_u32.to_le_bytes()[..], &9_u32.to_le_bytes(), &gzip("x")].concat();
     let zstd = |content: &[u8]| ruzstd::encoding::compress_to_vec(content, ruzstd::encoding::CompressionLevel::Fastest);
-    for packed in [gzip(&text), zstd(&text), gzip(gzip(&text)), zstd(&gzip(&text)), gzip(zstd(&text)), skipped] {
+    // Many small blocks: damage to one of them comes after the rows that tell that a column is missing.
+    let mut blocks = GzEncoder::new(Vec::new(), Compression::default());
+    for part in text.chunks(100) {
+        blocks.write_all(part).unwrap();
+        blocks.flush().unwrap();
+    }
+    let blocks = blocks.finish().unwrap();
+    let files = [gzip(&text), zstd(&text), gzip(gzip(&text)), zstd(&gzip(&text)), gzip(zstd(&text)), skipped, blocks];
+    for packed in files {
         let length = packed.len();
-        for at in [3, 9, 20, length / 3, length / 2, length - 3] {
+        for at in (1..length).step_by(length / 150 + 1) {
             let mut damaged = packed.clone();
             damaged[at.min(length - 1)] ^= 0x55;
             for file in [&packed[..at.min(length)], &damaged[..]] {
                 let told = |most| {
                     let files = [("a".to_owned(), Slow(file, most))];
-                    read(files, Wanted::default()).map(|_| ()).map_err(|error| error.to_string())
+                    let wanted = Wanted { keys: vec!["tag".to_owned()], ..Wanted::default() };
+                    read(files, wanted).map(|_| ()).map_err(|error| error.to_string())
                 };
                 let whole = told(usize::MAX);
-                for most in [1, 7, 300, 5_000] {
+                for most in [1, 300] {
                     assert_eq!(told(most), whole, "{at} of {length}, {most} bytes at once");
                 }
             }
