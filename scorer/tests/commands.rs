@@ -128,6 +128,28 @@ fn a_degenerate_model_is_refused_by_its_sensors_name_and_the_others_are_trained(
 }
 
 #[test]
+fn a_sensor_whose_model_cannot_have_its_name_in_a_folder_is_told_and_the_others_are_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let rows = (0..60).map(|i| format!("{i},pump#1,{}\n{i},pump 2,{}\n", i % 7, i % 5));
+    std::fs::write(
+        here.join("in.csv"),
+        std::iter::once("TS,Device,Value\n".to_owned()).chain(rows).collect::<String>(),
+    )
+    .unwrap();
+    let train = |models: &str| {
+        scorer(here, &format!("train --store file://{} --data in.csv --models {models}", here.display()))
+    };
+    let refused = train("models/{device}");
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(64), "{told}");
+    assert!(told.contains("path \"models/pump#1\"") && told.contains("ends with # and digits"), "{told}");
+    assert!(String::from_utf8_lossy(&refused.stdout).starts_with("{\"models\":1,\"refused\":0,\"failed\":1,"));
+    assert!(here.join("models/pump 2").is_file());
+    assert_eq!(json(&train("models/{device}.model"))["models"], 2);
+}
+
+#[test]
 fn what_cannot_be_scored_says_why_and_leaves_the_old_output_alone() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

@@ -192,9 +192,12 @@ impl Args {
         let job = Arc::new(Job { data: self.data.clone(), samples, options, force: self.force });
         let written = stream::iter(sensors)
             .map(|sensor| {
-                let job = job.clone();
+                let (job, store) = (job.clone(), &store);
                 async move {
                     let path = self.models.render(&sensor)?;
+                    if let Err(error) = store.check(&path) {
+                        return Ok((path, Err(Error::Store(error))));
+                    }
                     Ok((path, tokio::task::spawn_blocking(move || job.train(&sensor)).await?))
                 }
             })
