@@ -45,6 +45,21 @@ pub enum StepError {
     /// There is nothing to score.
     #[error("{0}")]
     NoSensors(String),
+    /// There is no record that tells what to score again.
+    #[error(
+        "{uri}: not found; no run {run:?} of schedule {schedule} in namespace {namespace} was archived in this store: check \
+         rerunFailedOf, or score all sensors"
+    )]
+    RunNotFound {
+        /// The record.
+        uri: String,
+        /// The run.
+        run: String,
+        /// Its schedule.
+        schedule: String,
+        /// Its namespace.
+        namespace: String,
+    },
     /// There is nothing to score again.
     #[error("{uri}: no sensor of run {run} failed: there is nothing to score again")]
     NothingFailed {
@@ -91,6 +106,7 @@ impl StepError {
             Self::Name(_) | Self::Work(_) | Self::Request(_) => "InvalidRequest",
             Self::TooManyItems(_) => "TooManyItems",
             Self::NoSensors(_) => "NoSensors",
+            Self::RunNotFound { .. } => "RunNotFound",
             Self::NothingFailed { .. } => "NothingFailed",
             Self::TickClaimed { .. } => "TickClaimed",
             Self::NoManifest { .. } => "NoManifest",

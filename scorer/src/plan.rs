@@ -157,7 +157,14 @@ async fn find_sensors(context: &Context) -> Result<(Vec<PlannedSensor>, Vec<Stri
 /// The sensors that failed in an earlier run, as its record tells.
 async fn failed_of(context: &Context, run: &str) -> Result<BTreeSet<SensorKeys>, StepError> {
     let path = context.paths.of_run(run)?.record();
-    let record: Failures = context.store.get_json(&path, "record", record::MAX_BYTES).await?;
+    let record: Failures = match context.store.get_json(&path, "record", record::MAX_BYTES).await {
+        Err(StoreError::NotFound { .. }) => {
+            let (uri, schedule) = (context.store.uri(&path), context.request.schedule.clone());
+            let namespace = context.request.namespace.clone();
+            return Err(StepError::RunNotFound { uri, run: run.to_owned(), schedule, namespace });
+        }
+        record => record?,
+    };
     let sensors = record.sensors();
     if sensors.is_empty() {
         return Err(StepError::NothingFailed { uri: context.store.uri(&path), run: run.to_owned() });

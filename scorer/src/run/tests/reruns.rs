@@ -43,8 +43,11 @@ async fn a_rerun_of_a_run_without_failures_says_that_there_is_nothing_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rerun_of_a_run_without_record_names_the_record_that_is_missing() {
+async fn a_rerun_of_a_run_without_record_names_the_run_and_the_record_that_is_missing() {
     let Some(plant) = plant() else { return };
     let error = plant.run(&plant.context("local-2", 5, rerun("hourly-9"))).await.unwrap_err();
-    assert!(error.to_string().contains("runs/plant/hourly/hourly-9/record.json"), "{error}");
+    assert_eq!(error.reason(), "RunNotFound");
+    for word in ["runs/plant/hourly/hourly-9/record.json", "run \"hourly-9\"", "namespace plant"] {
+        assert!(error.to_string().contains(word), "no {word} in: {error}");
+    }
 }
