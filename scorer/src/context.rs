@@ -68,11 +68,8 @@ pub enum StepError {
         /// The run.
         run: String,
     },
-    /// Another run holds the tick.
-    #[error(
-        "{uri}: the tick is held by run UID {holder}, this one is {ours}; a tick is scored once: wait for that run, or \
-         give this one another name or time"
-    )]
+    /// Another run holds the tick, or the name.
+    #[error("{uri}: claimed by the run with UID {holder}, and this one is {ours}; {advice}")]
     TickClaimed {
         /// The claim.
         uri: String,
@@ -80,6 +77,8 @@ pub enum StepError {
         holder: String,
         /// Who asked.
         ours: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// The run has not been planned.
     #[error("{uri}: {why}; run scorer plan with the same request first")]

@@ -7,13 +7,14 @@ use spec::check::{MAX_SENSORS, check_sensor};
 use spec::report::{Changes, PlanReport};
 use spec::work::Work;
 use spec::{SensorKeys, Template};
-use store::manifest::{self, MAX_INDEX_BYTES, VERSION};
+use store::manifest::{self, VERSION};
 use store::record::{self, Failures};
-use store::{Claim, File, Listing, ManifestIndex, ModelFile, PlannedSensor, Store, StoreError, claim};
+use store::{File, Listing, ManifestIndex, ModelFile, PlannedSensor, Store, StoreError};
 
 use crate::context::{Context, StepError};
 
 mod changes;
+mod claim;
 
 /// Up to so many named sensors, each model is looked at by itself instead of listing all models.
 const LOOKED_AT_ONE_BY_ONE: usize = 50;
@@ -29,7 +30,7 @@ pub const LOCAL: &str = "local-";
 pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
     let (sensors, left_out) = find_sensors(context).await?;
     let warnings = warnings(&context.request.work, &sensors, &left_out);
-    if let Some(index) = claim(context).await? {
+    if let Some(index) = claim::claim(context).await? {
         return Ok(index);
     }
     let (store, paths, request) = (&context.store, &context.paths, &context.request);
@@ -61,6 +62,7 @@ pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
         warnings,
         store_requests: store.requests(),
     };
+    claim::hold(context).await?;
     // Last: a manifest with an index is whole.
     store.put_json(&paths.manifest(), "manifest", &index).await?;
     Ok(index)
@@ -80,30 +82,6 @@ pub fn report(context: &Context, index: &ManifestIndex) -> PlanReport {
         }),
         error: None,
     }
-}
-
-/// Claims the tick. Gives the manifest that an earlier attempt of the same run left, if it got so far.
-async fn claim(context: &Context) -> Result<Option<ManifestIndex>, StepError> {
-    let (store, path) = (&context.store, context.paths.claim());
-    let ours = Claim { run_uid: context.request.run_uid.clone() };
-    let json = serde_json::to_vec(&ours)?;
-    if store.put_if_absent(&path, json).await? {
-        return Ok(None);
-    }
-    let theirs: Claim = store.get_json(&path, "claim", claim::MAX_BYTES).await?;
-    if theirs == ours {
-        let manifest = store.get_json::<ManifestIndex>(&context.paths.manifest(), "manifest", MAX_INDEX_BYTES).await;
-        return match manifest {
-            Ok(index) if index.run_uid == ours.run_uid => Ok(Some(index)),
-            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        };
-    }
-    if ours.run_uid.starts_with(LOCAL) && theirs.run_uid.starts_with(LOCAL) {
-        store.put_json(&path, "claim", &ours).await?;
-        return Ok(None);
-    }
-    Err(StepError::TickClaimed { uri: store.uri(&path), holder: theirs.run_uid, ours: ours.run_uid })
 }
 
 /// What is to be said of the sensors and of the models that are none's: logged, and kept in the manifest.

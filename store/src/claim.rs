@@ -1,8 +1,8 @@
-//! Who holds a tick: one run, by a conditional create.
+//! Who holds a tick, or the name of a run by hand: one run, by a conditional create.
 
 use serde::{Deserialize, Serialize};
 
-/// `claim.json`: the run that holds a tick.
+/// `claim.json`: the run that holds the tick or name of its folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Claim {

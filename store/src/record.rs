@@ -66,6 +66,14 @@ pub struct Record {
 /// The most bytes of a record that is read again.
 pub const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
+/// Whose record it is, without the rest of it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// The run's UID.
+    pub run_uid: String,
+}
+
 /// What a record tells of the sensors that failed, without the rest of it.
 #[derive(Debug, Deserialize)]
 pub struct Failures {

@@ -308,14 +308,15 @@ async fn a_sensor_without_outcome_is_failed_with_its_pods_end_and_archiving_twic
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tick_belongs_to_one_run_and_a_retry_finds_its_own_manifest() {
     let Some(plant) = plant() else { return };
-    let context = plant.context("uid-1", 1, |_| {});
+    let own = |request: &mut RunRequest| request.run = "hourly-25591740".into();
+    let context = plant.context("uid-1", 1, own);
     let first = plan(&context).await.unwrap();
     fs::remove_file(plant.path("models/model_1_1")).unwrap();
     assert_eq!(plan(&context).await.unwrap(), first, "a retry keeps what is frozen");
-    let error = plan(&plant.context("uid-2", 1, |_| {})).await.unwrap_err();
+    let error = plan(&plant.context("uid-2", 1, own)).await.unwrap_err();
     assert_eq!(error.reason(), "TickClaimed");
     assert!(error.to_string().contains("uid-1"), "{error}");
-    let error = plan(&plant.context("local-1", 1, |_| {})).await.unwrap_err();
+    let error = plan(&plant.context("local-1", 1, own)).await.unwrap_err();
     assert_eq!(error.reason(), "TickClaimed");
 }
 
