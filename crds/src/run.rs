@@ -71,7 +71,7 @@ pub struct ScoringRunSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(
     validation = Rule::new("self.start < self.end").message("backfill.start must be before backfill.end"),
-    validation = Rule::new("!string(self.start).contains('.') && !string(self.end).contains('.')").message("backfill.start and backfill.end must be whole seconds, such as 2026-06-01T00:00:00Z"),
+    validation = Rule::new("self.start.getMilliseconds() == 0 && self.end.getMilliseconds() == 0").message("backfill.start and backfill.end must be whole seconds, such as 2026-06-01T00:00:00Z"),
     validation = Rule::new("self.step.matches('[1-9]')").message("backfill.step must be longer than 0s, such as 1h")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -15,7 +15,7 @@ use spec::TimeRange;
 use super::owned::{Made, cancel, delete, make};
 use super::{LOOK, MANAGER, status, ttl};
 use crate::Error;
-use crate::conditions::is_true;
+use crate::conditions::{is_true, whole_seconds};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::guard::Guard;
 use crate::schedule::{goes_on, is_owned};
@@ -38,11 +38,8 @@ pub(super) async fn reconcile(ctx: &Ctx, run: &ScoringRun, backfill: &Backfill) 
         return ttl::expire(ctx, run).await;
     }
     let total = windows(backfill);
-    if total > MAX_WINDOWS {
-        let message = format!(
-            "{total} windows are more than the {MAX_WINDOWS} of one backfill; make step longer, or the range shorter"
-        );
-        let halt = Halt { reason: "TooManyWindows", message, stops: true };
+    if let Some((reason, message)) = refusal(backfill, total) {
+        let halt = Halt { reason, message, stops: true };
         let step = Step { over: true, ..Step::default() };
         write(ctx, run, total, &Seen { step: &step, children: &Children::new(), halt: Some(&halt) }).await?;
         return Ok(Action::await_change());
@@ -99,6 +96,20 @@ fn is_stopped(ctx: &Ctx, run: &ScoringRun) -> bool {
     let latest = ctx.caches.runs.get(namespace_of(run), name_of(run));
     let goes_on = |latest: &ScoringRun| latest.metadata.deletion_timestamp.is_none() && !latest.spec.cancel;
     !latest.is_some_and(|latest| uid_of(&*latest) == uid_of(run) && latest.0.as_ref().is_ok_and(goes_on))
+}
+
+/// Why no window is scored, if the API server could not tell: its rules see no more of a second than its thousandths.
+fn refusal(backfill: &Backfill, total: u32) -> Option<(&'static str, String)> {
+    let (start, end) = (backfill.start, backfill.end);
+    if (start, end) != (whole_seconds(start), whole_seconds(end)) {
+        return Some(("InvalidRange", format!("start {start} and end {end} must be whole seconds")));
+    }
+    (total > MAX_WINDOWS).then(|| {
+        let message = format!(
+            "{total} windows are more than the {MAX_WINDOWS} of one backfill; make step longer, or the range shorter"
+        );
+        ("TooManyWindows", message)
+    })
 }
 
 /// How many windows there are: the last one may be shorter.
@@ -205,6 +216,14 @@ mod tests {
     fn a_range_of_all_times_is_too_many_windows_and_not_an_overflow() {
         let range = backfill("0001-01-01T00:00:00Z", "9999-12-30T00:00:00Z", "1s");
         assert!(windows(&range) > MAX_WINDOWS);
+        assert_eq!(refusal(&range, windows(&range)).map(|(reason, _)| reason), Some("TooManyWindows"));
+    }
+
+    #[test]
+    fn a_part_of_a_second_that_no_window_would_hold_is_refused() {
+        let refused = |end| refusal(&backfill("2026-06-01T00:00:00Z", end, "1h"), 1).map(|(reason, _)| reason);
+        assert_eq!(refused("2026-06-01T00:00:00.0005Z"), Some("InvalidRange"));
+        assert_eq!(refused("2026-06-01T01:00:00.000Z"), None);
     }
 
     #[test]
