@@ -44,7 +44,7 @@ fn cases() -> Vec<Case> {
         ("half of the sensors and a bit", "/spec/maxFailedSensors", json!("150%"), "maxFailedSensors"),
         ("a sensor twice", "/spec/sensors", json!({"list": [sensor(1, 1), sensor(1, 1)]}), "DuplicateSensor"),
         ("a model of nobody", "/spec/model/path", json!("models/one"), "NoKey"),
-        ("a jitter beyond the deadline", "/spec/jitter", json!("2h"), "deadline"),
+        ("no time to start in", "/spec/startingDeadlineSeconds", json!(0), "greater than or equal to 1"),
         ("a Secret with capitals", "/spec/store/secretRef", json!({"name": "Key"}), "store.secretRef.name"),
         ("a cluster that does not exist", "/spec/clusterRef/name", json!("nowhere"), "nowhere"),
     ]
