@@ -45,7 +45,7 @@ pub(crate) async fn scoring_cluster(cluster: Shared) -> Result<()> {
     cluster.pool_is_empty().await
 }
 
-/// Of two runs by hand that have ended, the one goes that was to.
+/// Of two runs by hand that have ended, the one goes that was to; and one that cannot be read ends too, and goes.
 pub(crate) async fn ttl(cluster: Shared) -> Result<()> {
     const NAMESPACE: &str = "e2e-ttl";
     cluster.namespace(NAMESPACE).await?;
@@ -55,6 +55,17 @@ pub(crate) async fn ttl(cluster: Shared) -> Result<()> {
     for run in [&stays, &goes] {
         cluster.kubectl_with(&["create", "-f", "-"], run).await?;
     }
+    // Beyond what the operator's clock knows; the API server takes it.
+    let mut unreadable = manifests::run_now(NAMESPACE, "unreadable", "absent");
+    unreadable["spec"]["tick"] = "9999-12-31T23:59:59Z".into();
+    unreadable["spec"]["ttlSecondsAfterFinished"] = 5.into();
+    cluster.kubectl_with(&["create", "-f", "-"], &unreadable).await?;
+    let conditions = "--output=jsonpath={.status.state} {.status.conditions[*].reason}";
+    until("the run that cannot be read to end", 30, async || {
+        let told = cluster.kubectl(&["get", "scoringrun", "unreadable", "--namespace", NAMESPACE, conditions]).await?;
+        Ok((told == "Failed InvalidSpec InvalidSpec").then_some(()))
+    })
+    .await?;
     let runs = cluster.runs(NAMESPACE);
     until("the run with a ttl to end and go", 120, async || Ok(runs.get_opt("goes").await?.is_none().then_some(())))
         .await?;
@@ -63,5 +74,19 @@ pub(crate) async fn ttl(cluster: Shared) -> Result<()> {
         Ok(run.status.as_ref().and_then(|status| status.ended).map(|_| run.clone()))
     });
     ensure!(stayed.await?.metadata.deletion_timestamp.is_none(), "a run without a ttl is being deleted");
+    let cancel = r#"{"spec": {"cancel": true}}"#;
+    cluster
+        .kubectl(&["patch", "scoringrun", "stays", "--namespace", NAMESPACE, "--type=merge", "--patch", cancel])
+        .await?;
+    until("the edit of the ended run to be observed", 30, async || {
+        let run = runs.get("stays").await?;
+        let observed = run.status.as_ref().and_then(|status| status.observed_generation);
+        Ok((observed == Some(2) && run.metadata.generation == observed).then_some(()))
+    })
+    .await?;
+    until("the run that cannot be read to go", 60, async || {
+        Ok(runs.get_metadata_opt("unreadable").await?.is_none().then_some(()))
+    })
+    .await?;
     cluster.delete_namespace(NAMESPACE).await
 }

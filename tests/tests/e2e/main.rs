@@ -17,6 +17,7 @@ mod kills;
 mod leftovers;
 mod lost_node;
 mod manifests;
+mod midrun;
 mod observe;
 mod processes;
 mod reasons;
@@ -45,6 +46,10 @@ fn main() -> ExitCode {
             suite.test("a_wrong_manifest_is_refused_or_told_what_to_do", wrong::test),
             suite.test("every_example_is_accepted_and_reads_the_same_here_and_in_kubectl", examples::test),
             suite.test("a_namespace_deleted_in_mid_run_takes_run_and_nodes_with_it", deletion::namespace),
+            suite.test(
+                "a_run_made_by_hand_tells_that_its_pods_are_refused_and_what_somebody_took_from_it",
+                midrun::test,
+            ),
             suite.test("an_ended_run_made_by_hand_goes_after_its_ttl", deletion::ttl),
             suite.test("a_scoringcluster_that_is_deleted_lets_its_nodes_go", deletion::scoring_cluster),
             suite.test("when_the_leader_is_killed_the_other_replica_ends_the_run", failover::test),
