@@ -190,7 +190,7 @@ fn models_that_a_living_scikit_learn_makes_score_as_it_does() {
             for (script, least) in [("estimators.py", 150), ("ties.py", 9), ("zeros.py", 50)] {
                 let folder = tempfile::tempdir().unwrap();
                 let made = Command::new(&python)
-                    .args(["-W", "ignore"])
+                    .args(["-B", "-W", "ignore"])
                     .arg(models().join(script))
                     .args(["live".as_ref(), folder.path().as_os_str(), seed.to_string().as_ref()])
                     .output()

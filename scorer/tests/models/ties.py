@@ -6,10 +6,6 @@ these readings: constant, binary, whole and rounded ones.
 
 NAME goes into the files' names. Works with scikit-learn 0.19 and newer.
 """
-import json
-import os
-import sys
-
 import numpy as np
 import sklearn
 from sklearn.ensemble import IsolationForest
@@ -17,13 +13,9 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-try:
-    import joblib
-except ImportError:
-    from sklearn.externals import joblib
+from kept import arguments, write
 
-name, folder = sys.argv[1], sys.argv[2]
-seed = int(sys.argv[3]) if len(sys.argv) > 3 else None
+name, folder, seed = arguments()
 version = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 rng = np.random.RandomState(3 if seed is None else seed)
 n = 90 if seed is None else int(rng.randint(100, 250))
@@ -61,18 +53,4 @@ for kind, rows in sorted(data.items()):
                 cases["factor_{}_{}_{}".format(algorithm, metric, kind)] = (model, rows)
         cases["factor_scaled_" + kind] = (make_pipeline(StandardScaler(), LocalOutlierFactor(**factor)).fit(rows), rows)
 
-expected = {"sklearn": sklearn.__version__, "numpy": np.__version__, "cases": {}}
-for case, (model, rows) in sorted(cases.items()):
-    rows = np.unique(rows, axis=0)
-    rows = np.vstack([rows, rows + (1.0 if "rounded" not in case else 0.1)])
-    file = "{}_{}.joblib".format(name, case)
-    joblib.dump(model, os.path.join(folder, file), compress=("zlib", 9))
-    expected["cases"][case] = {
-        "files": [file],
-        # As texts, for their last bits.
-        "rows": [[repr(x) for x in row] for row in rows.tolist()],
-        "decisions": [float(decision) for decision in model.decision_function(rows)],
-        "predictions": [int(prediction) for prediction in model.predict(rows)],
-    }
-with open(os.path.join(folder, "{}.json".format(name)), "w") as out:
-    json.dump(expected, out, sort_keys=True)
+write(name, folder, cases, lambda case: 0.1 if "rounded" in case else 1.0)

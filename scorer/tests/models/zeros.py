@@ -6,23 +6,14 @@ these readings.
 
 NAME goes into the files' names. Works with scikit-learn 0.19 and newer.
 """
-import json
-import os
-import sys
-
 import numpy as np
-import sklearn
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import OneClassSVM
 
-try:
-    import joblib
-except ImportError:
-    from sklearn.externals import joblib
+from kept import arguments, write
 
-name, folder = sys.argv[1], sys.argv[2]
-seed = int(sys.argv[3]) if len(sys.argv) > 3 else None
+name, folder, seed = arguments()
 rng = np.random.RandomState(5 if seed is None else seed)
 
 
@@ -52,19 +43,6 @@ if seed is not None:
         scaler = [StandardScaler(), MinMaxScaler()][rng.randint(2)]
         cases["{}_{}".format(kernel, number)] = (make_pipeline(scaler, svm) if rng.rand() < 0.8 or kernel in ("poly", "linear") else svm, rows)
 
-expected = {"sklearn": sklearn.__version__, "numpy": np.__version__, "cases": {}}
-for case, (model, rows) in sorted(cases.items()):
+for model, rows in cases.values():
     model.fit(rows)
-    rows = np.unique(rows, axis=0)
-    rows = np.vstack([rows, rows + 0.1])
-    file = "{}_{}.joblib".format(name, case)
-    joblib.dump(model, os.path.join(folder, file), compress=("zlib", 9))
-    expected["cases"][case] = {
-        "files": [file],
-        # As texts, for their last bits.
-        "rows": [[repr(x) for x in row] for row in rows.tolist()],
-        "decisions": [float(decision) for decision in model.decision_function(rows).ravel()],
-        "predictions": [int(prediction) for prediction in model.predict(rows)],
-    }
-with open(os.path.join(folder, "{}.json".format(name)), "w") as out:
-    json.dump(expected, out, sort_keys=True)
+write(name, folder, cases, lambda case: 0.1)
