@@ -125,8 +125,8 @@ impl ScoreError {
 impl Scorer {
     /// Begins with a sensor.
     ///
-    /// A model that was fitted to named columns takes those of its names that it does not drop, in its order. Where the readings have none of
-    /// them, or the model has no names, it takes the values as they stand.
+    /// A model that was fitted to named columns takes those of its names that it does not drop, in its order. Where the
+    /// readings have none of them, or the model has no names, it takes the values as they stand.
     ///
     /// # Errors
     /// When the readings have another number of values than the model takes, some columns of its names but not all, or

@@ -4,20 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crds::run::Backfill;
-use crds::{ScoringRun, ScoringRunSpec, names};
-use kube::api::ListParams;
+use crds::{ScoringRun, ScoringRunSpec};
+use kube::Resource;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Resource};
 use planner::backfill::{Child, Counts, MADE, Step, View, decide};
 use spec::TimeRange;
 
-use super::owned::{Made, cancel, delete, make};
+use super::owned::{Made, cancel, delete, live, make};
 use super::{LOOK, MANAGER, status, ttl};
 use crate::Error;
 use crate::conditions::{is_true, whole_seconds};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
-use crate::guard::Guard;
 use crate::schedule::{goes_on, is_owned};
 
 mod told;
@@ -28,6 +25,7 @@ use told::{Halt, NAME_TAKEN, Seen, halt, wanted};
 const MAX_WINDOWS: u32 = 10_000;
 /// When to look again at one that is held up, or that made some of its runs.
 const SOON: Duration = Duration::from_secs(1);
+
 /// Goes on with a backfill.
 pub(super) async fn reconcile(ctx: &Ctx, run: &ScoringRun, backfill: &Backfill) -> Result<Action, Error> {
     // Its windows' runs are deleted with it.
@@ -60,7 +58,7 @@ pub(super) async fn reconcile(ctx: &Ctx, run: &ScoringRun, backfill: &Backfill) 
     let mut step = next(&children);
     // A run that was just made may be younger than the cache, and must not go on once the backfill has ended.
     if step.over && step.counted.all() < total {
-        children = live(ctx, run).await?;
+        children = self::children(run, live(ctx, run, &run.spec.schedule_name).await?.iter());
         step = next(&children);
     }
     let seen = Seen { step: &step, children: &children, halt: halt.as_ref() };
@@ -139,15 +137,6 @@ fn children<'a>(run: &ScoringRun, all: impl Iterator<Item = &'a ScoringRun>) -> 
         ours.then_some(window)
     };
     all.filter_map(|child| Some((of(child)?, child.clone()))).collect()
-}
-
-/// The runs of its windows, as the API server has them.
-async fn live(ctx: &Ctx, run: &ScoringRun) -> Result<Children, Error> {
-    let api: Api<Guard<ScoringRun>> = Api::namespaced(ctx.client.clone(), namespace_of(run));
-    let of_schedule = ListParams::default().labels(&format!("{}={}", names::SCHEDULE, run.spec.schedule_name));
-    let all =
-        api.list(&of_schedule).await.map_err(Error::api("list the windows' runs of", &ObjectRef::from_obj(run)))?;
-    Ok(children(run, all.items.iter().filter_map(|guard| guard.0.as_ref().ok())))
 }
 
 fn state(child: &ScoringRun) -> Child {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crds::{ScoringRun, ScoringRunSpec, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Api;
-use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Resource};
 use serde_json::json;
 
 use crate::Error;
@@ -63,6 +63,17 @@ pub(crate) async fn make(
         }
         Err(error) => Err(Error::api("create", &ObjectRef::from_obj(&run))(error)),
     }
+}
+
+/// The runs of a schedule that can be read, as the API server has them now; for their owner.
+pub(crate) async fn live<K>(ctx: &Ctx, owner: &K, schedule: &str) -> Result<Vec<ScoringRun>, Error>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let api: Api<Guard<ScoringRun>> = Api::namespaced(ctx.client.clone(), namespace_of(owner));
+    let of_schedule = ListParams::default().labels(&format!("{}={schedule}", names::SCHEDULE));
+    let all = api.list(&of_schedule).await.map_err(Error::api("list the runs of", &ObjectRef::from_obj(owner)))?;
+    Ok(all.items.into_iter().filter_map(|guard| guard.0.ok()).collect())
 }
 
 /// Cancels a run, for another one if need be; whether it was there.

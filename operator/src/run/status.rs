@@ -28,12 +28,12 @@ pub(super) async fn write(ctx: &Ctx, run: &ScoringRun, wanted: &ScoringRunStatus
 /// Writes of an ended run that its spec, which may still be cancelled, was seen: who waits for an edit to be observed
 /// would wait for ever.
 pub(super) async fn observe_generation(ctx: &Ctx, run: &ScoringRun) -> Result<(), Error> {
-    let seen = seen(run);
+    let seen = as_seen(run);
     write(ctx, run, &seen).await.map(drop)
 }
 
 /// The status as it is, of the spec as it is.
-fn seen(run: &ScoringRun) -> ScoringRunStatus {
+pub(super) fn as_seen(run: &ScoringRun) -> ScoringRunStatus {
     let current = run.status.clone().unwrap_or_default();
     ScoringRunStatus { slots: None, observed_generation: run.metadata.generation, ..current }
 }
@@ -81,7 +81,7 @@ pub(super) fn wanted(
     let mut conditions = Conditions::of(&current.conditions, generation, view.now);
     let given_up = finish.is_some_and(|finish| finish != Finish::Archived || view.unfolded > 0);
     stalled(&mut conditions, &current.conditions, failure, given_up);
-    let mut status = seen(run);
+    let mut status = as_seen(run);
     status.tick = Some(observed.tick);
     status.started.get_or_insert_with(|| whole_seconds(view.now));
     if let Some(frozen) = &observed.frozen {
@@ -286,7 +286,7 @@ mod tests {
             }))
             .unwrap()
         };
-        assert_eq!(seen(&run(2, 1, Some(3))), run(2, 2, None).status.unwrap());
+        assert_eq!(as_seen(&run(2, 1, Some(3))), run(2, 2, None).status.unwrap());
     }
 
     fn told_at(before: &[Condition], second: i64, failure: Option<&Error>, given_up: bool) -> Vec<Condition> {

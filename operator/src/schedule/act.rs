@@ -1,9 +1,8 @@
 //! What the schedule controller writes.
 
 use crds::schedule::ScoringScheduleStatus;
-use crds::{ScoringRun, ScoringRunSpec, ScoringSchedule, names};
+use crds::{ScoringRunSpec, ScoringSchedule};
 use jiff::Timestamp;
-use kube::api::ListParams;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource};
 use planner::ticks::{Miss, run_name};
@@ -15,7 +14,7 @@ use super::readable::Readable;
 use crate::Error;
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::guard::Guard;
-use crate::run::owned::{Made, cancel, delete, make};
+use crate::run::owned::{self, Made, cancel, delete, make};
 
 /// What became of a tick's run.
 pub(super) enum Created {
@@ -29,16 +28,12 @@ pub(super) enum Created {
 pub(super) async fn live(ctx: &Ctx, schedule: &ScoringSchedule) -> Result<Option<(Readable, Vec<Run>)>, Error> {
     let (namespace, name, key) = (namespace_of(schedule), name_of(schedule), ObjectRef::from_obj(schedule));
     let schedules: Api<Guard<ScoringSchedule>> = Api::namespaced(ctx.client.clone(), namespace);
-    let runs: Api<Guard<ScoringRun>> = Api::namespaced(ctx.client.clone(), namespace);
-    let of_schedule = ListParams::default().labels(&format!("{}={name}", names::SCHEDULE));
-    let (there, runs) =
-        futures::try_join!(async { schedules.get_opt(name).await.map_err(Error::api("read", &key)) }, async {
-            runs.list(&of_schedule).await.map_err(Error::api("list the runs of", &key))
-        },)?;
+    let there = async { schedules.get_opt(name).await.map_err(Error::api("read", &key)) };
+    let (there, runs) = futures::try_join!(there, owned::live(ctx, schedule, name))?;
     let same = |there: &Guard<ScoringSchedule>| uid_of(there) == uid_of(schedule);
     let there = there.filter(|there| same(there) && there.meta().deletion_timestamp.is_none());
     Ok(there.and_then(|there| Readable::of(&there).ok()).map(|there| {
-        let runs = own(&there.schedule, runs.items.into_iter().filter_map(|guard| guard.0.ok()));
+        let runs = own(&there.schedule, runs.into_iter());
         (there, runs)
     }))
 }

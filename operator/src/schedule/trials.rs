@@ -15,6 +15,7 @@ use crate::run::trial::{Verdict, ask};
 
 /// How soon it is asked again where the answer was none.
 pub(super) const SOON: SignedDuration = SignedDuration::from_secs(60);
+
 /// The answers, by the UID of the schedule.
 #[derive(Debug)]
 pub(super) struct Trials(Mutex<Known<String, Trial>>);

@@ -31,8 +31,8 @@ const WRITES: usize = 16;
 /// all processors at once. Prints one JSON line: models, refused, failed, rows (that models were fitted to) and seconds.
 ///
 /// A degenerate model, which calls everything or nothing an anomaly or knows single points only (gamma is far too small or
-/// too large, or the sensor never changes), is refused and not written; the other sensors get theirs. Exit codes: 0 every sensor has its model, 64 some have not (each is named on stderr), 75
-/// the store was away.
+/// too large, or the sensor never changes), is refused and not written; the other sensors get theirs. Exit codes: 0 every
+/// sensor has its model, 64 some have not (each is named on stderr), 75 the store was away.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   scorer train --input data/sensor_data.csv --where Device=1,Tag=5 --output models/model_1_5

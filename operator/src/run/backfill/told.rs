@@ -9,7 +9,7 @@ use super::Children;
 use crate::conditions::{Conditions, find, is_true, whole_seconds};
 use crate::context::{name_of, namespace_of};
 use crate::run::observe::PATIENCE;
-use crate::run::status::STALLED;
+use crate::run::status::{STALLED, as_seen};
 
 /// Something else has the name of a window's run.
 pub(super) const NAME_TAKEN: &str = "NameTaken";
@@ -56,12 +56,10 @@ pub(super) fn wanted(now: Timestamp, run: &ScoringRun, total: u32, seen: &Seen) 
     let counts =
         format!("{complete} of {total} windows are Complete, {failed} Failed{}", named(&failed_windows, failed));
     let mut status = ScoringRunStatus {
-        slots: None,
-        observed_generation: run.metadata.generation,
         windows: Some(WindowCounts { total, complete, failed }),
         progress: Some(format!("{}/{total}", complete + failed)),
         failed_windows,
-        ..current
+        ..as_seen(run)
     };
     status.started.get_or_insert_with(|| whole_seconds(now));
     match halt {
