@@ -56,9 +56,17 @@ impl Bucket {
     /// Takes a token. False: there is none.
     #[must_use]
     pub fn take(&mut self, now: Timestamp) -> bool {
+        self.take_all(1, 0, now)
+    }
+
+    /// Takes so many tokens at once, where at least `keep` are left then. False: nothing was taken.
+    #[must_use]
+    pub fn take_all(&mut self, tokens: u32, keep: u32, now: Timestamp) -> bool {
         self.refill(now);
-        let some = self.left > 0;
-        self.left = self.left.saturating_sub(1);
+        let some = self.left >= tokens.saturating_add(keep);
+        if some {
+            self.left -= tokens;
+        }
         some
     }
 

@@ -20,6 +20,8 @@ pub const NOT_READY_LIMIT: SignedDuration = SignedDuration::from_mins(5);
 pub const OUTAGE_LIMIT: SignedDuration = SignedDuration::from_mins(15);
 /// A machine that never became a node is deleted after this.
 pub const NEVER_JOINED_LIMIT: SignedDuration = SignedDuration::from_mins(20);
+/// A machine whose Node somebody has deleted gets so long to register again; then it is deleted.
+pub const NODE_GONE_LIMIT: SignedDuration = SignedDuration::from_secs(30);
 /// How soon to look again while something is under way.
 pub const SOON: SignedDuration = SignedDuration::from_secs(2);
 /// How soon to look again while nothing is.
@@ -63,6 +65,8 @@ pub enum Wait {
     Operation,
     /// The bucket of PUTs is empty.
     Bucket,
+    /// The bucket of all other requests is: the pool cannot be looked at before the step.
+    Requests,
     /// The last operation was refused or failed, or may not show yet.
     BackOff,
     /// Cordoned nodes settle.
@@ -104,7 +108,7 @@ pub fn decide(view: &PoolView) -> PoolDecision {
             ready.duration_since(view.now).clamp(SOON, LATER)
         }
         Some(Wait::Settling) => SignedDuration::from_secs(1),
-        Some(Wait::Operation | Wait::Nodes) => SOON,
+        Some(Wait::Operation | Wait::Nodes | Wait::Requests) => SOON,
         Some(Wait::Pods) | None => LATER,
     };
     let requeue = lost::next(view).map_or(requeue, |left| left.max(SignedDuration::from_secs(1)).min(requeue));

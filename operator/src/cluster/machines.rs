@@ -22,6 +22,8 @@ pub(super) struct Remembered {
     pub(super) listed: BTreeSet<String>,
     /// When each was first seen.
     pub(super) seen: BTreeMap<String, Timestamp>,
+    /// Those that have been nodes, and since when one is not any more.
+    pub(super) joined: BTreeMap<String, Option<Timestamp>>,
     /// When the deletion of each was asked for.
     pub(super) leaving: BTreeMap<String, Timestamp>,
     /// Since when each has been idle.
@@ -52,6 +54,7 @@ pub(super) fn of_pool(
     let names: BTreeSet<String> =
         by_name.keys().map(|name| (*name).to_owned()).chain(remembered.listed.iter().cloned()).collect();
     remembered.seen.retain(|name, _| names.contains(name));
+    remembered.joined.retain(|name, _| names.contains(name));
     remembered.idle_since.retain(|name, _| by_name.contains_key(name.as_str()));
     remembered.leaving.retain(|name, _| names.contains(name));
     remembered.held.retain(|name, _| names.contains(name));
@@ -73,6 +76,7 @@ pub(super) fn of_pool(
         .into_iter()
         .map(|name| {
             let seen = *remembered.seen.entry(name.clone()).or_insert(now);
+            let node_gone = node_gone(&mut remembered.joined, &name, by_name.contains_key(name.as_str()), now);
             let node = by_name.get(name.as_str()).map(|node| {
                 let load = loads.remove(name.as_str()).unwrap_or_default();
                 let busy = load.running || load.unfolded || remembered.held.contains_key(&name);
@@ -81,9 +85,24 @@ pub(super) fn of_pool(
             // While an operation goes on, the list may be older than its first nodes.
             let listed =
                 remembered.listed.contains(&name) || running && node.as_ref().is_some_and(|node| node.ready.is_ready());
-            pool::Machine { listed, seen, leaving: remembered.leaving.contains_key(&name), node, name }
+            pool::Machine { listed, seen, leaving: remembered.leaving.contains_key(&name), node, node_gone, name }
         })
         .collect()
+}
+
+/// Since when a machine that has been a node is none any more.
+fn node_gone(
+    joined: &mut BTreeMap<String, Option<Timestamp>>,
+    name: &str,
+    is_node: bool,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if is_node {
+        joined.insert(name.to_owned(), None);
+        return None;
+    }
+    let since = joined.get_mut(name)?;
+    Some(*since.get_or_insert(now))
 }
 
 fn view(
@@ -166,6 +185,17 @@ mod tests {
         assert_eq!(see(&node, false, &mut kept).idle_since, Some(at("2026-01-01T00:00:40Z")));
         assert_eq!(see(&node, true, &mut kept).idle_since, None);
         assert!(kept.idle_since.is_empty());
+    }
+
+    #[test]
+    fn a_machine_whose_node_somebody_deleted_is_known_from_one_that_is_still_to_come() {
+        let mut joined = BTreeMap::new();
+        assert_eq!(node_gone(&mut joined, "n", false, at("2026-01-01T00:00:00Z")), None);
+        assert_eq!(node_gone(&mut joined, "n", true, at("2026-01-01T00:00:10Z")), None);
+        let gone = Some(at("2026-01-01T00:00:20Z"));
+        assert_eq!(node_gone(&mut joined, "n", false, at("2026-01-01T00:00:20Z")), gone);
+        assert_eq!(node_gone(&mut joined, "n", false, at("2026-01-01T00:00:30Z")), gone);
+        assert_eq!(node_gone(&mut joined, "n", true, at("2026-01-01T00:00:40Z")), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What one process remembers of a cluster between two looks. Nothing in it is needed after a restart: what is, is in
 //! the ScoringCluster's status, on the nodes, and at AKS.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crds::ScoringClusterStatus;
@@ -188,6 +188,14 @@ impl Memory {
         self.listed = self.listed.take().map(|(_, count, state)| (Timestamp::UNIX_EPOCH, count, state));
     }
 
+    /// What AKS lists. Where that has changed since the last PUT, it had an effect.
+    pub(super) fn list(&mut self, machines: BTreeSet<String>) {
+        if machines != self.machines.listed {
+            self.last_put = None;
+        }
+        self.machines.listed = machines;
+    }
+
     /// A PUT was accepted. The same one again and again without effect gets rarer.
     pub(super) fn put(&mut self, count: u32, pool: AgentPool, now: Timestamp) {
         let machines = self.machines.listed.len();
@@ -236,6 +244,18 @@ mod tests {
         assert_eq!(waits, [3, 6, 12]);
         memory.put(3, AgentPool::default(), at(0));
         assert_eq!(memory.not_before, Some(at(3)));
+    }
+
+    #[test]
+    fn the_same_put_hour_after_hour_waits_for_nothing_since_machines_came_and_went_in_between() {
+        let mut memory = Memory::restore(None, at(0));
+        for hour in 0..24 {
+            let now = at(hour * 3_600);
+            memory.put(1, AgentPool::default(), now);
+            assert_eq!(memory.not_before, Some(now + PUT_SHOWS), "in hour {hour}");
+            memory.list([format!("machine-{hour}")].into());
+            memory.list(BTreeSet::new());
+        }
     }
 
     #[test]

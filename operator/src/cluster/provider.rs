@@ -18,6 +18,29 @@ use crate::context::name_of;
 /// How old a list of machines may get while the pool is at rest and something is waited for.
 const LIST: SignedDuration = SignedDuration::from_secs(4);
 
+/// What a request to Azure, other than a PUT, is for. What is read as a matter of routine leaves enough for what has to be
+/// done: else a busy pool is watched so closely that nothing of it can be deleted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// To know what goes on: one request.
+    Routine,
+    /// To know what is, right before an operation: the pool and its machines.
+    FreshLook,
+    /// An operation.
+    Operation,
+}
+
+impl Purpose {
+    /// How many tokens it takes, and how many it leaves to others.
+    fn tokens(self) -> (u32, u32) {
+        match self {
+            Self::Routine => (1, 6),
+            Self::FreshLook => (2, 1),
+            Self::Operation => (1, 0),
+        }
+    }
+}
+
 /// The way to Azure, shared by all clusters.
 #[derive(Debug, Default)]
 pub(super) struct Provider {
@@ -39,19 +62,22 @@ impl Provider {
         self.client.get_or_try_init(connect).await
     }
 
-    /// Takes a token of the subscription's requests other than PUTs.
+    /// Takes tokens of the subscription's requests other than PUTs.
     #[must_use]
-    pub(super) fn may_request(&self, pool: &AksPool, now: Timestamp) -> bool {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = pool.subscription_id.to_ascii_lowercase();
-        requests.entry(key).or_insert_with(|| Bucket::full(Rate::OTHER, now)).take(now)
+    pub(super) fn may_request(&self, pool: &AksPool, purpose: Purpose, now: Timestamp) -> bool {
+        let (tokens, keep) = purpose.tokens();
+        self.with_bucket(pool, now, |bucket| bucket.take_all(tokens, keep, now))
     }
 
     /// Azure said that the subscription's requests are used up.
     pub(super) fn throttled(&self, pool: &AksPool, now: Timestamp) {
+        self.with_bucket(pool, now, |bucket| bucket.drain(now));
+    }
+
+    fn with_bucket<T>(&self, pool: &AksPool, now: Timestamp, what: impl FnOnce(&mut Bucket) -> T) -> T {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         let key = pool.subscription_id.to_ascii_lowercase();
-        requests.entry(key).or_insert_with(|| Bucket::full(Rate::OTHER, now)).drain(now);
+        what(requests.entry(key).or_insert_with(|| Bucket::full(Rate::OTHER, now)))
     }
 
     /// Reads what is due: the pool, and its machines. With `fresh`, both. Returns whether both are of this moment.
@@ -75,7 +101,8 @@ impl Provider {
         // A little less than the interval, so that a look that comes a moment early does not skip its turn.
         let every = if often { SOON } else { LATER } - SignedDuration::from_millis(200);
         let due = fresh || memory.pool.as_ref().is_none_or(|(_, at)| now.duration_since(*at) >= every);
-        if !due || !self.may_request(pool, now) {
+        let purpose = if fresh { Purpose::FreshLook } else { Purpose::Routine };
+        if !due || !self.may_request(pool, purpose, now) {
             return Ok(false);
         }
         let read = client.get(pool).await?;
@@ -98,9 +125,9 @@ impl Provider {
             .listed
             .as_ref()
             .is_none_or(|(at, c, s)| now.duration_since(*at) >= list_every || (*c, s.as_str()) != (count, &state));
-        let whole = stale && self.may_request(pool, now);
+        let whole = stale && (fresh || self.may_request(pool, Purpose::Routine, now));
         if whole {
-            memory.machines.listed = client.machines(pool).await?.into_iter().collect();
+            memory.list(client.machines(pool).await?.into_iter().collect());
             memory.listed = Some((now, count, state));
         }
         if failed {
@@ -111,5 +138,33 @@ impl Provider {
             memory.troubled(kind, message.trim_end().to_owned(), None, now);
         }
         Ok(whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_closely_a_pool_is_watched_a_machine_can_be_deleted_within_three_seconds() {
+        let (provider, mut now) = (Provider::default(), Timestamp::UNIX_EPOCH);
+        let pool = AksPool {
+            subscription_id: "s".to_owned(),
+            resource_group: "g".to_owned(),
+            cluster_name: "c".to_owned(),
+            agent_pool: "p".to_owned(),
+        };
+        let mut waited = 0;
+        for _ in 0..600 {
+            now += SignedDuration::from_secs(1);
+            while provider.may_request(&pool, Purpose::Routine, now) {}
+            if provider.may_request(&pool, Purpose::FreshLook, now) {
+                assert!(provider.may_request(&pool, Purpose::Operation, now), "after {waited} s");
+                waited = 0;
+            } else {
+                waited += 1;
+                assert!(waited < 3, "no look at the pool for {waited} s");
+            }
+        }
     }
 }

@@ -130,11 +130,15 @@ fn scaling(report: &Report<'_>, conditions: &mut Conditions) {
         Some(Wait::Bucket) => {
             (true, "WaitingForRequests", "the PUTs of this pool are used up; one comes back a minute")
         }
+        Some(Wait::Requests) => {
+            (true, "WaitingForRequests", "the requests of this subscription are used up; one comes back a second")
+        }
         Some(Wait::BackOff) if report.memory.trouble.is_some() => {
             (true, "BackingOff", "the last step did not work; see Degraded")
         }
         _ if view.machines.iter().any(|machine| machine.leaving) => (true, "ScalingDown", "machines are being deleted"),
         _ if decision.desired as usize > machines => (true, "ScalingUp", "nodes are asked for"),
+        Some(Wait::BackOff) => (true, "OperationInProgress", "AKS was asked a moment ago, and that may not show yet"),
         Some(Wait::Settling) => (true, "ScalingDown", "idle nodes are cordoned before they are deleted"),
         Some(Wait::Pods) => (true, "ScalingDown", "nodes above maxNodes are deleted when their pods have ended"),
         Some(Wait::Nodes) => (true, "ScalingUp", "nodes are on their way"),

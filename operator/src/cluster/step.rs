@@ -1,10 +1,11 @@
 //! The pool's next step: decide upon a fresh picture, and do it.
 
 use crds::ScoringCluster;
-use planner::pool::{self, PoolDecision, PoolView, decide};
+use planner::pool::{self, PoolDecision, PoolView, Wait, decide};
 
 use super::memory::Memory;
 use super::metrics::Operation;
+use super::provider::Purpose;
 use super::reconcile::{Scene, about, taint, view, write};
 use super::report::{self, Report};
 use super::{Shared, act, hold, out_of_service};
@@ -31,7 +32,11 @@ pub(super) async fn take(
         // What is done to the pool is decided upon what it is at this moment.
         match shared.provider.observe(ctx, cluster, memory, true).await {
             Ok(true) => {}
-            Ok(false) => return Ok(Some((seen, PoolDecision { action: None, ..decision }))),
+            Ok(false) => {
+                let backs_off = memory.no_read_before.is_some_and(|at| ctx.now() < at);
+                let wait = if backs_off { Wait::BackOff } else { Wait::Requests };
+                return Ok(Some((seen, PoolDecision { action: None, wait: Some(wait), ..decision })));
+            }
             Err(error) => {
                 failed(cluster, ctx, shared, memory, &error).await;
                 return Ok(Some((seen, PoolDecision { action: None, ..decision })));
@@ -194,7 +199,7 @@ async fn delete(
         }
     }
     let now = ctx.now();
-    if names.is_empty() || !shared.provider.may_request(aks, now) {
+    if names.is_empty() || !shared.provider.may_request(aks, Purpose::Operation, now) {
         return Ok(());
     }
     tracing::info!(pool = aks.agent_pool, machines = names.join(" "), "delete");

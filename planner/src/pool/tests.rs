@@ -59,7 +59,7 @@ fn node() -> Node {
 }
 
 fn machine(name: &str, node: Node) -> Machine {
-    Machine { name: name.to_owned(), listed: true, seen: at(400), leaving: false, node: Some(node) }
+    Machine { name: name.to_owned(), listed: true, seen: at(400), leaving: false, node: Some(node), node_gone: None }
 }
 
 fn with(machines: Vec<Machine>) -> PoolView {
@@ -241,6 +241,15 @@ fn a_machine_that_never_joins_is_deleted_in_the_end() {
     let never = |seen| Machine { node: None, seen: at(seen), ..machine("a", node()) };
     assert_eq!(action(&with(vec![never(900)])), None);
     assert_eq!(action(&with(vec![never(-300)])), delete(&[], &["a"]));
+}
+
+#[test]
+fn a_machine_whose_node_somebody_deleted_goes_soon_and_another_takes_its_place() {
+    let gone = |since| Machine { node: None, node_gone: Some(at(since)), ..machine("a", node()) };
+    assert_eq!(action(&with(vec![gone(990)])), None);
+    assert_eq!(action(&with(vec![gone(900)])), delete(&[], &["a"]));
+    let needed = PoolView { work: pods(4), ..with(vec![gone(900)]) };
+    assert_eq!(action(&needed), Some(Action::Put { count: 2 }));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::NEVER_JOINED_LIMIT;
 use super::lost::{OutOfService, Readiness};
+use super::{NEVER_JOINED_LIMIT, NODE_GONE_LIMIT};
 use crate::bucket::Bucket;
 use crate::capacity::Resources;
 use crate::need::Unplaced;
@@ -52,6 +52,8 @@ pub struct Machine {
     pub leaving: bool,
     /// The node, once it has registered.
     pub node: Option<Node>,
+    /// Since when the node that it was is not there any more.
+    pub node_gone: Option<Timestamp>,
 }
 
 /// A node of the pool.
@@ -97,7 +99,7 @@ impl Machine {
         let Some(node) = &self.node else {
             return match () {
                 () if self.leaving || !self.listed => Role::Gone,
-                () if age(now, self.seen) >= NEVER_JOINED_LIMIT => Role::Unusable,
+                () if self.never_joins(now) => Role::Unusable,
                 () => Role::Coming,
             };
         };
@@ -129,6 +131,15 @@ impl Machine {
     pub(super) fn is_dead(&self, now: Timestamp, not_ready: SignedDuration) -> bool {
         match &self.node {
             Some(node) => !node.ready.is_ready() && age(now, node.since) >= not_ready,
+            None => self.never_joins(now),
+        }
+    }
+
+    /// Whether no node is to be expected of it: it has had long enough to register, or to do so again after somebody deleted
+    /// its Node. A kubelet that runs does not register anew by itself.
+    fn never_joins(&self, now: Timestamp) -> bool {
+        match self.node_gone {
+            Some(since) => age(now, since) >= NODE_GONE_LIMIT,
             None => age(now, self.seen) >= NEVER_JOINED_LIMIT,
         }
     }

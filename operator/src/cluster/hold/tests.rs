@@ -59,7 +59,8 @@ fn a_pool_is_empty_once_neither_count_nor_operation_nor_machine_is_left() {
     assert!(is_empty(&empty));
     assert!(!is_empty(&PoolView { count: 1, ..empty.clone() }));
     assert!(!is_empty(&PoolView { running: true, ..empty.clone() }));
-    let machine = |listed| Machine { name: "a".into(), listed, seen: at(0), leaving: true, node: None };
+    let machine =
+        |listed| Machine { name: "a".into(), listed, seen: at(0), leaving: true, node: None, node_gone: None };
     assert!(!is_empty(&PoolView { machines: vec![machine(true)], ..empty.clone() }));
     assert!(is_empty(&PoolView { machines: vec![machine(false)], ..empty }), "only its Node is left");
 }

@@ -114,7 +114,7 @@ fn machine(name: &str, ready: Readiness) -> Machine {
         idle_since: None,
         free: Resources::default(),
     };
-    Machine { name: name.into(), listed: true, seen: since, leaving: false, node: Some(node) }
+    Machine { name: name.into(), listed: true, seen: since, leaving: false, node: Some(node), node_gone: None }
 }
 
 #[test]

@@ -72,6 +72,7 @@ impl World {
                 listed: true,
                 seen: at(0),
                 leaving: self.doomed.contains(&s.name),
+                node_gone: None,
                 node: (s.ready_at <= self.now).then(|| Node {
                     ready: if lost.is_none() { Readiness::Ready } else { Readiness::Silent },
                     since: at(lost.unwrap_or(s.ready_at)),
