@@ -1,16 +1,18 @@
 //! Azurite, the emulator of Blob Storage, and the containers that it starts with.
 
 use std::fs;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
+use rustix::process::{Pid, Signal};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::command::{find, run};
 use crate::processes::{Part, start_detached};
@@ -21,6 +23,7 @@ use crate::root::{AZURITE_PORT, HOST, Root};
 pub(crate) const ACCOUNT: &str = "devstoreaccount1";
 pub(crate) const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
+const LOOPBACK: &str = "127.0.0.1";
 const CONTAINERS: [&str; 5] = ["models", "data", "predictions", "runs", "logs"];
 const PACKAGE: &str = include_str!("../azurite/package.json");
 const LOCKFILE: &str = include_str!("../azurite/package-lock.json");
@@ -59,24 +62,149 @@ pub(crate) async fn install(root: &Root, progress: &Progress) -> anyhow::Result<
 
 /// Starts it and makes the containers.
 pub(crate) async fn start(root: &Root) -> anyhow::Result<Part> {
-    let data = root.run().join("blobs");
-    fs::create_dir_all(&data)?;
-    let node = find("node").context("node is missing: install Node.js 20 or later")?;
-    let mut command = Command::new(node);
-    command.arg(program(root)).args(["--blobHost", HOST, "--blobPort", &AZURITE_PORT.to_string()]);
-    // Clients speak newer versions of the protocol than a pinned emulator knows.
-    command.args(["--disableTelemetry", "--silent", "--skipApiVersionCheck", "--location"]).arg(&data);
-    let mut part = start_detached(root, "azurite", &mut command)?;
+    let blobs = root.run().join("blobs");
+    let mut part = start_detached(root, "azurite", &mut command(root, (HOST, AZURITE_PORT), &blobs, None)?)?;
     let address = format!("{HOST}:{AZURITE_PORT}");
     part.ready(Duration::from_secs(60), || async { TcpStream::connect(&address).await.is_ok() }).await?;
-    for container in CONTAINERS {
-        create_container(container).await.with_context(|| format!("cannot make the blob container {container}"))?;
-    }
+    create_containers(&url()).await?;
     Ok(part)
 }
 
+fn command(root: &Root, at: (&str, u16), data: &Path, tls: Option<&Certificate>) -> anyhow::Result<Command> {
+    fs::create_dir_all(data)?;
+    let node = find("node").context("node is missing: install Node.js 20 or later")?;
+    let mut command = Command::new(node);
+    command.arg(program(root)).args(["--blobHost", at.0, "--blobPort", &at.1.to_string()]);
+    // Clients speak newer versions of the protocol than a pinned emulator knows.
+    command.args(["--disableTelemetry", "--silent", "--skipApiVersionCheck", "--location"]).arg(data);
+    if let Some(Certificate { cert, key }) = tls {
+        command.args(["--oauth", "basic", "--cert"]).arg(cert).arg("--key").arg(key);
+    }
+    Ok(command)
+}
+
+/// What an emulator speaks https with; then it also takes tokens, of which it does not check the signature.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// Its file, PEM.
+    pub cert: PathBuf,
+    /// Its key's file, PEM.
+    pub key: PathBuf,
+}
+
+async fn create_containers(url: &str) -> anyhow::Result<()> {
+    for name in CONTAINERS {
+        create_container(url, name).await.with_context(|| format!("cannot make the blob container {name}"))?;
+    }
+    Ok(())
+}
+
+/// Another emulator beside that of a cluster which is up, to be stopped and started. It ends when dropped.
+pub struct Emulator {
+    root: Root,
+    host: &'static str,
+    port: u16,
+    data: PathBuf,
+    tls: Option<Certificate>,
+    process: Option<Child>,
+}
+
+impl Emulator {
+    /// Starts one with its blobs in a folder, and makes its containers. `root` is the cluster's folder.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start(root: &Path, port: u16, data: &Path) -> anyhow::Result<Self> {
+        Self::begin(Root::new(root)?, HOST, port, data).await
+    }
+
+    async fn begin(root: Root, host: &'static str, port: u16, data: &Path) -> anyhow::Result<Self> {
+        let mut emulator = Self { root, host, port, data: data.to_path_buf(), tls: None, process: None };
+        emulator.resume().await?;
+        create_containers(&emulator.url()).await?;
+        Ok(emulator)
+    }
+
+    /// Starts one on loopback without a cluster, that speaks https and takes tokens. Installs it if need be.
+    ///
+    /// # Errors
+    /// When it cannot be installed or does not start.
+    pub async fn with_tokens(
+        root: &Path,
+        data: &Path,
+        certificate: &Certificate,
+        progress: &Progress,
+    ) -> anyhow::Result<Self> {
+        let root = Root::new(root)?;
+        install(&root, progress).await?;
+        let port = std::net::TcpListener::bind((LOOPBACK, 0))?.local_addr()?.port();
+        // Containers are made with the account's key, by a client that trusts no certificate of ours.
+        let mut emulator = Self::begin(root, LOOPBACK, port, data).await?;
+        emulator.stop().await?;
+        emulator.tls = Some(certificate.clone());
+        emulator.resume().await?;
+        Ok(emulator)
+    }
+
+    /// Where clients find it, account included.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}:{}/{ACCOUNT}", self.host, self.port)
+    }
+
+    /// Stops it; its blobs stay. Killed, it would lose what it has not written yet.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        let Some(mut process) = self.process.take() else { return Ok(()) };
+        if let Some(pid) = process.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+            rustix::process::kill_process(pid, Signal::TERM)?;
+        }
+        tokio::time::timeout(Duration::from_secs(20), process.wait()).await.context("Azurite does not end")??;
+        Ok(())
+    }
+
+    /// Starts it again.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn resume(&mut self) -> anyhow::Result<()> {
+        let mut command = command(&self.root, (self.host, self.port), &self.data, self.tls.as_ref())?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        self.process = Some(command.spawn()?);
+        let (address, started) = (format!("{}:{}", self.host, self.port), Instant::now());
+        while TcpStream::connect(&address).await.is_err() {
+            if started.elapsed() > Duration::from_secs(60) {
+                bail!("no Azurite answers at {address}");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+}
+
+/// A SAS token for all of the account's blobs, until then.
+///
+/// # Errors
+/// When the account's key is none.
+pub fn sas_token(until: jiff::Timestamp) -> anyhow::Result<String> {
+    let (rights, services, kinds, version) = ("racwdl", "b", "sco", "2018-11-09");
+    let until = until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let to_sign = format!("{ACCOUNT}\n{rights}\n{services}\n{kinds}\n\n{until}\n\n\n{version}\n");
+    let signature = signature(&to_sign)?;
+    let encoded: String = url::form_urlencoded::byte_serialize(signature.as_bytes()).collect();
+    Ok(format!("sv={version}&ss={services}&srt={kinds}&sp={rights}&se={}&sig={encoded}", until.replace(':', "%3A")))
+}
+
+fn signature(to_sign: &str) -> anyhow::Result<String> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(KEY)?);
+    Ok(STANDARD.encode(hmac::sign(&key, to_sign.as_bytes())))
+}
+
 /// `Create Container` with a shared key: the one call that object_store does not offer.
-async fn create_container(name: &str) -> anyhow::Result<()> {
+async fn create_container(url: &str, name: &str) -> anyhow::Result<()> {
     let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&jiff::Timestamp::now())?;
     let version = "2023-11-03";
     // Verb, eleven headers that are empty, the headers of Microsoft's own, the resource.
@@ -84,10 +212,9 @@ async fn create_container(name: &str) -> anyhow::Result<()> {
         "PUT{}x-ms-date:{date}\nx-ms-version:{version}\n/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container",
         "\n".repeat(12)
     );
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(KEY)?);
-    let signature = STANDARD.encode(hmac::sign(&key, to_sign.as_bytes()));
+    let signature = signature(&to_sign)?;
     let answer = reqwest::Client::new()
-        .put(format!("{}/{name}?restype=container", url()))
+        .put(format!("{url}/{name}?restype=container"))
         .header("x-ms-date", date)
         .header("x-ms-version", version)
         .header("authorization", format!("SharedKey {ACCOUNT}:{signature}"))

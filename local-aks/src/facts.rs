@@ -27,6 +27,8 @@ pub struct Facts {
     pub agent_pool: String,
     /// Image registry, `HOST:PORT`, plain http, reached by nodes and by this machine alike.
     pub registry: String,
+    /// Where a test may serve a registry of its own, plain http as well; nodes know of it.
+    pub other_registry: String,
     /// Blob Storage (Azurite), `http://HOST:10000/devstoreaccount1`.
     pub store_url: String,
     /// Storage account.

@@ -4,7 +4,7 @@
 //! the daemon that owns the nodes and the API.
 
 pub mod aks;
-mod azurite;
+pub mod azurite;
 mod cgroups;
 mod clean;
 mod command;
@@ -12,6 +12,7 @@ mod control_plane;
 mod daemon;
 mod down;
 pub mod facts;
+pub mod gluster;
 pub mod images;
 mod lock;
 pub mod machines;
@@ -35,7 +36,7 @@ pub use options::{NodeKind, Options};
 pub use progress::Progress;
 pub use table::table;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Becomes the daemon, and never returns, if [`up`] started this program as such. To be called first in `main`, before
 /// arguments are read and threads are started.
@@ -75,6 +76,22 @@ pub async fn up(options: &Options, progress: &Progress) -> anyhow::Result<Facts>
 /// When the cluster that is up has another folder, or something cannot be removed.
 pub async fn down(root: &Path, progress: &Progress) -> anyhow::Result<()> {
     down::down(root, progress).await
+}
+
+/// Where a tool is, such as `crane`, which pushes images; built from its Go module if need be.
+///
+/// # Errors
+/// When there is none of this name, or it cannot be built.
+pub async fn tool(root: &Path, name: &str, progress: &Progress) -> anyhow::Result<PathBuf> {
+    tools::program(&root::Root::new(root)?, name, progress).await
+}
+
+/// Installs a Debian package unless its program is there.
+///
+/// # Errors
+/// When it cannot be installed here; the error says what to install.
+pub async fn install(program: &str, package: &str, progress: &Progress) -> anyhow::Result<()> {
+    packages::ensure(&[(program, package)], progress).await
 }
 
 /// The facts of the cluster if it is up.

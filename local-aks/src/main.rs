@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use local_aks::{NodeKind, Options, Progress, images};
+use local_aks::images::{self, Images, Platform, Registry};
+use local_aks::{NodeKind, Options, Progress};
 
 /// An AKS-shaped cluster on this machine: control plane, real nodes behind the agentPools API, image registry and Blob
 /// Storage. Needs Linux, root, Go and Node.js; what else is missing is installed on Debian and Ubuntu.
@@ -19,7 +20,8 @@ use local_aks::{NodeKind, Options, Progress, images};
   local-aks up                                  a cluster with one system node and an empty pool `scoring`
   local-aks up --nodes kwok --provisioning 5s   fake nodes that come after 5 s
   export KUBECONFIG=$(local-aks status -o json | jq -r .kubeconfig)
-  local-aks down                                leaves nothing behind"
+  local-aks down                                leaves nothing behind
+  local-aks images --platform linux/amd64,linux/arm64 --registry registry.example/team --profile dist"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -52,10 +54,28 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "table")]
         output: Output,
     },
-    /// Builds the images of operator and scorer and pushes them to the registry of the cluster that is up.
-    Images,
+    /// Builds the images of operator and scorer without Docker and pushes them, to the registry of the cluster that is up
+    /// or to another one. Prints their references as JSON: each is an index of all platforms.
+    Images(ImageArguments),
     /// Takes the cluster down. Built tools and the last logs are kept in target/.
     Down,
+}
+
+#[derive(clap::Args)]
+struct ImageArguments {
+    /// What for; several are built one after the other. Default: this machine's platform.
+    #[arg(long, value_delimiter = ',', value_name = "linux/amd64,linux/arm64")]
+    platform: Vec<Platform>,
+    /// Another registry than the cluster's, with a folder or not: registry.example/team. `crane auth login` or `docker login`
+    /// has the credentials for it.
+    #[arg(long, value_name = "HOST[:PORT][/PATH]")]
+    registry: Option<String>,
+    /// The registry may be plain http.
+    #[arg(long, requires = "registry")]
+    insecure: bool,
+    /// cargo's profile: `dist` takes minutes more for the last few per cent.
+    #[arg(long, default_value = "release")]
+    profile: String,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -81,6 +101,30 @@ fn progress() -> Progress {
     }
     bar.enable_steady_tick(Duration::from_millis(100));
     Progress::new(move |step| bar.set_message(step.to_owned()))
+}
+
+async fn make_images(arguments: ImageArguments, root: &Path) -> anyhow::Result<Images> {
+    let cluster = match &arguments.registry {
+        Some(_) => None,
+        None => local_aks::status(root).await?,
+    };
+    let of_cluster = cluster.as_ref().map(|facts| facts.registry.as_str());
+    let address = arguments.registry.as_deref().or(of_cluster);
+    let address =
+        address.context("there is no registry to push to: `local-aks up` first, or name one with --registry")?;
+    let progress = progress();
+    let crane = local_aks::tool(root, "crane", &progress).await?;
+    let platforms = if arguments.platform.is_empty() { vec![Platform::here()?] } else { arguments.platform };
+    for platform in &platforms {
+        platform.prepare(&progress).await?;
+    }
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the project's folder")?;
+    let built =
+        images::build_for(workspace, &platforms, &images::PROGRAMS, &arguments.profile, |line| progress.step(line))
+            .await?;
+    progress.step(format!("pushing to {address}"));
+    let registry = Registry { address, insecure: arguments.insecure || cluster.is_some(), crane: &crane };
+    images::push(&built, &registry, root).await
 }
 
 #[tokio::main]
@@ -110,14 +154,8 @@ async fn run() -> anyhow::Result<ExitCode> {
                 Output::Table => print!("{}", local_aks::table(&facts).await?),
             }
         }
-        Command::Images => {
-            let Some(facts) = local_aks::status(&defaults.root).await? else {
-                anyhow::bail!("there is no registry to push to: `local-aks up` first");
-            };
-            let progress = progress();
-            let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the project's folder")?;
-            let binaries = images::build(workspace, |line| progress.step(line)).await?;
-            let images = images::push(&binaries, &facts.registry, &facts.bin_dir.join("crane"), &defaults.root).await?;
+        Command::Images(arguments) => {
+            let images = make_images(arguments, &defaults.root).await?;
             println!("{}", serde_json::to_string_pretty(&images)?);
         }
         Command::Down => local_aks::down(&defaults.root, &progress()).await?,

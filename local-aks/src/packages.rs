@@ -83,18 +83,31 @@ pub(crate) async fn install(progress: &Progress) -> anyhow::Result<()> {
         return Ok(());
     }
     let list = packages.join(" ");
-    if !is_debian() {
-        bail!("missing on this machine: {list}: install them and try again");
-    }
-    progress.step(format!("installing Debian packages, which `down` leaves: {list}"));
-    apt(&["update"]).await?;
-    let arguments: Vec<_> = ["install", "--yes", "--no-install-recommends"].into_iter().chain(packages).collect();
-    apt(&arguments).await?;
+    fetch(&packages, progress).await?;
     let still = missing();
     if !still.is_empty() {
         bail!("still missing after `apt-get install {list}`: {}", still.join(" "));
     }
     Ok(())
+}
+
+/// Installs the packages of those programs that are missing.
+pub(crate) async fn ensure(programs: &[(&str, &str)], progress: &Progress) -> anyhow::Result<()> {
+    let missing = programs.iter().filter(|(program, _)| find(program).is_none());
+    let packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    if packages.is_empty() { Ok(()) } else { fetch(&packages, progress).await }
+}
+
+/// Installs these packages of Debian's.
+pub(crate) async fn fetch(packages: &[&str], progress: &Progress) -> anyhow::Result<()> {
+    let list = packages.join(" ");
+    if !is_debian() {
+        bail!("missing on this machine: {list}: install them and try again");
+    }
+    progress.step(format!("installing Debian packages, which `down` leaves: {list}"));
+    apt(&["update"]).await?;
+    let arguments: Vec<_> = ["install", "--yes", "--no-install-recommends"].iter().chain(packages).copied().collect();
+    apt(&arguments).await.map(drop)
 }
 
 async fn apt(arguments: &[&str]) -> anyhow::Result<String> {

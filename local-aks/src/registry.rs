@@ -6,12 +6,18 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::command::run;
+use crate::images::Platform;
 use crate::processes::{Part, start_detached};
-use crate::root::{HOST, REGISTRY_PORT, Root};
+use crate::root::{HOST, OTHER_REGISTRY_PORT, REGISTRY_PORT, Root};
 
 /// `HOST:PORT`.
 pub(crate) fn address() -> String {
     format!("{HOST}:{REGISTRY_PORT}")
+}
+
+/// `HOST:PORT` of another registry that nodes pull from, if somebody starts one.
+pub(crate) fn other_address() -> String {
+    format!("{HOST}:{OTHER_REGISTRY_PORT}")
 }
 
 /// The image of the process that holds a pod's namespaces.
@@ -48,19 +54,10 @@ async fn push_pause(root: &Root) -> anyhow::Result<()> {
     };
     let image = pause_image();
     run(crane().args(["append", "--oci-empty-base", "--new_tag", &image, "--new_layer"]).arg(&layer)).await?;
-    let platform = format!("linux/{}", architecture());
+    let platform = Platform::here()?.to_string();
     run(crane()
         .args(["mutate", &image, "--entrypoint", "/pause", "--user", "65535", "--set-platform", &platform])
         .args(["--tag", &image]))
     .await?;
     Ok(())
-}
-
-/// This machine's architecture, as images call it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }

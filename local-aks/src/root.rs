@@ -18,6 +18,8 @@ pub(crate) const CGROUP: &str = "local-aks";
 pub(crate) const API_PORT: u16 = 6443;
 pub(crate) const AKS_PORT: u16 = 8443;
 pub(crate) const REGISTRY_PORT: u16 = 5000;
+/// That of a registry which a test may start.
+pub(crate) const OTHER_REGISTRY_PORT: u16 = 5001;
 pub(crate) const AZURITE_PORT: u16 = 10000;
 pub(crate) const ETCD_PORT: u16 = 23790;
 pub(crate) const ETCD_PEER_PORT: u16 = 23800;

@@ -1,5 +1,6 @@
 //! Builds the programs of the cluster from pinned Go modules, once: they are kept until a pin changes.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,27 @@ const MODULES: [Module; 3] = [
             ("main.go", include_str!("../tools/pause/main.go")),
         ],
         programs: &[("pause", ".")],
+        version_of: None,
+    },
+];
+
+/// What a test may want, and the cluster itself does not need.
+const ON_DEMAND: [Module; 2] = [
+    Module {
+        name: "registry",
+        what: "a registry that asks for a password (about 1 minute on 2 cores, once)",
+        files: &[
+            ("go.mod", include_str!("../tools/registry/go.mod")),
+            ("go.sum", include_str!("../tools/registry/go.sum")),
+        ],
+        programs: &[("registry", "github.com/distribution/distribution/v3/cmd/registry")],
+        version_of: None,
+    },
+    Module {
+        name: "s3",
+        what: "a server of S3 (about 1 minute on 2 cores, once)",
+        files: &[("go.mod", include_str!("../tools/s3/go.mod")), ("go.sum", include_str!("../tools/s3/go.sum"))],
+        programs: &[("versitygw", "github.com/versity/versitygw/cmd/versitygw")],
         version_of: None,
     },
 ];
@@ -168,6 +190,17 @@ pub(crate) async fn build(root: &Root, progress: &Progress) -> anyhow::Result<()
         module.build(root, progress).await?;
     }
     Ok(())
+}
+
+/// Where a program is, built if need be with those of its module.
+pub(crate) async fn program(root: &Root, name: &str, progress: &Progress) -> anyhow::Result<PathBuf> {
+    let has = |module: &&Module| module.programs.iter().any(|(program, _)| *program == name);
+    let module =
+        MODULES.iter().chain(&ON_DEMAND).find(has).with_context(|| format!("no module has a program {name}"))?;
+    if !module.is_built(root) {
+        module.build(root, progress).await?;
+    }
+    Ok(root.tool(name))
 }
 
 #[cfg(test)]

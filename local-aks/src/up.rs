@@ -112,6 +112,7 @@ fn facts(root: &Root, authority: &Authority) -> Facts {
         cluster_name: "local-aks".to_owned(),
         agent_pool: "scoring".to_owned(),
         registry: registry::address(),
+        other_registry: registry::other_address(),
         store_url: azurite::url(),
         store_account: azurite::ACCOUNT.to_owned(),
         store_key: azurite::KEY.to_owned(),

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Result;
 use futures::future::LocalBoxFuture;
@@ -78,9 +79,16 @@ impl<C: Cluster> Suite<C> {
             let result = suite.runtime.block_on(async {
                 let cluster = suite.cluster().await?;
                 eprintln!("\n{}: {name}", C::SUITE);
+                let started = Instant::now();
                 let result = planned.body.run(Arc::clone(&cluster)).await;
-                if result.is_err() {
-                    cluster.diagnose().await;
+                let took = started.elapsed().as_secs();
+                match &result {
+                    Ok(()) => eprintln!("{}: took {took} s", C::SUITE),
+                    // The runner tells it too, but only after the last test.
+                    Err(error) => {
+                        eprintln!("{}: failed after {took} s: {error:#}", C::SUITE);
+                        cluster.diagnose().await;
+                    }
                 }
                 result
             });

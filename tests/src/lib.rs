@@ -9,5 +9,6 @@ pub mod host_operator;
 pub mod ledger;
 pub mod local;
 pub mod proxy;
+pub mod s3;
 pub mod snapshot;
 pub mod tls;

@@ -15,6 +15,8 @@ use tokio_rustls::server::TlsStream;
 pub struct Identity {
     /// For those who are to trust it.
     pub pem: String,
+    /// The certificate's key.
+    pub key_pem: String,
     config: Arc<ServerConfig>,
 }
 
@@ -30,7 +32,7 @@ impl Identity {
             .with_no_client_auth()
             .with_single_cert(vec![made.cert.der().clone()], key)
             .context("use the certificate")?;
-        Ok(Self { pem: made.cert.pem(), config: Arc::new(config) })
+        Ok(Self { pem: made.cert.pem(), key_pem: made.signing_key.serialize_pem(), config: Arc::new(config) })
     }
 }
 

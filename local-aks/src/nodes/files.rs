@@ -54,10 +54,12 @@ pub(crate) fn write(
     fs::write(folder.join("enter.sh"), ENTER)?;
     fs::write(folder.join("containerd.toml"), containerd()?)?;
     fs::write(folder.join("cni/10-local-aks.conflist"), serde_json::to_vec_pretty(&cni(number))?)?;
-    let hosts = folder.join("certs.d").join(registry::address());
-    fs::create_dir_all(&hosts)?;
-    let address = registry::address();
-    fs::write(hosts.join("hosts.toml"), format!("server = \"http://{address}\"\n\n[host.\"http://{address}\"]\n"))?;
+    for address in [registry::address(), registry::other_address()] {
+        let hosts = folder.join("certs.d").join(&address);
+        fs::create_dir_all(&hosts)?;
+        let plain = format!("server = \"http://{address}\"\n\n[host.\"http://{address}\"]\n");
+        fs::write(hosts.join("hosts.toml"), plain)?;
+    }
     let user = format!("system:node:{}", machine.name);
     let pair = authority.client(&format!("kubelet-{}", machine.name), &user, Some("system:nodes"))?;
     authority.kubeconfig(&folder.join("kubeconfig"), &pair)?;

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::Api;
 use kube::api::{LogParams, PostParams};
 use local_aks::Facts;
+use local_aks::images::Platform;
 use serde_json::{Value, json};
 
 use crate::wait;
@@ -40,8 +41,8 @@ pub(crate) fn push_image(facts: &Facts) -> anyhow::Result<String> {
     let image = format!("{}/probe:1", facts.registry);
     let crane = || Command::new(facts.bin_dir.join("crane"));
     run(crane().args(["append", "--insecure", "--oci-empty-base", "-t", &image, "-f"]).arg(&layer))?;
-    let platform = if cfg!(target_arch = "aarch64") { "linux/arm64" } else { "linux/amd64" };
-    run(crane().args(["mutate", "--insecure", &image, "--set-platform", platform, "-t", &image]))?;
+    let platform = Platform::here()?.to_string();
+    run(crane().args(["mutate", "--insecure", &image, "--set-platform", &platform, "-t", &image]))?;
     Ok(image)
 }
 
