@@ -7,11 +7,14 @@ pub mod cluster;
 pub mod condition;
 pub mod run;
 pub mod schedule;
+pub mod scorer;
+mod terse;
 
 pub use cluster::{ScoringCluster, ScoringClusterSpec, ScoringClusterStatus};
 pub use condition::Condition;
 pub use run::{ScoringRun, ScoringRunSpec, ScoringRunStatus};
 pub use schedule::{ScoringSchedule, ScoringScheduleSpec, ScoringScheduleStatus};
+pub use scorer::Scorer;
 
 /// The API group.
 pub const GROUP: &str = "batchscoring.dev";

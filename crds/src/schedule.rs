@@ -1,17 +1,14 @@
 //! ScoringSchedule: what to score, when, where.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{EnvVar, ResourceRequirements};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::window::Window;
 use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
-use spec::{Limit, Retention, Span};
+use spec::{Limit, Retention, Span, Task, Training};
 
-use crate::Condition;
+use crate::{Condition, Scorer};
 
 /// What to score, when, where.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -25,6 +22,8 @@ use crate::Condition;
     shortname = "ssc",
     category = "batchscoring",
     validation = Rule::new("self.metadata.name.size() <= 44 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("the name of a ScoringSchedule is a DNS label of at most 44 characters: a-z, 0-9 and -, because its runs, Jobs and pods are named after it"),
+    validation = Rule::new("!has(self.spec.training) || (has(self.spec.task) && self.spec.task == 'Train')").message("training is how task: Train trains models; leave it out, or write task: Train"),
+    validation = Rule::new("!has(self.spec.task) || self.spec.task != 'Train' || (!has(self.spec.model.version) && !has(self.spec.model.challenger))").message("model.version and model.challenger are what task: Score scores with; leave them out, or write task: Score"),
     printcolumn(name = "SCHEDULE", type_ = "string", json_path = ".spec.schedule"),
     printcolumn(name = "VALID", type_ = "string", json_path = r#".status.conditions[?(@.type=="Valid")].status"#),
     printcolumn(name = "SUSPEND", type_ = "boolean", json_path = ".spec.suspend"),
@@ -69,6 +68,14 @@ pub struct ScoringScheduleSpec {
     /// Runs of a higher priority get slots first. Default 0.
     #[serde(default)]
     pub priority: i32,
+    /// What is done with each sensor at a tick: `Score` (default) scores its readings with its model; `Train` trains its
+    /// model on them, and publishes it at `model.path` as `training.promote` says.
+    #[serde(default)]
+    pub task: Task,
+    /// How models are trained, with `task: Train`. Absent: with the defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.nu > 0.0 && self.nu <= 1.0").message("training.nu is a number above 0 and at most 1, such as 0.1"), validation = Rule::new("!has(self.gamma) || self.gamma > 0.0").message("training.gamma is a number above 0; leave it out for scikit-learn's scale"), validation = Rule::new("self.margin >= 0.0 && self.margin < 1.0").message("training.margin is a number from 0 to below 1, such as 0.5"), validation = Rule::new("string(self.holdOut).matches('^([1-9]|[1-4][0-9]|50)%$')").message("training.holdOut is a share from 1% to 50%, such as 20%"))]
+    pub training: Option<Training>,
     /// Where models, data, predictions, records and logs are.
     pub store: StoreRef,
     /// Which sensors to score. Absent: those for which `model.path` matches a file.
@@ -122,6 +129,8 @@ impl ScoringScheduleSpec {
     #[must_use]
     pub fn work(&self) -> Work {
         Work {
+            task: self.task,
+            training: self.training,
             store: self.store.clone(),
             sensors: self.sensors.clone(),
             model: self.model.clone(),
@@ -131,6 +140,7 @@ impl ScoringScheduleSpec {
             logs: self.logs.clone(),
             packing: self.packing,
             retention: self.retention,
+            command: self.scorer.command(),
         }
     }
 }
@@ -204,29 +214,6 @@ impl Default for History {
     fn default() -> Self {
         Self { successful: 3, failed: 3 }
     }
-}
-
-/// The scorer pod.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Scorer {
-    /// The scorer image. Default: the operator's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    #[x_kube(validation = Rule::new("self.matches('^[!-~]+$')").message("scorer.image is the name of an image, without spaces, such as registry.example/scorer:1.0; leave it out for the operator's"))]
-    pub image: Option<String>,
-    /// The ServiceAccount of plan, item and archive pods. Default `default`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service_account_name: Option<String>,
-    /// Requests and limits of an item's pod. Default: requests of 250m CPU and 128Mi memory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resources: Option<ResourceRequirements>,
-    /// Further environment of plan, item and archive pods.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub env: Vec<EnvVar>,
-    /// Further labels of plan, item and archive pods.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
 }
 
 /// What is known of a schedule.

@@ -1,7 +1,7 @@
 //! Every manifest in examples/ is what its custom resource takes: nothing misspelt is silently dropped.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crds::{ScoringCluster, ScoringRun, ScoringSchedule};
 use serde::{Serialize, de::DeserializeOwned};
@@ -21,12 +21,18 @@ fn keeps(read: &Value, written: &Value) -> bool {
     }
 }
 
+/// The manifests below a folder.
+fn manifests(folder: &Path) -> Vec<PathBuf> {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| if path.is_dir() { manifests(&path) } else { vec![path] };
+    paths.flat_map(below).filter(|path| path.extension().is_some_and(|ending| ending == "yaml")).collect()
+}
+
 #[test]
 fn the_examples_are_read_whole() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let mut seen = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for path in manifests(&folder) {
         let text = std::fs::read_to_string(&path).unwrap();
         let written: Value = serde_saphyr::from_str(&text).unwrap();
         let read = match written["kind"].as_str().unwrap() {

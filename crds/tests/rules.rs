@@ -122,6 +122,22 @@ fn sensors_are_a_list_or_a_matrix() {
 }
 
 #[test]
+fn a_command_needs_an_image_and_what_belongs_to_it_needs_a_command() {
+    let of = |scorer: Value| schedule("s", &json!({ "scorer": scorer }));
+    accepted::<ScoringSchedule>(&of(json!({"image": "own:1", "command": ["predict"]})), None);
+    let whole = json!({"image": "own:1", "command": ["predict"], "args": ["{device}"], "perItem": true, "input": "Files",
+        "terminationGracePeriodSeconds": 60, "timeoutSeconds": 600});
+    accepted::<ScoringSchedule>(&of(whole), None);
+    refused::<ScoringSchedule>(&of(json!({"command": ["predict"]})), None, "name it with scorer.image");
+    for field in
+        [json!({"args": []}), json!({"perItem": false}), json!({"input": "Rows"}), json!({"timeoutSeconds": 5})]
+    {
+        refused::<ScoringSchedule>(&of(field), None, "belong to scorer.command");
+    }
+    accepted::<ScoringSchedule>(&of(json!({"terminationGracePeriodSeconds": 60})), None);
+}
+
+#[test]
 fn lengths_of_nothing_are_refused() {
     refused::<ScoringSchedule>(&schedule("s", &json!({"window": {"length": "0s"}})), None, "longer than 0s");
     refused::<ScoringSchedule>(&schedule("s", &json!({"deadline": "0m"})), None, "longer than 0s");
@@ -157,6 +173,38 @@ fn a_limit_is_for_catching_up_all() {
     accepted::<ScoringSchedule>(&of(json!({"policy": "Latest"})), None);
     accepted::<ScoringSchedule>(&of(json!({"policy": "All", "limit": 24})), None);
     refused::<ScoringSchedule>(&of(json!({"policy": "Latest", "limit": 2})), None, "leave it out with None and Latest");
+}
+
+#[test]
+fn how_to_train_is_for_schedules_that_train() {
+    let of = |training: Value| schedule("s", &json!({"task": "Train", "training": training}));
+    let whole = |patch: Value| {
+        let mut training = json!({"nu": 0.1, "margin": 0.5, "holdOut": "20%"});
+        merge(&mut training, &patch);
+        of(training)
+    };
+    accepted::<ScoringSchedule>(&schedule("s", &json!({"task": "Train"})), None);
+    accepted::<ScoringSchedule>(&whole(json!({})), None);
+    accepted::<ScoringSchedule>(&whole(json!({"gamma": 0.25, "nu": 1.0, "margin": 0.0, "holdOut": "50%"})), None);
+    for (patch, sentence) in [
+        (json!({"nu": 0.0}), "nu is a number above 0"),
+        (json!({"gamma": 0.0}), "gamma is a number above 0"),
+        (json!({"margin": 1.0}), "margin is a number from 0"),
+        (json!({"holdOut": "0%"}), "a share from 1% to 50%"),
+        (json!({"holdOut": 20}), "a share from 1% to 50%"),
+    ] {
+        refused::<ScoringSchedule>(&whole(patch), None, sentence);
+    }
+    refused::<ScoringSchedule>(&schedule("s", &json!({"training": {"nu": 0.1}})), None, "or write task: Train");
+    let version = |version: &str| json!({"model": {"path": "m/{tag}", "version": version}});
+    accepted::<ScoringSchedule>(&schedule("s", &version("20260101T020000Z")), None);
+    refused::<ScoringSchedule>(&schedule("s", &version("../m")), None, "a version is named by letters, digits");
+    let challenger = json!({"model": {"path": "m/{tag}", "challenger": {"version": "v2"}}});
+    accepted::<ScoringSchedule>(&schedule("s", &challenger), None);
+    for mut train in [version("v1"), challenger] {
+        merge(&mut train, &json!({"task": "Train"}));
+        refused::<ScoringSchedule>(&schedule("s", &train), None, "or write task: Score");
+    }
 }
 
 #[test]

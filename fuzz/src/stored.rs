@@ -37,6 +37,7 @@ pub fn stored(bytes: &[u8]) {
         let back = Attempted::from_ndjson(&written).expect("what was written is read");
         assert_eq!(back.outcomes.len(), attempted.outcomes.len());
         assert_eq!((&back.run_uid, back.attempt.is_some()), (&attempted.run_uid, attempted.attempt.is_some()));
+        assert_eq!(back.under_way, attempted.under_way);
     }
 }
 

@@ -72,13 +72,22 @@ fn data_path(text: &str, file: &str) {
     }
 }
 
+/// A folder that is inside.
+fn stays(prefix: &str) {
+    let climbs = |part: &str| part.is_empty() || part == "." || part == "..";
+    assert!(prefix.is_empty() || !prefix.split('/').any(climbs), "{prefix:?}");
+}
+
 fn location(text: &str) {
     match Location::parse(text, Some("account")) {
         Ok(Location::Folder(folder)) => assert!(folder.is_absolute()),
         Ok(Location::Account { container, prefix, .. }) => {
             assert!(container.is_none_or(|name| !name.is_empty() && !name.contains('/')));
-            let climbs = |part: &str| part.is_empty() || part == "." || part == "..";
-            assert!(prefix.is_empty() || !prefix.split('/').any(climbs), "{prefix:?}");
+            stays(&prefix);
+        }
+        Ok(Location::Bucket { bucket, prefix, .. }) => {
+            assert!(!bucket.is_empty() && !bucket.contains('/'));
+            stays(&prefix);
         }
         Err(error) => {
             let Some((shown, secret)) = text.split_once('?') else { return };

@@ -146,6 +146,20 @@ fn of_limits_and_pods() -> Vec<Case> {
             ["scorer.resources: cpu", "raise the"],
         ),
         ("no amount", "scorer", resources("a lot", "1"), Valid("InvalidResources"), ["scorer.resources", "a lot"]),
+        (
+            "our volume",
+            "scorer",
+            json!({"volumes": [{"name": "store", "emptyDir": {}}]}),
+            Valid("ReservedName"),
+            ["scorer.volumes: the name store", "take another"],
+        ),
+        (
+            "a mount over ours",
+            "scorer",
+            json!({"volumes": [{"name": "plant", "emptyDir": {}}], "volumeMounts": [{"name": "plant", "mountPath": "/etc"}]}),
+            Valid("ReservedName"),
+            ["scorer.volumeMounts[0].mountPath: /etc", "/mnt/store"],
+        ),
         ("our environment", "scorer", env("POD_UID"), Valid("ReservedName"), ["scorer.env: POD_UID", "leave it out"]),
         (
             "our labels",

@@ -8,6 +8,8 @@ use store::manifest::{MAX_INDEX_BYTES, MAX_SHARD_BYTES, TooManyItems};
 use store::paths::NameError;
 use store::{Clock, Credentials, ManifestIndex, RunPaths, Shard, Store, StoreError};
 
+use crate::item::Running;
+
 /// Requests under way at once.
 const AT_ONCE: usize = 32;
 
@@ -22,6 +24,8 @@ pub struct Context {
     pub store: Store,
     /// The time.
     pub clock: Clock,
+    /// How this process runs commands of the user's.
+    pub running: Running,
 }
 
 /// Why a step of a run could not be done.
@@ -118,7 +122,7 @@ impl StepError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Store(error) if error.is_retryable() => exit::RETRY,
+            Self::Store(error) if error.is_retryable() => exit::AWAY,
             Self::Stopped(_) => exit::RETRY,
             _ => exit::INVALID,
         }
@@ -140,7 +144,7 @@ impl Context {
         request.work.check()?;
         let paths = RunPaths::of(&request)?;
         let store = Store::open(&request.work.store.url, credentials)?;
-        Ok(Self { request, paths, store, clock })
+        Ok(Self { request, paths, store, clock, running: Running::default() })
     }
 
     /// The manifest's index, when it is this run's.

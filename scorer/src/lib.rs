@@ -14,6 +14,7 @@ pub mod model;
 pub mod plan;
 pub mod predictions;
 pub mod problem;
+pub mod process;
 pub mod readings;
 pub mod retention;
 pub mod run;

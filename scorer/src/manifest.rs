@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use spec::ticks::{TickError, Ticks};
 use spec::window::{Window, WindowError};
 use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
-use spec::{Limit, Retention, RunRequest, TimeRange};
+use spec::{Command, CommandInput, Limit, Retention, RunRequest, Task, TimeRange, Training};
 
 /// The API version that is understood.
 pub const API_VERSION: &str = "batchscoring.dev/v1alpha1";
@@ -42,6 +42,10 @@ struct Metadata {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ScheduleSpec {
+    #[serde(default)]
+    task: Task,
+    #[serde(default)]
+    training: Option<Training>,
     store: StoreRef,
     #[serde(default)]
     sensors: Option<Sensors>,
@@ -83,8 +87,40 @@ struct ScheduleSpec {
     _deadline: IgnoredAny,
     #[serde(default, rename = "history")]
     _history: IgnoredAny,
-    #[serde(default, rename = "scorer")]
-    _scorer: IgnoredAny,
+    #[serde(default)]
+    scorer: ScorerSpec,
+}
+
+/// The scorer's own program; what only pods have is left alone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ScorerSpec {
+    #[serde(default)]
+    command: Option<Vec<String>>,
+    #[serde(default)]
+    args: Option<Vec<String>>,
+    #[serde(default)]
+    per_item: Option<bool>,
+    #[serde(default)]
+    input: Option<CommandInput>,
+    #[serde(default)]
+    timeout_seconds: Option<u32>,
+    #[serde(default)]
+    env: Vec<EnvVar>,
+}
+
+/// A variable of the environment; one whose value is elsewhere has none here.
+#[derive(Debug, Deserialize)]
+struct EnvVar {
+    name: String,
+    #[serde(default)]
+    value: Option<String>,
+}
+
+impl ScorerSpec {
+    fn command(&self) -> Option<Command> {
+        Command::of(self.command.clone(), self.args.clone(), self.per_item, self.input, self.timeout_seconds)
+    }
 }
 
 /// Why a manifest cannot be read.
@@ -190,6 +226,13 @@ impl Schedule {
         self.spec.retries.unwrap_or(2)
     }
 
+    /// The environment of its command, as far as it stands in the manifest.
+    #[must_use]
+    pub fn env(&self) -> BTreeMap<String, String> {
+        let env = self.spec.scorer.env.iter();
+        env.filter_map(|env| Some((env.name.clone(), env.value.clone()?))).collect()
+    }
+
     /// Whether a run with so many failed sensors is Complete all the same.
     #[must_use]
     pub fn tolerates(&self, failed: u32, sensors: u32) -> bool {
@@ -199,6 +242,8 @@ impl Schedule {
     fn work(&self) -> Work {
         let spec = &self.spec;
         Work {
+            task: spec.task,
+            training: spec.training,
             store: spec.store.clone(),
             sensors: spec.sensors.clone(),
             model: spec.model.clone(),
@@ -208,6 +253,7 @@ impl Schedule {
             logs: spec.logs.clone(),
             packing: spec.packing,
             retention: spec.retention,
+            command: spec.scorer.command(),
         }
     }
 }

@@ -6,15 +6,19 @@ use futures::TryStreamExt;
 use spec::check::{MAX_SENSORS, check_sensor};
 use spec::report::{Changes, PlanReport};
 use spec::work::Work;
-use spec::{SensorKeys, Template};
+use spec::{SensorKeys, Task, Template};
 use store::manifest::{self, VERSION};
 use store::record::{self, Failures};
-use store::{File, Listing, ManifestIndex, ModelFile, PlannedSensor, Store, StoreError};
+use store::versions;
+use store::{File, Listing, ManifestIndex, ModelFile, PlannedSensor, Seek, Store, StoreError};
 
 use crate::context::{Context, StepError};
+use crate::shown::on_one_line;
 
+mod ambiguous;
 mod changes;
 mod claim;
+mod readings;
 
 /// Up to so many named sensors, each model is looked at by itself instead of listing all models.
 const LOOKED_AT_ONE_BY_ONE: usize = 50;
@@ -28,16 +32,21 @@ pub const LOCAL: &str = "local-";
 /// # Errors
 /// When there is nothing to score, another run holds the tick, or the store fails.
 pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
-    let (sensors, left_out) = find_sensors(context).await?;
-    let warnings = warnings(&context.request.work, &sensors, &left_out);
+    let (mut sensors, mut warnings) = find_sensors(context).await?;
+    add_challengers(context, &mut sensors).await?;
+    warnings.extend(padded(&context.request.work, &sensors));
+    for warning in &mut warnings {
+        *warning = on_one_line(warning);
+        tracing::warn!("{warning}");
+    }
     if let Some(index) = claim::claim(context).await? {
         return Ok(index);
     }
     let (store, paths, request) = (&context.store, &context.paths, &context.request);
     let hash = changes::hash_of(&sensors);
-    let changes = match request.rerun_failed_of {
-        Some(_) => None,
-        None => changes::changes(context, &sensors, &hash).await?,
+    let changes = match (&request.rerun_failed_of, request.work.task) {
+        (Some(_), _) | (_, Task::Train) => None,
+        (None, Task::Score) => changes::changes(context, &sensors, &hash).await?,
     };
     if let Some(changes) = &changes {
         tracing::info!(since = changes.since, new = changes.new, vanished = changes.vanished, "the sensors are others");
@@ -84,52 +93,96 @@ pub fn report(context: &Context, index: &ManifestIndex) -> PlanReport {
     }
 }
 
-/// What is to be said of the sensors and of the models that are none's: logged, and kept in the manifest.
-fn warnings(work: &Work, sensors: &[PlannedSensor], left_out: &[String]) -> Vec<String> {
-    let mut warnings: Vec<String> = Vec::new();
-    if let Some(first) = left_out.first() {
-        warnings.push(format!("{} model(s) are left out; the first is {first}", left_out.len()));
-    }
+/// What is said of models, or sensors, that are left out.
+fn left_out(what: &str, why: &[String]) -> Option<String> {
+    let first = why.first()?;
+    Some(format!("{} {what} left out; the first is {first}", why.len()))
+}
+
+/// What is said of sensors for which no readings can be found.
+fn padded(work: &Work, sensors: &[PlannedSensor]) -> Option<String> {
     let in_path = work.data.path.keys();
     let padded = |planned: &&PlannedSensor| {
         planned.sensor.0.iter().any(|(key, value)| !in_path.contains(key.as_str()) && value.trim_ascii() != value)
     };
     let mut padded = sensors.iter().filter(padded);
-    if let Some(first) = padded.next() {
-        warnings.push(format!(
-            "{} sensor(s) have white space around a key, the first of them {:?} with the model {}; there is none in \
-             readings, so they have no rows: rename the model",
-            padded.count() + 1,
-            first.sensor.to_string(),
-            first.model.path
-        ));
-    }
-    for warning in &warnings {
-        tracing::warn!("{warning}");
-    }
-    warnings
+    let first = padded.next()?;
+    Some(format!(
+        "{} sensor(s) have white space around a key, the first of them {:?} with the model {}; there is none in readings, so \
+         they have no rows: rename the model",
+        padded.count() + 1,
+        first.sensor.to_string(),
+        first.model.path
+    ))
 }
 
-/// Every sensor to score, sorted, with its model as it is now; and which models are left out, and why.
+/// Every sensor, sorted, with its model as it is now; and what is to be said of them.
 async fn find_sensors(context: &Context) -> Result<(Vec<PlannedSensor>, Vec<String>), StepError> {
     let work = &context.request.work;
-    let wanted: BTreeSet<SensorKeys> = match (&context.request.rerun_failed_of, &work.sensors) {
-        (Some(run), _) => failed_of(context, run).await?,
-        (None, Some(sensors)) => sensors.all().into_iter().collect(),
-        (None, None) => return discover(context).await,
+    let of_version = work.model.version.as_ref().map(|version| {
+        let template = versions::template(&work.model.path, version);
+        template.ok_or_else(|| StepError::Request(format!("model.version: {version} gives no path")))
+    });
+    let template = of_version.transpose()?;
+    let models = |why: &[String]| left_out("model(s) are", why);
+    let discovered = async || {
+        let (sensors, why) = discover(context, &work.model.path).await?;
+        Ok((sensors, models(&why).into_iter().collect()))
     };
+    let (wanted, left_out): (BTreeSet<SensorKeys>, _) = match (&context.request.rerun_failed_of, &work.sensors) {
+        (Some(run), _) => (failed_of(context, run).await?, None),
+        (None, Some(sensors)) => (sensors.all().into_iter().collect(), None),
+        (None, None) => match work.task {
+            Task::Score => match &template {
+                None => return discovered().await,
+                Some(versions) => {
+                    let (sensors, why) = with_models(context, versions).await?;
+                    (sensors, models(&why))
+                }
+            },
+            Task::Train => match readings::find(context).await? {
+                None => return discovered().await,
+                Some((sensors, why)) => (sensors, left_out("sensor(s) with readings are", &why)),
+            },
+        },
+    };
+    let template = template.as_ref().unwrap_or(&work.model.path);
     let mut paths = BTreeMap::new();
     for sensor in wanted {
-        let path = work.model.path.render(&sensor).map_err(|e| StepError::Request(format!("sensors: {e}")))?;
+        let path = template.render(&sensor).map_err(|e| StepError::Request(format!("sensors: {e}")))?;
         paths.insert(sensor, path);
     }
-    let files = model_files(context, paths.values().cloned().collect()).await?;
+    let mut refused = ambiguous::refused(work.task, template, &paths);
+    let mut warnings: Vec<String> = left_out.into_iter().collect();
+    // Where sensors are named, they are for the schedules that score, too.
+    if work.task == Task::Train && work.sensors.is_none() {
+        let trained = paths.iter().filter(|(sensor, _)| !refused.contains_key(*sensor));
+        warnings.extend(ambiguous::misread(template, trained));
+    }
+    let files = model_files(context, template.prefix(), paths.values().cloned().collect()).await?;
     let plan = |(sensor, path): (SensorKeys, String)| {
         let found = files.get(&path);
         let model = ModelFile { etag: found.and_then(|f| f.etag.clone()), size: found.map(|f| f.size), path };
-        PlannedSensor { sensor, model }
+        let refused = refused.remove(&sensor);
+        PlannedSensor { refused, ..PlannedSensor::new(sensor, model) }
     };
-    Ok((paths.into_iter().map(plan).collect(), Vec::new()))
+    Ok((paths.into_iter().map(plan).collect(), warnings))
+}
+
+/// Notes of each sensor which file its challenger is, if the schedule names one.
+async fn add_challengers(context: &Context, sensors: &mut [PlannedSensor]) -> Result<(), StepError> {
+    let model = &context.request.work.model;
+    let Some(challenger) = &model.challenger else { return Ok(()) };
+    let Some(template) = versions::template(&model.path, &challenger.version) else { return Ok(()) };
+    let path = |planned: &PlannedSensor| template.render(&planned.sensor).ok();
+    let files = model_files(context, template.prefix(), sensors.iter().filter_map(path).collect()).await?;
+    for planned in sensors {
+        planned.challenger = path(planned).map(|path| {
+            let found = files.get(&path);
+            ModelFile { etag: found.and_then(|f| f.etag.clone()), size: found.map(|f| f.size), path }
+        });
+    }
+    Ok(())
 }
 
 /// The sensors that failed in an earlier run, as its record tells.
@@ -152,7 +205,11 @@ async fn failed_of(context: &Context, run: &str) -> Result<BTreeSet<SensorKeys>,
 }
 
 /// Those of the given model files that are there.
-async fn model_files(context: &Context, paths: BTreeSet<String>) -> Result<BTreeMap<String, File>, StepError> {
+async fn model_files(
+    context: &Context,
+    prefix: &str,
+    paths: BTreeSet<String>,
+) -> Result<BTreeMap<String, File>, StepError> {
     let store = &context.store;
     if paths.len() <= LOOKED_AT_ONE_BY_ONE {
         let found: Vec<Option<File>> = futures::stream::iter(paths.into_iter().map(Ok::<_, StepError>))
@@ -166,25 +223,37 @@ async fn model_files(context: &Context, paths: BTreeSet<String>) -> Result<BTree
             .try_buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
-        return Ok(found.into_iter().flatten().map(|f| (f.path.clone(), f)).collect());
+        let found: BTreeMap<String, File> = found.into_iter().flatten().map(|f| (f.path.clone(), f)).collect();
+        if found.is_empty() {
+            // Of an object alone it is not told whether it is its container that is absent.
+            store.pages(context.request.work.model.path.prefix(), false)?.next(|_| Seek::End).await?;
+        }
+        return Ok(found);
     }
-    let files = store.list(context.request.work.model.path.prefix(), MAX_SENSORS).await?;
+    let files = store.list(prefix, MAX_SENSORS).await?;
     Ok(files.into_iter().filter(|f| paths.contains(&f.path)).map(|f| (f.path.clone(), f)).collect())
 }
 
-/// The sensors for which the model's template matches a file.
-async fn discover(context: &Context) -> Result<(Vec<PlannedSensor>, Vec<String>), StepError> {
-    let template = &context.request.work.model.path;
+/// The sensors that have a published model; where none is published, those that have the version.
+async fn with_models(context: &Context, versions: &Template) -> Result<(BTreeSet<SensorKeys>, Vec<String>), StepError> {
+    let found = match discover(context, &context.request.work.model.path).await {
+        Err(StepError::NoSensors(_)) => discover(context, versions).await,
+        found => found,
+    };
+    let (planned, left_out) = found?;
+    Ok((planned.into_iter().map(|planned| planned.sensor).collect(), left_out))
+}
+
+/// The sensors for which a template of models matches a file.
+async fn discover(context: &Context, template: &Template) -> Result<(Vec<PlannedSensor>, Vec<String>), StepError> {
     let Models { sensors, mut left_out } = find_models(&context.store, template).await?;
     let mut planned = Vec::new();
     for (sensor, f) in sensors {
         // A name that cannot be a sensor's harms no other.
         match check_sensor("model.path", &sensor) {
             Ok(()) => {
-                planned.push(PlannedSensor {
-                    sensor,
-                    model: ModelFile { path: f.path, etag: f.etag, size: Some(f.size) },
-                });
+                let model = ModelFile { path: f.path, etag: f.etag, size: Some(f.size) };
+                planned.push(PlannedSensor::new(sensor, model));
             }
             Err(error) => left_out.push(format!("{}: {}", f.path, error.message)),
         }
@@ -211,7 +280,9 @@ const UPLOAD: &str = "ends with # and digits, as a file does that is being writt
 
 /// The model of each sensor for which a template matches a file.
 pub(crate) async fn find_models(store: &Store, template: &Template) -> Result<Models, StepError> {
-    let Listing { files, unusable, uploads } = store.list_all(template.prefix(), MAX_SENSORS).await?;
+    let Listing { mut files, unusable, uploads } = store.list_all(template.prefix(), MAX_SENSORS).await?;
+    let of_version = versions::is_version(&template.to_string());
+    files.retain(|file| of_version || !versions::is_version(&file.path));
     let unlike = files.iter().map(|f| &f.path).filter(|path| template.matches(path).is_none());
     let unlike = unlike.chain(&unusable).map(|path| (path, NO_KEY));
     let left_out: Vec<String> = unlike

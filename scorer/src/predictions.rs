@@ -6,6 +6,7 @@ mod features;
 mod header;
 mod json_lines;
 mod parquet;
+mod readings_file;
 mod sensor_file;
 
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::model::Model;
 use crate::readings::{BadRow, Head, Layout, Rows, Selection, Usable};
 
 pub use encode::{Block, Encoder, PredictionsError};
-pub use header::Header;
+pub use header::{Header, PREDICTION};
+pub use readings_file::ReadingsFile;
 pub use sensor_file::SensorFile;
 
 /// Scores one sensor's readings, block by block. The same rows give the same scores on every machine, whatever the blocks.
@@ -28,7 +30,7 @@ pub struct Scorer {
 }
 
 /// What was scored so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Rows with a prediction.
     pub scored: u64,
@@ -38,9 +40,30 @@ pub struct Tally {
     pub bad_rows: u64,
     /// The first of those.
     pub first_bad: Option<BadRow>,
+    /// The sum of each of the model's inputs over the scored rows, and how many of them have it.
+    pub inputs: Vec<(f64, u64)>,
 }
 
 impl Tally {
+    /// The mean of each of the first inputs over the scored rows.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "counts of rows are far below 2^53")]
+    pub fn input_means(&self, most: usize) -> Vec<Option<f64>> {
+        let mean = |(sum, count): &(f64, u64)| Some(sum / *count as f64).filter(|mean| mean.is_finite());
+        self.inputs.iter().take(most).map(mean).collect()
+    }
+
+    /// Adds the values of scored rows, one after the other, so that the sums do not depend on how rows come in blocks.
+    fn add_inputs(&mut self, values: &[f64], width: usize) {
+        self.inputs.resize(width, (0.0, 0));
+        for row in values.chunks_exact(width.max(1)) {
+            for ((sum, count), value) in self.inputs.iter_mut().zip(row).filter(|(_, value)| value.is_finite()) {
+                *sum += value;
+                *count += 1;
+            }
+        }
+    }
+
     /// Counts more bad rows, of which this is the first.
     pub fn add_bad(&mut self, rows: u64, first: Option<BadRow>) {
         self.bad_rows += rows;
@@ -157,6 +180,17 @@ impl Scorer {
         rows.unusable(&self.head, &self.selection)
     }
 
+    /// How many readings are anomalies, that have all values of the files, none of which is missing. They are not counted.
+    #[must_use]
+    pub fn anomalies(&self, values: &[f64]) -> u64 {
+        let readings = values.chunks_exact(self.head.layout.values.len().max(1));
+        let taken: Vec<f64> = readings
+            .flat_map(|reading| self.selection.columns.iter().filter_map(|column| reading.get(*column)))
+            .copied()
+            .collect();
+        self.model.decisions(&taken).into_iter().filter(|score| self.model.is_anomaly(*score)).count() as u64
+    }
+
     /// Scores the next rows.
     #[must_use]
     pub fn score(&mut self, rows: Rows) -> Scored {
@@ -165,6 +199,7 @@ impl Scorer {
         let verdicts: Vec<bool> = scores.iter().map(|score| self.model.is_anomaly(*score)).collect();
         self.tally.scored += scores.len() as u64;
         self.tally.anomalies += verdicts.iter().filter(|anomaly| **anomaly).count() as u64;
+        self.tally.add_inputs(rows.values(), self.layout.values.len());
         self.tally.add_bad(bad_rows, first_bad);
         Scored { rows, scores, verdicts }
     }

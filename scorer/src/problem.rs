@@ -6,6 +6,9 @@ use crate::model::ModelError;
 use crate::predictions::PredictionsError;
 use crate::readings::ReadingsError;
 
+/// The reason where the path of a sensor's model is another sensor's.
+pub(crate) const AMBIGUOUS_MODEL_PATH: &str = "AmbiguousModelPath";
+
 /// Why a sensor was not scored.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -40,7 +43,9 @@ impl Problem {
     }
 
     pub(crate) fn of_store(error: &StoreError) -> Self {
-        Self { reason: error.reason().to_owned(), message: error.to_string(), retry: error.is_retryable() }
+        // A store that refuses may be helped by a person, and so soon that the item's retries see it.
+        let retry = error.is_retryable() || error.is_of_store();
+        Self { reason: error.reason().to_owned(), message: error.to_string(), retry }
     }
 
     pub(crate) fn of_data(error: &StoreError) -> Self {
@@ -60,10 +65,8 @@ impl Problem {
     pub(crate) fn of_model(error: &StoreError) -> Self {
         match error {
             StoreError::NotFound { .. } => Self::failed("ModelNotFound", format!("the model {error}")),
-            StoreError::Changed { .. } => Self::failed(
-                "ModelChanged",
-                format!("the model {error}, when the run was planned; run again to score with the new one"),
-            ),
+            // Only while it was read: another that was there before that is as good.
+            StoreError::Changed { .. } => Self::again("ModelChanged", format!("the model {error}")),
             StoreError::TooLarge { uri, size, .. } => Self::of_bad_model(&ModelError::too_large(uri, *size)),
             _ => Self::of_store(error),
         }

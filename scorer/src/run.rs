@@ -99,7 +99,7 @@ pub async fn run(
     for _ in 0..options.at_once.clamp(1, manifest.items.max(1) as usize) {
         // A store of its own, so that each attempt's requests can be told apart.
         let own = Context::open(context.request.clone(), credentials, context.clock.clone())?;
-        workers.spawn(worker.clone().work(own));
+        workers.spawn(worker.clone().work(Context { running: context.running.clone(), ..own }));
     }
     let scoring = async {
         while let Some(ended) = workers.join_next().await {
@@ -159,7 +159,7 @@ impl Worker {
         let mut attempt = 0;
         loop {
             let uid = PodUid::parse(&format!("{}-{attempt}", context.request.run_uid))?;
-            let pod = Pod { uid, node: String::new() };
+            let pod = Pod { uid, node: String::new(), image: String::new() };
             let report = item::run(context, index, &pod, Some(&self.data), self.stop.clone()).await?;
             if report.retry == 0 || attempt >= self.retries || *self.stop.borrow() {
                 return Ok(report);

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use spec::shown::visible;
+
 /// The most characters of a text, and the most names of many.
 const MOST: usize = 40;
 const MOST_NAMES: usize = 10;
@@ -14,16 +16,14 @@ pub(crate) fn cut(text: &str) -> String {
     }
 }
 
-/// A text on one line: control characters as they are written in quotes, such as `\n`.
+/// A text on one line: control characters and the like as they are written in quotes, such as `\n`.
 pub(crate) fn on_one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c.is_control() {
-            true => line.extend(c.escape_default()),
-            false => line.push(c),
-        }
-    }
-    line
+    visible(text).into_owned()
+}
+
+/// The same of each line of a text that may have several.
+pub(crate) fn lines(text: &str) -> String {
+    text.lines().map(on_one_line).collect::<Vec<_>>().join("\n")
 }
 
 /// A name, such as a column's.

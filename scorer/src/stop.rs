@@ -45,6 +45,14 @@ pub async fn unless_told_again<T>(
     }
 }
 
+/// Waits until told to stop.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        // Nobody is left who could tell.
+        pending::<()>().await;
+    }
+}
+
 async fn told(stop: &mut watch::Receiver<bool>) {
     if stop.changed().await.is_err() {
         // Nobody is left who could tell.

@@ -8,13 +8,18 @@
 //! without margin finds 0.89 of them, and two of three alarms are false. `margin` 0 is scikit-learn's own boundary.
 
 mod columns;
+mod history;
+mod promotion;
 mod sample;
 mod solver;
 
 use crate::model::{Estimator, Kernel, Metadata, Model, OneClassSvm, Scaler, TOLERANCE, Transform};
 use columns::Columns;
+pub use history::{Divided, History};
+pub use promotion::{Published, Verdict, judge};
 pub use sample::{Sampler, Samples};
 use solver::solve;
+use spec::Training;
 
 /// Readings that a model is fitted to at most, unless asked otherwise. The fit would take more; but a share `nu` of them
 /// become support vectors, and every row that is ever scored pays for each of those.
@@ -58,6 +63,14 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
+    /// Those of a schedule, for a fit that holds so many bytes of kernel columns at most.
+    #[must_use]
+    pub fn of(training: &Training, cache_bytes: usize) -> Self {
+        let Training { nu, gamma, margin, max_rows, .. } = *training;
+        let max_rows = usize::try_from(max_rows).unwrap_or(usize::MAX);
+        Self { nu, gamma: gamma.map_or(Gamma::Scale, Gamma::Value), margin, max_rows, cache_bytes }
+    }
+
     /// Whether every parameter is in its range.
     ///
     /// # Errors
@@ -112,6 +125,8 @@ pub struct Fitted {
     pub model: Model,
     /// How many readings it was fitted to.
     pub rows: usize,
+    /// How many of them lie outside of its boundary, and not on it: a share of `nu` at most.
+    pub outside: usize,
     /// Why it is of no use, in words; none for a good model.
     pub degenerate: Option<String>,
 }
@@ -159,8 +174,9 @@ pub fn train(rows: &[f64], n_features: usize, options: &TrainOptions) -> Result<
     // What lies on the boundary but for rounding is not inside.
     let inside = 1e-6 * solution.rho - intercept;
     let normal = solution.scores.iter().filter(|score| **score > inside).count();
+    let outside = solution.scores.iter().filter(|score| **score + intercept < -TOLERANCE).count();
     let degenerate = degenerate(&model, &sample, n_features, normal);
-    Ok(Fitted { model, rows: taken, degenerate })
+    Ok(Fitted { model, rows: taken, outside, degenerate })
 }
 
 /// Why a model is of no use, judged by itself and by the readings that it was fitted to, `normal` of which it calls so.

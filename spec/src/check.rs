@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::template::is_segment;
 use crate::work::{PredictionFormat, PredictionLayout, Predictions, Sensors, Work};
-use crate::{Location, Retention, SensorKeys, Span, Template};
+use crate::{Location, Retention, SensorKeys, Span, Task, Template};
 
 /// The most sensors that `sensors.list` may name.
 pub const MAX_LISTED: usize = 1_000;
@@ -42,7 +42,9 @@ fn wrong<T>(field: &'static str, message: impl Into<String>) -> Result<T, WorkEr
         "data" => "InvalidData",
         "window" => "InvalidWindow",
         "packing" => "InvalidPacking",
+        "training" => "InvalidTraining",
         "predictions" => "InvalidPredictions",
+        "scorer" => "InvalidCommand",
         _ => "InvalidSpec",
     };
     wrong_because(reason, field, message)
@@ -53,6 +55,12 @@ fn wrong_because<T>(reason: &'static str, field: &'static str, message: impl Int
 }
 
 impl Work {
+    /// Whether the sensors of an item write to one file.
+    #[must_use]
+    pub fn shares_files(&self) -> bool {
+        self.task.is_score() && self.predictions.layout.is_shared()
+    }
+
     /// Checks what the types alone do not say.
     ///
     /// # Errors
@@ -108,7 +116,32 @@ impl Work {
                 );
             }
         }
+        self.check_task()?;
+        if let Some(command) = &self.command {
+            command.check(&keys, self.window.is_some(), &self.predictions)?;
+        }
         self.predictions.check(&keys)
+    }
+
+    fn check_task(&self) -> Result<(), WorkError> {
+        if !self.task.is_score() && self.model.version.is_some() {
+            return wrong(
+                "model.version",
+                "is what task: Score scores with; leave it out, a version is named by its run",
+            );
+        }
+        if self.task == Task::Train && self.command.is_some() {
+            let why = "scores, and task: Train trains with the built-in trainer; leave it out, or write task: Score";
+            return wrong("scorer.command", why);
+        }
+        if self.model.challenger.is_some() && (!self.task.is_score() || self.command.is_some()) {
+            return wrong("model.challenger", "is scored by the scorer itself; leave it out here, as with task: Train");
+        }
+        let Some(training) = &self.training else { return Ok(()) };
+        if self.task != Task::Train {
+            return wrong("training", "is how task: Train trains models; leave it out, or write task: Train");
+        }
+        training.problem().map_or(Ok(()), |(field, message)| wrong(field, message))
     }
 }
 
@@ -292,111 +325,4 @@ fn join(keys: &BTreeSet<String>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn work(changes: serde_json::Value) -> Work {
-        let mut value = json!({
-            "store": {"url": "file:///x"},
-            "model": {"path": "models/model_{device}_{tag}"},
-            "data": {"path": "data/sensor_data.csv"},
-        });
-        if let (Some(all), serde_json::Value::Object(more)) = (value.as_object_mut(), changes) {
-            all.extend(more);
-        }
-        serde_json::from_value(value).unwrap()
-    }
-
-    #[test]
-    fn the_smallest_work_is_fine() {
-        work(json!({})).check().unwrap();
-        work(json!({"store": {"url": "az://models"}})).check().unwrap();
-        work(json!({"model": {"path": "models/common"}, "sensors": {"list": [{"device": "1"}]}})).check().unwrap();
-        work(json!({"model": {"path": "m/{date}"}})).check().unwrap();
-        work(json!({"data": {"path": "data/*.csv"}})).check().unwrap();
-        let hourly = json!({"data": {"path": "{device}/{yyyy}/{MM}/{dd}/{HH}/*"}, "window": {"length": "1d"}});
-        work(hourly).check().unwrap();
-    }
-
-    #[test]
-    fn what_cannot_work_names_its_field_and_what_to_write() {
-        for (changes, field, hint) in [
-            (json!({"model": {"path": "models/common"}}), "model.path", "braces"),
-            (json!({"data": {"path": "data/{plant}.csv"}}), "data.path", "device, tag"),
-            (json!({"data": {"path": "data/{yyyy}.csv"}}), "data.path", "only a window tells which"),
-            (json!({"retention": {"runs": "90d", "logs": "23h"}}), "retention.logs", "not in 1d to 36500d"),
-            (json!({"retention": {"predictions": "99999d"}}), "retention.predictions", "leave it out"),
-            (
-                json!({"data": {"path": "{yyyy}{MM}{dd}{HH}{mm}"}, "window": {"length": "70d"}}),
-                "data.path",
-                "100000 files",
-            ),
-            (
-                json!({"model": {"path": "m/{dd}"}, "data": {"path": "{yyyy}/{MM}/{dd}"}, "window": {"length": "1h"}}),
-                "data.path",
-                "rename the key",
-            ),
-            (json!({"sensors": {}}), "sensors", "neither"),
-            (
-                json!({"sensors": {"list": [{"device": "1", "tag": "1"}], "matrix": {"device": ["1"]}}}),
-                "sensors",
-                "both",
-            ),
-            (json!({"sensors": {"list": []}}), "sensors.list", "empty"),
-            (json!({"sensors": {"list": [{"device": "1"}]}}), "model.path", "{tag}"),
-            (
-                json!({"sensors": {"list": [{"device": "1", "tag": "1"}, {"device": "1"}]}}),
-                "sensors.list",
-                "other keys",
-            ),
-            (
-                json!({"sensors": {"list": [{"device": "1", "tag": "1"}, {"device": "1", "tag": "1"}]}}),
-                "sensors.list",
-                "twice",
-            ),
-            (json!({"sensors": {"list": [{"Device": "1", "tag": "1"}]}}), "sensors.list", "a-z"),
-            (json!({"sensors": {"list": [{"device": "", "tag": "1"}]}}), "sensors.list", "value"),
-            (json!({"sensors": {"list": [{"device": "..", "tag": "1"}]}}), "sensors.list", ".."),
-            (json!({"sensors": {"list": [{"device": "a/b", "tag": "1"}]}}), "sensors.list", "without /"),
-            (json!({"sensors": {"list": [{"device": "x".repeat(300), "tag": "1"}]}}), "sensors.list", "too long"),
-            (json!({"sensors": {"matrix": {}}}), "sensors.matrix", "empty"),
-            (json!({"sensors": {"matrix": {"device": ["1", "1"], "tag": ["1"]}}}), "sensors.matrix", "twice"),
-            (json!({"sensors": {"matrix": {"device": [], "tag": ["1"]}}}), "sensors.matrix", "without values"),
-            (json!({"store": {"url": "https://x.y"}}), "store.url", "names no account"),
-            (json!({"store": {"url": "az://C"}}), "store.url", "container name"),
-            (json!({"store": {"url": "az://c1c", "secretRef": {"name": "Key"}}}), "store.secretRef.name", "a-z"),
-            (json!({"store": {"url": "az://c1c", "secretRef": {"name": "a..b"}}}), "store.secretRef.name", "a-z"),
-            (json!({"store": {"url": "az://c1c", "secretRef": {"name": "a-"}}}), "store.secretRef.name", "a-z"),
-            (json!({"window": {"length": "0s"}}), "window.length", "from tick to tick"),
-            (json!({"window": {"length": "99999999999d"}}), "window.length", "longer than 36500d"),
-            (json!({"window": {"length": "1h", "delay": "36501d"}}), "window.delay", "longer than 36500d"),
-            (json!({"packing": {"sensorsPerPod": 0}}), "packing.sensorsPerPod", "1 to 10000"),
-            (json!({"predictions": {"path": "../x"}}), "predictions.path", "folder"),
-            (
-                json!({"model": {"path": "m/{date}"}, "predictions": {"layout": "Partitioned"}}),
-                "predictions",
-                "rename the key",
-            ),
-            (
-                json!({"model": {"path": "m/{score}"}, "predictions": {"format": "Parquet"}}),
-                "predictions",
-                "called score",
-            ),
-            (json!({"data": {"path": "d.csv", "columns": {"keys": {"plant": "P"}}}}), "data.columns.keys", "plant"),
-        ] {
-            let error = work(changes.clone()).check().unwrap_err();
-            assert_eq!(error.field, field, "{changes}: {error}");
-            assert!(error.to_string().contains(hint), "{changes}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_matrix_names_every_combination_once() {
-        let work = work(json!({"sensors": {"matrix": {"device": ["1", "2"], "tag": ["a", "b", "c"]}}}));
-        work.check().unwrap();
-        let all = work.sensors.unwrap().all();
-        assert_eq!(all.len(), 6);
-        assert!(all.contains(&[("device", "2"), ("tag", "c")].into_iter().collect()));
-    }
-}
+mod tests;

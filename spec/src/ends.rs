@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::report::SensorFailure;
-use crate::request::{PodEnd, PodEnds};
+use crate::request::{EndDetails, PodEnd, PodEnds};
 
 /// The most ends that fit into a ConfigMap in this form, with room for pods that end by disruption.
 pub const MAX_ENDS: u32 = 10_000;
@@ -23,6 +23,14 @@ pub(crate) struct Packed {
     /// Failures, by the row that told them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     failures: Vec<(usize, Vec<SensorFailure>)>,
+    #[serde(default)]
+    images: Vec<String>,
+    /// The image of each row; absent where all have the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    image_of: Vec<usize>,
+    /// What else is told of ends, by row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    details: Vec<(usize, EndDetails)>,
 }
 
 /// UID, index, pod, node, started, seconds until it ended, exit code, reason, succeeded, failed.
@@ -67,6 +75,14 @@ impl From<PodEnds> for Packed {
             if !end.failures.is_empty() {
                 packed.failures.push((row, end.failures));
             }
+            let image = place(&mut packed.images, end.image);
+            packed.image_of.push(image);
+            if !end.details.is_empty() {
+                packed.details.push((row, end.details));
+            }
+        }
+        if packed.images.len() <= 1 {
+            packed.image_of.clear();
         }
         packed
     }
@@ -76,10 +92,16 @@ impl TryFrom<Packed> for PodEnds {
     type Error = Unreadable;
 
     fn try_from(packed: Packed) -> Result<Self, Unreadable> {
-        let Packed { prefix, since, nodes, reasons, ends, failures } = packed;
+        let Packed { prefix, since, nodes, reasons, ends, failures, images, image_of, details } = packed;
         let time = |row, from: i64, seconds: i64| {
             let at = from.checked_add(seconds).and_then(|at| Timestamp::from_second(at).ok());
             at.ok_or(Unreadable { row, what: "a time" })
+        };
+        let image = |row: usize| match (images.as_slice(), image_of.get(row)) {
+            // Written before images were.
+            ([], None) => Ok(String::new()),
+            ([first, ..], None) => Ok(first.clone()),
+            (images, Some(place)) => images.get(*place).cloned().ok_or(Unreadable { row, what: "an image" }),
         };
         let one = |(row, end): (usize, Row)| {
             let (uid, index, pod, node, started, ended, exit_code, reason, succeeded, failed) = end;
@@ -98,14 +120,19 @@ impl TryFrom<Packed> for PodEnds {
                 ended: ended.map(|seconds| time(row, from, seconds)).transpose()?,
                 exit_code,
                 reason: reasons.get(reason).ok_or(Unreadable { row, what: "a reason" })?.clone(),
+                image: image(row)?,
                 succeeded,
                 failed,
                 failures: Vec::new(),
+                details: EndDetails::default(),
             })
         };
         let mut ends: Vec<PodEnd> = ends.into_iter().enumerate().map(one).collect::<Result<_, Unreadable>>()?;
         for (row, failures) in failures {
             ends.get_mut(row).ok_or(Unreadable { row, what: "an end" })?.failures = failures;
+        }
+        for (row, details) in details {
+            ends.get_mut(row).ok_or(Unreadable { row, what: "an end" })?.details = details;
         }
         Ok(Self { ends })
     }
@@ -139,9 +166,11 @@ mod tests {
                 ended,
                 exit_code,
                 reason,
+                image: if succeeded.is_multiple_of(2) { String::new() } else { format!("scorer@sha256:{}", index % 3) },
                 succeeded,
                 failed,
                 failures: vec![failure; failed as usize],
+                details: EndDetails { output: "x".repeat(failed as usize), ..EndDetails::default() },
             }
         })
     }
@@ -165,6 +194,14 @@ mod tests {
     }
 
     #[test]
+    fn ends_that_were_written_before_images_and_details_were_are_read() {
+        let text =
+            r#"{"prefix":"p","since":0,"nodes":["n"],"reasons":["r"],"ends":[["u",0,"x",0,null,null,null,0,0,0]]}"#;
+        let end = &serde_json::from_str::<PodEnds>(text).unwrap().ends[0];
+        assert_eq!((end.pod.as_str(), end.image.as_str(), end.details.is_empty()), ("p-0-x", "", true));
+    }
+
+    #[test]
     fn as_many_ends_as_a_run_may_have_fit_into_a_config_map() {
         let at = |seconds| Some(Timestamp::from_second(1_800_000_000 + i64::from(seconds)).unwrap());
         let end = |n: u32| PodEnd {
@@ -176,9 +213,15 @@ mod tests {
             ended: at(n + 3_600),
             exit_code: Some(75),
             reason: "Completed".into(),
+            image: if n.is_multiple_of(7) {
+                String::new()
+            } else {
+                format!("registry.example/scorer@sha256:{}", "0".repeat(64))
+            },
             succeeded: 100,
             failed: 10,
             failures: Vec::new(),
+            details: EndDetails::default(),
         };
         let ends = PodEnds { ends: (0..MAX_ENDS).map(end).collect() };
         let bytes = serde_json::to_string(&ends).unwrap().len();

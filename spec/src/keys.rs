@@ -6,6 +6,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::shown::visible;
+
 /// The keys that name one sensor. Names are lower case; values are texts, as they stand in paths and columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -52,7 +54,7 @@ impl fmt::Display for SensorKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, (name, value)) in self.0.iter().enumerate() {
             let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}{name}={value}")?;
+            write!(f, "{comma}{name}={}", visible(value))?;
         }
         Ok(())
     }

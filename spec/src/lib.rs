@@ -4,6 +4,7 @@
 #![deny(missing_docs)]
 
 pub mod check;
+pub mod command;
 pub mod data_path;
 pub mod duration;
 pub mod ends;
@@ -14,19 +15,25 @@ pub mod location;
 pub mod report;
 pub mod request;
 pub mod retention;
+pub mod shown;
 pub mod template;
 pub mod ticks;
+pub mod training;
+pub mod version;
 pub mod window;
 pub mod work;
 
+pub use command::{Command, CommandInput};
 pub use data_path::DataPath;
 pub use duration::Span;
 pub use files::FilePattern;
 pub use keys::SensorKeys;
 pub use limit::Limit;
-pub use location::Location;
+pub use location::{BucketService, Location};
 pub use request::RunRequest;
 pub use retention::Retention;
 pub use template::Template;
+pub use training::{Promote, Task, Training};
+pub use version::ModelVersion;
 pub use window::TimeRange;
 pub use work::Work;

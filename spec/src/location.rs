@@ -1,4 +1,4 @@
-//! What a store's URL means: a folder, or an account with or without a container.
+//! What a store's URL means: a folder, an account with or without a container, or a bucket.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,28 @@ pub enum Location {
         /// The folder in the container; empty: all of it.
         prefix: String,
     },
+    /// A bucket, of which the URL does not tell where it answers.
+    Bucket {
+        /// Which service it is of.
+        service: BucketService,
+        /// Its name.
+        bucket: String,
+        /// The folder in the bucket; empty: all of it.
+        prefix: String,
+    },
 }
+
+/// The services that have buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BucketService {
+    /// Amazon S3, or another that speaks as it does: MinIO, Ceph, …
+    S3,
+    /// Google Cloud Storage.
+    Gcs,
+}
+
+const FORMS: &str =
+    "write https://ACCOUNT.blob.core.windows.net, az://CONTAINER, s3://BUCKET, gs://BUCKET or file:///FOLDER";
 
 impl Location {
     /// Reads a URL; `account` is that of `az://` URLs.
@@ -38,27 +59,18 @@ impl Location {
     /// # Errors
     /// When it names no place that a store can be at.
     pub fn parse(text: &str, account: Option<&str>) -> Result<Self, LocationError> {
-        // A query may be a SAS token, which must not reach any message.
-        let shown = text.split(['?', '#']).next().unwrap_or_default().to_owned();
+        let shown = shown(text);
         let wrong = |why: &str| LocationError { url: shown.clone(), why: why.to_owned() };
-        let url = Url::parse(text).map_err(|e| {
-            wrong(&format!(
-                "is no URL ({e}); write https://ACCOUNT.blob.core.windows.net, az://CONTAINER or file:///FOLDER"
-            ))
-        })?;
+        let url = Url::parse(text).map_err(|e| wrong(&format!("is no URL ({e}); {FORMS}")))?;
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong(
-                "must not have a query; put a SAS token into a Secret (sasToken) or AZURE_STORAGE_SAS_TOKEN",
-            ));
+            return Err(wrong("must not have a query; put a SAS token or key into a Secret, or into the environment"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(LocationError {
-                url: format!("{}://…@{}", url.scheme(), url.host_str().unwrap_or_default()),
-                why: "must not hold a user or password; put the credential into a Secret".to_owned(),
-            });
+            return Err(wrong("must not hold a user or password; put the credential into a Secret"));
         }
         let host = url.host_str().unwrap_or_default().to_owned();
-        let mut segments = segments(&url).ok_or_else(|| wrong("has an empty, . or .. segment, or is no UTF-8"))?;
+        let segments = segments(&url).filter(|_| !text.split('/').any(is_dots));
+        let mut segments = segments.ok_or_else(|| wrong("has an empty, . or .. segment, or is no UTF-8"))?;
         match url.scheme() {
             "file" if !host.is_empty() => {
                 Err(wrong("names a host; write file:/// with three slashes and an absolute path"))
@@ -78,6 +90,8 @@ impl Location {
                     prefix: segments.join("/"),
                 })
             }
+            "s3" => bucket(&url, BucketService::S3, &segments).map_err(&wrong),
+            "gs" => bucket(&url, BucketService::Gcs, &segments).map_err(&wrong),
             scheme @ ("https" | "http") => {
                 let (account, endpoint) = if let Some((account, _)) = host.split_once(".blob.") {
                     if scheme == "http" {
@@ -88,6 +102,10 @@ impl Location {
                     return Err(wrong(
                         "is the Data Lake endpoint; write the Blob one, https://ACCOUNT.blob.core.windows.net",
                     ));
+                } else if host.ends_with(".amazonaws.com") {
+                    return Err(wrong("is an address of S3; write s3://BUCKET/PREFIX, and its region into AWS_REGION"));
+                } else if host.ends_with("storage.googleapis.com") {
+                    return Err(wrong("is an address of Google Cloud Storage; write gs://BUCKET/PREFIX"));
                 } else if segments.is_empty() {
                     return Err(wrong("names no account; write http://HOST:PORT/ACCOUNT for Azurite"));
                 } else {
@@ -101,16 +119,66 @@ impl Location {
                 }
                 Ok(Self::Account { account, endpoint, container, prefix: segments.join("/") })
             }
-            _ => Err(wrong(
-                "has an unknown scheme; write https://ACCOUNT.blob.core.windows.net, az://CONTAINER or file:///FOLDER",
-            )),
+            _ => Err(wrong(&format!("has an unknown scheme; {FORMS}"))),
         }
     }
+}
+
+/// A URL for messages, without what may be a credential: its query, which may be a SAS token, and what is before an `@`.
+fn shown(text: &str) -> String {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    match text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, rest)) => format!("{scheme}://…@{rest}"),
+        None => text.to_owned(),
+    }
+}
+
+fn bucket(url: &Url, service: BucketService, segments: &[String]) -> Result<Location, &'static str> {
+    let name = url.host_str().unwrap_or_default();
+    if name.is_empty() {
+        return Err("names no bucket; write s3://BUCKET/PREFIX or gs://BUCKET/PREFIX");
+    }
+    if url.port().is_some() {
+        return Err("has a port; write s3://BUCKET/PREFIX, and the server's address into AWS_ENDPOINT_URL");
+    }
+    match service {
+        BucketService::S3 if name.ends_with("--x-s3") => {
+            Err("is a directory bucket, which does not list by name; take a general purpose bucket")
+        }
+        BucketService::S3 if !is_s3_bucket(name) => {
+            Err("has no usable bucket name; buckets of S3 have 3 to 63 of a-z, 0-9, - and . between letters or digits")
+        }
+        BucketService::Gcs if !is_gcs_bucket(name) => {
+            Err("has no usable bucket name; buckets have 3 to 63 of a-z, 0-9, -, _ and . between letters or digits")
+        }
+        _ => Ok(Location::Bucket { service, bucket: name.to_owned(), prefix: segments.join("/") }),
+    }
+}
+
+fn is_s3_bucket(name: &str) -> bool {
+    name.len() <= 63 && !name.contains('_') && is_gcs_bucket(name)
+}
+
+fn is_gcs_bucket(name: &str) -> bool {
+    let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = name.as_bytes();
+    // With dots a name may be that of a domain.
+    (3..=222).contains(&bytes.len())
+        && bytes.iter().all(|b| alphanumeric(*b) || b"-_.".contains(b))
+        && bytes.first().is_some_and(|b| alphanumeric(*b))
+        && bytes.last().is_some_and(|b| alphanumeric(*b))
+        && name.split('.').all(|part| (1..=63).contains(&part.len()))
+        && name.parse::<std::net::Ipv4Addr>().is_err()
 }
 
 fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Whether it is a segment that a parser of URLs takes away.
+fn is_dots(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
 /// The URL's path segments, decoded; a trailing slash counts for nothing.
@@ -190,6 +258,18 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_is_named_with_a_folder_or_without() {
+        for (url, service, name, inside) in [
+            ("s3://plant", BucketService::S3, "plant", ""),
+            ("s3://plant.example-1/a/b%20c/", BucketService::S3, "plant.example-1", "a/b c"),
+            ("gs://plant_1/x", BucketService::Gcs, "plant_1", "x"),
+        ] {
+            let (bucket, prefix) = (name.to_owned(), inside.to_owned());
+            assert_eq!(Location::parse(url, None).unwrap(), Location::Bucket { service, bucket, prefix }, "{url}");
+        }
+    }
+
+    #[test]
     fn a_url_that_cannot_work_says_what_to_write() {
         for (url, hint) in [
             ("data", "file:///FOLDER"),
@@ -204,6 +284,20 @@ mod tests {
             ("https://acct.blob.core.windows.net/UPPER", "container name"),
             ("ftp://x/y", "unknown scheme"),
             ("az:///x", "names no container"),
+            ("s3:///x", "names no bucket"),
+            ("s3://plant/..", "empty, . or .. segment"),
+            ("s3://plant/%2E/b", "empty, . or .. segment"),
+            ("s3://Plant", "bucket name"),
+            ("s3://a_b", "bucket name"),
+            ("s3://10.0.0.1/b", "bucket name"),
+            ("s3://a..b", "bucket name"),
+            ("gs://-a", "bucket name"),
+            ("s3://localhost:9000/b", "AWS_ENDPOINT_URL"),
+            ("s3://b--use1-az4--x-s3", "directory bucket"),
+            ("s3://plant/a%2Fb", ". or .. segment"),
+            ("s3a://plant", "s3://BUCKET"),
+            ("https://s3.eu-west-1.amazonaws.com/b", "write s3://BUCKET"),
+            ("https://storage.googleapis.com/b", "write gs://BUCKET"),
         ] {
             let error = Location::parse(url, Some("env")).unwrap_err();
             assert!(error.to_string().contains(hint), "{url}: {error}");
@@ -216,6 +310,8 @@ mod tests {
             "https://acct.blob.core.windows.net/data?sv=1&sig=SECRET",
             "https://user:SECRET@acct.blob.core.windows.net",
             "https://acct.blob core/?sig=SECRET",
+            "s3://key:SECRET@plant",
+            "s3://key:SECRET/more@plant/x",
         ] {
             let error = Location::parse(url, None).unwrap_err();
             assert!(!error.to_string().contains("SECRET"), "{error}");

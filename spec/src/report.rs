@@ -70,9 +70,24 @@ pub struct ItemReport {
     /// The first failures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<SensorFailure>,
+    /// Why sensors could not be scored for the store's sake: it was away, or refused. Absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<Failure>,
     /// Why the item as a whole could not be worked on; absent when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+}
+
+/// What became of the models of a run that trains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainingTotals {
+    /// Models that were trained and written as a version.
+    pub trained: u32,
+    /// Those among them that were published.
+    pub promoted: u32,
+    /// Models that were degenerate, and not written.
+    pub refused: u32,
 }
 
 /// What `scorer archive` folded.
@@ -95,6 +110,9 @@ pub struct ArchiveReport {
     pub rows: u64,
     /// Anomalies among them.
     pub anomalies: u64,
+    /// Of a run that trains: what became of the models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingTotals>,
     /// Node-seconds that the run's pods took, summed over pods.
     pub pod_seconds: u64,
     /// The record's URI.
@@ -168,8 +186,20 @@ pub mod exit {
     pub const DONE: u8 = 0;
     /// The request can never work: bad arguments, bad manifest. Do not retry.
     pub const INVALID: u8 = 64;
-    /// Some sensors may be retried (the store was away, a file changed under us).
+    /// The store is away. Try again, for as long as there is time: it costs no retry.
+    pub const AWAY: u8 = 69;
+    /// Some sensors may be retried (the store refused, a file changed under us).
     pub const RETRY: u8 = 75;
+}
+
+/// The reason of a store that does not answer.
+pub const STORE_UNAVAILABLE: &str = "StoreUnavailable";
+
+/// Whether a reason is one of the store as a whole, which is away or refuses, and so no sensor's.
+#[must_use]
+pub fn is_of_store(reason: &str) -> bool {
+    let refusals = ["AccessDenied", "ContainerNotFound", "InvalidCredential", "ReadOnly", "StorageFull"];
+    reason == STORE_UNAVAILABLE || refusals.contains(&reason)
 }
 
 /// A report that drops its last failures, and then shortens messages, until it fits into a termination message.
@@ -234,7 +264,7 @@ impl Report for ItemReport {
         Some(&mut self.failures)
     }
     fn message_mut(&mut self) -> Option<&mut String> {
-        self.error.as_mut().map(|e| &mut e.message)
+        self.error.as_mut().or(self.store.as_mut()).map(|e| &mut e.message)
     }
 }
 

@@ -53,6 +53,9 @@ pub struct PodEnd {
     pub exit_code: Option<i32>,
     /// Kubernetes' word for the end: `Completed`, `Error`, `OOMKilled`, `Evicted`, `DisruptionTarget`, `Vanished`, …
     pub reason: String,
+    /// The image that its container ran, by digest; empty where it got none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub image: String,
     /// Sensors with a final outcome `Succeeded`, as the pod reported.
     #[serde(default)]
     pub succeeded: u32,
@@ -62,6 +65,32 @@ pub struct PodEnd {
     /// First failures that the pod reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<crate::report::SensorFailure>,
+    /// What else Kubernetes tells of a pod that did not report; of the first such pods of a run only.
+    #[serde(default, skip_serializing_if = "EndDetails::is_empty")]
+    pub details: EndDetails,
+}
+
+/// What Kubernetes tells of the end of a pod that did not report by itself. All of it is bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndDetails {
+    /// Why, in Kubernetes' words, such as what a node had run out of.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The pod's last warning events, oldest first: reason and message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
+    /// The last that its container printed, as the kubelet kept it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+}
+
+impl EndDetails {
+    /// Whether nothing is told.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.message.is_empty() && self.events.is_empty() && self.output.is_empty()
+    }
 }
 
 /// The pod ends of a run: what the operator hands to `scorer archive`.

@@ -6,12 +6,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::window::Window;
-use crate::{DataPath, Limit, Retention, SensorKeys, Template};
+use crate::{Command, DataPath, Limit, ModelVersion, Retention, SensorKeys, Task, Template, Training};
 
 /// What to score: sensors, models, data, window, and where results go. The scorer reads nothing else of a schedule.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Work {
+    /// What is done with each sensor: `Score` (default) scores its readings, `Train` trains its model on them.
+    #[serde(default, skip_serializing_if = "Task::is_score")]
+    pub task: Task,
+    /// How models are trained, with `task: Train`. Absent: with the defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
     /// Where models, data, predictions, records and logs are.
     pub store: StoreRef,
     /// Which sensors to score. Absent: those for which `model.path` matches a file.
@@ -36,18 +42,23 @@ pub struct Work {
     /// How long what runs leave in the store is kept. Absent: kept for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// The user's own program that scores; absent: the built-in scorer. In a schedule, its parts are fields of `scorer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
 }
 
-/// Blob Storage or a folder.
+/// Blob Storage, a bucket or a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StoreRef {
     /// `https://ACCOUNT.blob.core.windows.net` (the first segment of each path is the container),
     /// `https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX]`, `az://CONTAINER[/PREFIX]` (the account from the
-    /// pod's environment), `http://HOST:PORT/ACCOUNT` (Azurite), or `file:///mnt/…`.
+    /// pod's environment), `http://HOST:PORT/ACCOUNT` (Azurite), `s3://BUCKET[/PREFIX]` (S3, MinIO, …),
+    /// `gs://BUCKET[/PREFIX]` (Google Cloud Storage), or `file:///mnt/…`.
     #[schemars(length(min = 1, max = 2048))]
     pub url: String,
-    /// A Secret of the schedule's namespace with `accountKey` or `sasToken`. Absent: workload identity.
+    /// A Secret of the schedule's namespace with `accountKey` or `sasToken`; for `s3://` with `AWS_ACCESS_KEY_ID` and
+    /// `AWS_SECRET_ACCESS_KEY`, for `gs://` with `GOOGLE_SERVICE_ACCOUNT_KEY`. Absent: workload identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
 }
@@ -80,6 +91,21 @@ pub struct Sensors {
 pub struct ModelSource {
     /// The model's path in the store, with the sensor's keys in braces: `models/model_{device}_{tag}`.
     pub path: Template,
+    /// Scores with this version of the models that a schedule with `task: Train` has trained, such as `20260101T020000Z`,
+    /// and not with the published ones: a way back. A sensor that has no such version fails. Absent: the published models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<ModelVersion>,
+    /// Another version that each sensor is scored with besides. What it predicts is not published, but kept and compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenger: Option<Challenger>,
+}
+
+/// A version of the models that is scored beside the one whose predictions are published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Challenger {
+    /// The version, such as `20260101T020000Z`.
+    pub version: ModelVersion,
 }
 
 /// The readings.
@@ -244,7 +270,7 @@ fn predictions_path() -> String {
     "predictions".to_owned()
 }
 
-/// Where and how logs are written.
+/// Where and how logs are written. They grow while the work goes on, a few seconds behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Logs {

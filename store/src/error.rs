@@ -1,6 +1,5 @@
 //! What can go wrong with a store, each with a bounded category and whether another attempt may help.
 
-use object_store::Error;
 use spec::location::LocationError;
 
 /// Why the store could not do what was asked. No message holds a credential or the query of a URL.
@@ -44,17 +43,43 @@ pub enum StoreError {
         /// The object.
         uri: String,
     },
-    /// There is no such container.
-    #[error("{uri} cannot be reached: its container does not exist; create it, or correct the path")]
+    /// There is no such container or bucket.
+    #[error("{uri} cannot be reached: its {} does not exist; create it, or correct the path", container_of(uri))]
     ContainerNotFound {
         /// The object or folder.
         uri: String,
     },
     /// The credential does not allow it.
-    #[error(
-        "{uri}: the store denies access; give the credential the role Storage Blob Data Contributor, or renew the key or SAS token ({detail})"
-    )]
+    #[error("{uri}: the store denies access; {advice} ({detail})")]
     AccessDenied {
+        /// The object or folder.
+        uri: String,
+        /// What to do.
+        advice: &'static str,
+        /// What the store said.
+        detail: String,
+    },
+    /// One file of a folder may not be read.
+    #[error("{uri} may not be read by the user of this process; correct its owner or mode ({detail})")]
+    Unreadable {
+        /// The file.
+        uri: String,
+        /// What the file system said.
+        detail: String,
+    },
+    /// Nothing can be written to it.
+    #[error("{uri} cannot be written: {detail}; mount the share for writing, or lift the policy that keeps it")]
+    ReadOnly {
+        /// The object or folder.
+        uri: String,
+        /// What the store said.
+        detail: String,
+    },
+    /// It has no room left.
+    #[error(
+        "{uri} cannot be written: no space is left ({detail}); delete files, set retention, or enlarge the share or its quota"
+    )]
+    StorageFull {
         /// The object or folder.
         uri: String,
         /// What the store said.
@@ -125,12 +150,15 @@ impl StoreError {
             Self::NotFound { .. } => "NotFound",
             Self::ContainerNotFound { .. } => "ContainerNotFound",
             Self::AccessDenied { .. } => "AccessDenied",
+            Self::Unreadable { .. } => "FileUnreadable",
+            Self::ReadOnly { .. } => "ReadOnly",
+            Self::StorageFull { .. } => "StorageFull",
             Self::Changed { .. } => "Changed",
             Self::TooLarge { .. } => "TooLarge",
             Self::TooMany { .. } => "TooMany",
             Self::Malformed { .. } => "Malformed",
             Self::NotDeleted { .. } => "NotDeleted",
-            Self::Unavailable { .. } => "StoreUnavailable",
+            Self::Unavailable { .. } => spec::report::STORE_UNAVAILABLE,
         }
     }
 
@@ -140,60 +168,30 @@ impl StoreError {
         matches!(self, Self::Unavailable { .. })
     }
 
-    /// What object_store's error means for an object or folder.
-    pub(crate) fn from_object_store(error: &Error, uri: String) -> Self {
-        let text = full_text(error);
-        match error {
-            // Listing reports every failure as Generic, so the service's own error code tells.
-            _ if text.contains("Bulk delete request failed for key") && text.contains("(code: 4") => {
-                Self::NotDeleted { uri, detail: one_line(&text) }
-            }
-            _ if text.contains("ContainerNotFound") => Self::ContainerNotFound { uri },
-            Error::NotFound { .. } => Self::NotFound { uri },
-            Error::Precondition { .. } | Error::NotModified { .. } => Self::Changed { uri },
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                Self::AccessDenied { uri, detail: one_line(&text) }
-            }
-            _ if ["AuthenticationFailed", "AuthorizationFailure", "Permission denied"]
-                .iter()
-                .any(|t| text.contains(t)) =>
-            {
-                Self::AccessDenied { uri, detail: one_line(&text) }
-            }
-            Error::InvalidPath { .. } | Error::NotSupported { .. } | Error::NotImplemented { .. } => {
-                // What is wrong may be a character that is not seen.
-                let text: String = text.chars().map(visible).collect();
-                Self::InvalidPath { path: uri.clone(), store: uri, why: one_line(&text) }
-            }
-            _ => Self::Unavailable { uri, detail: one_line(&text) },
+    /// Whether the store as a whole does not do what it is there for: it is away, or refuses. No sensor is to blame.
+    #[must_use]
+    pub fn is_of_store(&self) -> bool {
+        spec::report::is_of_store(self.reason())
+    }
+
+    /// Of a file in a folder: what may not be read is that file.
+    pub(crate) fn of_file(self) -> Self {
+        match self {
+            Self::AccessDenied { uri, detail, .. } => Self::Unreadable { uri, detail },
+            other => other,
         }
     }
 }
 
-/// An error with its sources, where a source adds something.
-fn full_text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = cause.source();
-    }
-    text
+/// What holds an object.
+fn container_of(uri: &str) -> &'static str {
+    if is_bucket(uri) { "bucket" } else { "container" }
 }
 
-/// A control character as it is written in quotes, such as `\n`.
-pub(crate) fn visible(c: char) -> String {
-    if c.is_control() { c.escape_debug().to_string() } else { c.to_string() }
+fn is_bucket(uri: &str) -> bool {
+    uri.starts_with("s3://") || uri.starts_with("gs://")
 }
 
-/// At most 300 characters of a text, on one line: the service's errors are XML over many lines.
-fn one_line(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(300) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line,
-    }
-}
+mod cause;
+
+pub(crate) use cause::{is_away, is_lost, lacks_links};

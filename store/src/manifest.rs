@@ -106,6 +106,20 @@ pub struct PlannedSensor {
     pub sensor: SensorKeys,
     /// Its model.
     pub model: ModelFile,
+    /// The model that it is scored with besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenger: Option<ModelFile>,
+    /// Why it fails whatever its model and readings are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+impl PlannedSensor {
+    /// A sensor with its model.
+    #[must_use]
+    pub fn new(sensor: SensorKeys, model: ModelFile) -> Self {
+        Self { sensor, model, challenger: None, refused: None }
+    }
 }
 
 /// A model's file as it was when the run was planned.
@@ -184,9 +198,9 @@ mod tests {
 
     fn sensors(count: u32) -> Vec<PlannedSensor> {
         (0..count)
-            .map(|n| PlannedSensor {
-                sensor: [("device", n.to_string())].into_iter().collect(),
-                model: ModelFile { path: format!("models/{n}"), etag: None, size: None },
+            .map(|n| {
+                let sensor = [("device", n.to_string())].into_iter().collect();
+                PlannedSensor::new(sensor, ModelFile { path: format!("models/{n}"), etag: None, size: None })
             })
             .collect()
     }

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use spec::work::{LogLayout, PredictionLayout, Predictions, Work};
-use spec::{RunRequest, SensorKeys, TimeRange};
+use spec::{ModelVersion, RunRequest, SensorKeys, TimeRange};
 
 mod told;
 
-pub use told::{FlatLog, pod_of_outcomes};
+pub use told::{FlatLog, LogName, pod_of_outcomes};
 
 /// The folder of claims, manifests, outcomes and records; a container of its own where the store's URL has none.
 pub const RUNS: &str = "runs";
@@ -161,14 +161,28 @@ impl RunPaths {
     /// A sensor's log of one attempt; `part` 0 is the first, later ones follow each roll.
     #[must_use]
     pub fn log(&self, sensor: &SensorKeys, pod: &PodUid, part: u32) -> String {
+        self.log_named(&sensor.slug(), pod, part)
+    }
+
+    /// The same of a sensor as paths name it.
+    #[must_use]
+    pub fn log_named(&self, slug: &str, pod: &PodUid, part: u32) -> String {
         let part = if part == 0 { String::new() } else { format!(".{part}") };
-        format!("{}{}.{}{part}.log", self.logs(), sensor.slug(), pod.0)
+        format!("{}{slug}.{}{part}.log", self.logs(), pod.0)
     }
 
     /// The file with a sensor's predictions, which the sensors of its item may share.
     #[must_use]
     pub fn prediction(&self, item: u32, sensor: &SensorKeys) -> String {
         self.prediction_file(&sensor.slug(), &format!("{item:05}"))
+    }
+
+    /// The file with what a challenger predicts of a sensor: in a folder that Spark and Hive take for hidden. Names sort by
+    /// their times.
+    #[must_use]
+    pub fn challenger(&self, version: &ModelVersion, sensor: &SensorKeys) -> String {
+        let (folder, time, ending) = (self.predictions(), file_time(self.at), self.predictions.format.extension());
+        format!("{folder}/_challengers/{time}/{version}/{}.{ending}", sensor.slug())
     }
 
     /// What all files of the run's predictions match: `*` stands for any text without `/`.
@@ -271,6 +285,9 @@ mod tests {
         assert_eq!(paths.record(), "runs/plant/hourly/hourly-25591680/record.json");
         assert_eq!(paths.prediction(0, &sensor), "predictions/plant/hourly/device=1,tag=5/20180828T230000Z.csv");
         assert_eq!(paths.success(), "predictions/plant/hourly/_runs/20180828T230000Z/_SUCCESS");
+        let challenger = paths.challenger(&"v2".parse().unwrap(), &sensor);
+        assert_eq!(challenger, "predictions/plant/hourly/_challengers/20180828T230000Z/v2/device=1,tag=5.csv");
+        assert_eq!(paths.window_of(&challenger), Some(paths.at), "retention knows it");
         assert_eq!(paths.latest(), "predictions/plant/hourly/_runs/latest.json");
         assert_eq!(paths.log(&sensor, &pod, 0), "logs/plant/hourly/hourly-25591680/device=1,tag=5.ab-1.log");
         assert_eq!(paths.log(&sensor, &pod, 2), "logs/plant/hourly/hourly-25591680/device=1,tag=5.ab-1.2.log");

@@ -8,7 +8,7 @@ use object_store::GetResult;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::StoreError;
+use crate::{Store, StoreError};
 
 /// Chunks that wait to be read: a bound on memory while parsing is slower than fetching.
 const WAITING: usize = 4;
@@ -33,7 +33,7 @@ impl Fetch {
     }
 }
 
-pub(crate) fn start(result: GetResult, uri: String) -> (Reader, Fetch) {
+pub(crate) fn start(result: GetResult, store: Store, path: String) -> (Reader, Fetch) {
     let (send, chunks) = mpsc::channel(WAITING);
     let task = tokio::spawn(async move {
         let mut stream = result.into_stream();
@@ -45,7 +45,7 @@ pub(crate) fn start(result: GetResult, uri: String) -> (Reader, Fetch) {
                     }
                 }
                 Err(error) => {
-                    let error = StoreError::from_object_store(&error, uri);
+                    let error = store.read_error(&path, &error);
                     // The reader may be gone; the task's result tells all the same.
                     let _ = send.send(Err(io::Error::other(error.to_string()))).await;
                     return Err(error);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use spec::report::TrainingTotals;
 use spec::request::PodEnd;
 use spec::{SensorKeys, TimeRange};
 
@@ -129,6 +130,9 @@ pub struct Totals {
     /// Sensors that were scored with warnings, such as that their model is degenerate.
     #[serde(default)]
     pub warned: u32,
+    /// Sensors of which something has left the band of their last runs.
+    #[serde(default)]
+    pub drifted: u32,
     /// Rows read.
     pub rows: u64,
     /// Rows scored.
@@ -141,6 +145,28 @@ pub struct Totals {
     pub attempts: u32,
     /// Seconds that the pods took, summed over pods.
     pub pod_seconds: u64,
+    /// What the challengers did, of a schedule that names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenger: Option<ChallengerTotals>,
+    /// Of a run that trains: what became of the models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingTotals>,
+}
+
+/// Sums over the challengers of all sensors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChallengerTotals {
+    /// Sensors that were scored with it.
+    pub sensors: u32,
+    /// Sensors that could not be.
+    pub failed: u32,
+    /// Rows that it scored.
+    pub scored: u64,
+    /// Those that it calls anomalies.
+    pub anomalies: u64,
+    /// Rows that one of the two models calls an anomaly and the other does not.
+    pub disagreements: u64,
 }
 
 /// How long things took.
@@ -172,7 +198,7 @@ pub struct StoreRequests {
     pub plan: RequestCounts,
     /// All items, their retries included, but for pods that were killed.
     pub items: RequestCounts,
-    /// Archiving, up to the writing of the record.
+    /// Archiving, up to the writing of the record, but for logs of pods that were killed.
     pub archive: RequestCounts,
     /// All of these.
     pub total: u64,

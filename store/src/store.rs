@@ -1,29 +1,24 @@
-//! A store: Blob Storage or a folder, with bounded reads, conditional creates and counted requests.
+//! A store: Blob Storage, a bucket or a folder, with bounded reads, conditional creates and counted requests.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use object_store::azure::{AzureConfigKey, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{
-    ClientOptions, CredentialProvider, Error, GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    PutPayload, RetryConfig,
-};
+use object_store::{Error, GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use spec::location::{self, Location};
+use spec::location::Location;
 
 use crate::counting::{Counter, CountingConnector};
-use crate::credentials::Method;
+use crate::error::is_lost;
+use crate::heard::Heard;
 use crate::reader::{self, Fetch, Reader};
+use crate::share::Share;
 use crate::{Credentials, RequestCounts, StoreError};
 
-/// Blob Storage or a folder. Cheap to clone.
+/// Blob Storage, a bucket or a folder. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -35,18 +30,10 @@ struct Inner {
     url: String,
     credentials: Credentials,
     counter: Arc<Counter>,
-    folder: LocalFileSystem,
+    heard: Arc<Heard>,
+    folder: Share,
     connector: CountingConnector,
-    containers: Mutex<Containers>,
-}
-
-type SharedCredential = Arc<dyn CredentialProvider<Credential = AzureCredential>>;
-
-#[derive(Default)]
-struct Containers {
-    clients: HashMap<String, Arc<MicrosoftAzure>>,
-    /// The first client's: one token serves all containers.
-    credential: Option<SharedCredential>,
+    clients: Mutex<Clients>,
 }
 
 /// An object's properties.
@@ -65,7 +52,7 @@ pub struct File {
 /// Where a path is: a client, and the path that it knows.
 enum Place {
     Folder(Path),
-    Blob(Arc<MicrosoftAzure>, Path),
+    Remote(Arc<dyn Remote>, Path),
 }
 
 impl Store {
@@ -76,31 +63,28 @@ impl Store {
     pub fn open(url: &str, credentials: &Credentials) -> Result<Self, StoreError> {
         let location = Location::parse(url, credentials.account.as_deref())?;
         let url = url.trim_end_matches('/').to_owned();
-        if matches!(location, Location::Account { .. }) && matches!(credentials.method, Method::None) {
-            return Err(StoreError::InvalidCredential {
-                url,
-                why: "give a Secret with accountKey or sasToken (store.secretRef, or --secret-dir), set \
-                      AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, or use workload identity (AZURE_CLIENT_ID, \
-                      AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE)"
-                    .to_owned(),
-            });
-        }
-        let counter = Arc::new(Counter::default());
+        let (counter, heard) = (Arc::new(Counter::default()), Arc::<Heard>::default());
         let store = Self {
             inner: Arc::new(Inner {
                 location,
                 url,
                 credentials: credentials.clone(),
-                connector: CountingConnector::new(Arc::clone(&counter)),
+                connector: CountingConnector::new(
+                    Arc::clone(&counter),
+                    Arc::clone(&heard),
+                    credentials.certificates.clone(),
+                ),
                 counter,
-                // A store has no folders without files.
-                folder: LocalFileSystem::new().with_automatic_cleanup(true),
-                containers: Mutex::default(),
+                folder: Share::new(Arc::clone(&heard)),
+                heard,
+                clients: Mutex::default(),
             }),
         };
-        if let Location::Account { .. } = &store.inner.location {
-            // An unusable key is found here, not at the first request.
-            store.client("probe")?;
+        // An unusable credential is found here, not at the first request.
+        match &store.inner.location {
+            Location::Folder(_) => {}
+            Location::Account { container, .. } => drop(store.client(container.as_deref().unwrap_or("probe"))?),
+            Location::Bucket { bucket, .. } => drop(store.client(bucket)?),
         }
         Ok(store)
     }
@@ -131,6 +115,18 @@ impl Store {
         self.inner.counter.counts()
     }
 
+    /// Whether the store has not answered for longer than requests bear with it.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.inner.heard.is_away()
+    }
+
+    /// Whether it ever was so since it was opened.
+    #[must_use]
+    pub fn was_away(&self) -> bool {
+        self.inner.heard.was_away()
+    }
+
     /// An object's content, when it has at most `limit` bytes.
     ///
     /// # Errors
@@ -145,8 +141,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Changed`] when it is another version; else as [`Store::get`].
     pub async fn get_version(&self, path: &str, etag: &str, limit: u64) -> Result<Bytes, StoreError> {
-        let options = GetOptions { if_match: Some(etag.to_owned()), ..GetOptions::default() };
-        let result = self.fetch(path, options).await?;
+        let result = self.fetch(path, version(etag)).await?;
         self.collect(path, limit, result).await
     }
 
@@ -156,7 +151,16 @@ impl Store {
     /// When it is absent or the store fails.
     pub async fn read(&self, path: &str) -> Result<(Reader, Fetch), StoreError> {
         let result = self.fetch(path, GetOptions::default()).await?;
-        Ok(reader::start(result, self.uri(path)))
+        Ok(reader::start(result, self.clone(), path.to_owned()))
+    }
+
+    /// As [`Store::read`], when it still is the version with this ETag.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] when it is another version; else as [`Store::read`].
+    pub async fn read_version(&self, path: &str, etag: &str) -> Result<(Reader, Fetch), StoreError> {
+        let result = self.fetch(path, version(etag)).await?;
+        Ok(reader::start(result, self.clone(), path.to_owned()))
     }
 
     /// A JSON object of at most `limit` bytes.
@@ -197,15 +201,23 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn head(&self, path: &str) -> Result<Option<File>, StoreError> {
+        Ok(self.meta(path).await?.map(|meta| file(path.to_owned(), meta)))
+    }
+
+    async fn meta(&self, path: &str) -> Result<Option<ObjectMeta>, StoreError> {
         let found = match self.place(path)? {
             Place::Folder(at) => {
                 self.inner.counter.read();
                 self.inner.folder.head(&at).await
             }
-            Place::Blob(client, at) => client.head(&at).await,
+            Place::Remote(client, at) => match client.head(&at).await {
+                // The answer to a HEAD has no body, which would say why.
+                Err(refused) if is_refusal(&refused) => Err(client.get_range(&at, 0..1).await.err().unwrap_or(refused)),
+                found => found,
+            },
         };
         match found {
-            Ok(meta) => Ok(Some(file(path.to_owned(), meta))),
+            Ok(meta) => Ok(Some(meta)),
             Err(error) => match self.error(path, &error) {
                 StoreError::NotFound { .. } => Ok(None),
                 other => Err(other),
@@ -217,11 +229,11 @@ impl Store {
         let result = match self.place(path)? {
             Place::Folder(at) => {
                 self.inner.counter.read();
-                self.inner.folder.get_opts(&at, options).await
+                self.inner.folder.get(&at, options).await
             }
-            Place::Blob(client, at) => client.get_opts(&at, options).await,
+            Place::Remote(client, at) => client.get_opts(&at, options).await,
         };
-        result.map_err(|e| self.error(path, &e))
+        result.map_err(|e| self.read_error(path, &e))
     }
 
     async fn collect(&self, path: &str, limit: u64, result: GetResult) -> Result<Bytes, StoreError> {
@@ -229,7 +241,7 @@ impl Store {
         if size > limit {
             return Err(StoreError::TooLarge { uri: self.uri(path), size, limit });
         }
-        result.bytes().await.map_err(|e| self.error(path, &e))
+        result.bytes().await.map_err(|e| self.read_error(path, &e))
     }
 
     async fn write(&self, place: Place, content: Bytes, mode: PutMode) -> Result<(), Error> {
@@ -237,9 +249,9 @@ impl Store {
         match place {
             Place::Folder(at) => {
                 self.inner.counter.write();
-                self.inner.folder.put_opts(&at, payload, mode.into()).await?;
+                self.inner.folder.put(&at, payload, mode).await?;
             }
-            Place::Blob(client, at) => {
+            Place::Remote(client, at) => {
                 client.put_opts(&at, payload, mode.into()).await?;
             }
         }
@@ -255,13 +267,13 @@ impl Store {
                 }
                 Ok(Place::Folder(at))
             }
-            Location::Account { container: Some(name), prefix, .. } => {
+            Location::Account { container: Some(name), prefix, .. } | Location::Bucket { bucket: name, prefix, .. } => {
                 let at = if prefix.is_empty() { path.to_owned() } else { format!("{prefix}/{path}") };
-                Ok(Place::Blob(self.client(name)?, self.parse(&at)?))
+                Ok(Place::Remote(self.client(name)?, self.parse(&at)?))
             }
             Location::Account { container: None, .. } => {
                 let (name, rest) = path.split_once('/').ok_or_else(|| self.no_container(path))?;
-                Ok(Place::Blob(self.client(name)?, self.parse(rest)?))
+                Ok(Place::Remote(self.client(name)?, self.parse(rest)?))
             }
         }
     }
@@ -290,75 +302,33 @@ impl Store {
     }
 
     fn error(&self, path: &str, error: &Error) -> StoreError {
+        if is_lost(error) {
+            self.inner.heard.lost();
+        }
         StoreError::from_object_store(error, self.uri(path))
     }
 
-    fn client(&self, container: &str) -> Result<Arc<MicrosoftAzure>, StoreError> {
-        let Location::Account { account, endpoint, .. } = &self.inner.location else {
-            return Err(self.invalid(container, "is no container: the store is a folder"));
-        };
-        location::container(container).map_err(|why| self.invalid(container, why))?;
-        let mut containers = self.inner.containers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = containers.clients.get(container) {
-            return Ok(Arc::clone(client));
-        }
-        let mut builder = MicrosoftAzureBuilder::new()
-            .with_account(account)
-            .with_endpoint(endpoint.clone())
-            .with_container_name(container)
-            .with_retry(retries())
-            .with_client_options(client_options(endpoint.starts_with("http://")))
-            .with_http_connector(self.inner.connector.clone());
-        builder = match (&containers.credential, &self.inner.credentials.method) {
-            (Some(shared), _) => builder.with_credentials(Arc::clone(shared)),
-            (None, method) => with_method(builder, method),
-        };
-        let client = builder.build().map_err(|e| StoreError::InvalidCredential {
-            url: self.inner.url.clone(),
-            // The builder's message may repeat a part of a malformed SAS token.
-            why: match &self.inner.credentials.method {
-                Method::AccountKey(_) => "the account key is not base64; copy it again from the portal".to_owned(),
-                Method::SasToken(_) => "the SAS token is not made of name=value pairs; copy it again".to_owned(),
-                _ => e.to_string(),
-            },
-        })?;
-        let client = Arc::new(client);
-        containers.credential.get_or_insert_with(|| Arc::clone(client.credentials()));
-        containers.clients.insert(container.to_owned(), Arc::clone(&client));
-        Ok(client)
-    }
-}
-
-fn with_method(builder: MicrosoftAzureBuilder, method: &Method) -> MicrosoftAzureBuilder {
-    match method {
-        Method::None => builder,
-        Method::AccountKey(key) => builder.with_access_key(key),
-        Method::SasToken(token) => builder.with_config(AzureConfigKey::SasKey, token),
-        Method::WorkloadIdentity { client_id, tenant_id, token_file, authority_host } => {
-            let builder = builder
-                .with_config(AzureConfigKey::ClientId, client_id)
-                .with_config(AzureConfigKey::AuthorityId, tenant_id)
-                .with_federated_token_file(token_file);
-            match authority_host {
-                Some(host) => builder.with_config(AzureConfigKey::AuthorityHost, host.trim_end_matches('/')),
-                None => builder,
-            }
+    /// The same, of reading one object.
+    pub(crate) fn read_error(&self, path: &str, error: &Error) -> StoreError {
+        let error = self.error(path, error);
+        match self.inner.location {
+            Location::Folder(_) => error.of_file(),
+            Location::Account { .. } | Location::Bucket { .. } => error,
         }
     }
 }
 
-/// A pod's own retry comes after this one, so it may give up sooner than object_store does by itself.
-fn retries() -> RetryConfig {
-    RetryConfig { max_retries: 6, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() }
+/// Whether a service refused a request; S3 calls one by a token that has expired a bad one.
+fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => true,
+        Error::Generic { source, .. } => source.to_string().contains("status code: 400"),
+        _ => false,
+    }
 }
 
-/// Large files take their time; a connection on which nothing arrives for 30 s is given up.
-fn client_options(http: bool) -> ClientOptions {
-    ClientOptions::new()
-        .with_allow_http(http)
-        .with_timeout_disabled()
-        .with_read_timeout(Duration::from_secs(30))
-        .with_connect_timeout(Duration::from_secs(5))
+fn version(etag: &str) -> GetOptions {
+    GetOptions { if_match: Some(etag.to_owned()), ..GetOptions::default() }
 }
 
 fn file(path: String, meta: ObjectMeta) -> File {
@@ -374,16 +344,26 @@ impl fmt::Debug for Store {
     }
 }
 
+mod azure;
 mod conditional;
 mod delete;
 mod folder;
+mod gcs;
 mod list;
 mod pages;
+mod remote;
+mod s3;
+mod seen;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod upload;
 
+use remote::{Clients, Remote};
+
 pub use delete::Gone;
 pub use list::Listing;
 pub use pages::{Pages, Seek};
+pub use seen::Seen;
 pub use upload::Upload;

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::MANAGER;
 use super::ends::{self, Memory};
+use super::last_words;
 use super::manifests::{Frozen, archive_name, plan_name};
 use super::observe::Observed;
 use crate::cache::Cache;
@@ -43,11 +44,11 @@ pub(super) async fn act(
         Action::CreateRequest => create(&ctx.client, run, &frozen(run, observed)?.config_map(run)?).await,
         Action::CreatePlan => {
             let frozen = frozen(run, observed)?;
-            create(&ctx.client, run, &frozen.plan(run, image(ctx, frozen))?).await
+            create(&ctx.client, run, &frozen.plan(run)?).await
         }
         Action::CreateArchive => {
             let frozen = frozen(run, observed)?;
-            create(&ctx.client, run, &frozen.archive(run, image(ctx, frozen))?).await
+            create(&ctx.client, run, &frozen.archive(run)?).await
         }
         Action::CreateJob { parallelism } => create_items(ctx, run, observed, parallelism).await,
         Action::Raise { parallelism } => {
@@ -69,10 +70,6 @@ pub(super) async fn act(
 fn frozen<'a>(run: &ScoringRun, observed: &'a Observed) -> Result<&'a Frozen, Error> {
     let missing = || Error::Incomplete { kind: "ScoringRun", name: name_of(run).to_owned(), field: "frozen request" };
     observed.frozen.as_ref().ok_or_else(missing)
-}
-
-fn image<'a>(ctx: &'a Ctx, frozen: &'a Frozen) -> &'a str {
-    frozen.schedule.scorer.image.as_deref().unwrap_or(&ctx.settings.scorer_image)
 }
 
 fn params() -> PostParams {
@@ -130,13 +127,14 @@ async fn create_items(ctx: &Ctx, run: &ScoringRun, observed: &Observed, parallel
     };
     let pool = &cluster.spec.node_pool.aks.agent_pool;
     let items = observed.view.planned.unwrap_or_default();
-    create(&ctx.client, run, &frozen.items(run, image(ctx, frozen), items, parallelism, pool)?).await
+    create(&ctx.client, run, &frozen.items(run, items, parallelism, pool)?).await
 }
 
 /// Writes all ends that are known. The version that was read goes with them, so that none is lost to a cache that lags.
 async fn checkpoint(ctx: &Ctx, memory: &Memory, run: &ScoringRun, observed: &Observed) -> Result<(), Error> {
-    let mut all = observed.ends.clone();
-    ends::add(&mut all, observed.unfolded.clone());
+    let (mut all, mut new) = (observed.ends.clone(), observed.unfolded.clone());
+    last_words::ask(&ctx.client, namespace_of(run), &all, &mut new).await;
+    ends::add(&mut all, new);
     let mut map = frozen(run, observed)?.ends_config_map(run, &all)?;
     let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace_of(run));
     let key = ObjectRef::from_obj(&map);

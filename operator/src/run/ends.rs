@@ -7,9 +7,10 @@ use crds::names;
 use crds::run::SensorCounts;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use spec::report::{MAX_FAILURES, SensorFailure};
+use spec::report::{MAX_FAILURES, SensorFailure, exit};
 use spec::request::{PodEnd, PodEnds};
 
+use super::last_words;
 use super::pods::{self, Trouble};
 use crate::context::{Caches, label, name_of, namespace_of, uid_of};
 use crate::known::Known;
@@ -24,6 +25,8 @@ const ENDS_A_SECOND: usize = 1_000;
 const SWEEP_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 /// The least time between two requests for the events of a run.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(20);
+/// How many ends are kept of an item's pods that gave up since the store was away.
+const AWAY_ENDS: usize = 3;
 
 /// The ConfigMap's name.
 pub(crate) fn config_map_name(run: &str) -> String {
@@ -70,7 +73,10 @@ impl Memory {
         let living = pods.iter().filter(|pod| !pods::ended(pod));
         remembered.living = living.map(|pod| (uid_of(&**pod).to_owned(), pod.clone())).collect();
         let ended = pods.iter().filter(|pod| pods::ended(pod) && !known.contains(uid_of(&***pod)));
-        ended.map(|pod| pods::end(pod)).chain(remembered.gone.values().cloned()).collect()
+        let mut ended: Vec<PodEnd> = ended.map(|pod| pods::end(pod)).collect();
+        keep_few_of_those_away(&mut ended, ends);
+        ended.extend(remembered.gone.values().cloned());
+        ended
     }
 
     /// Whether the last checkpoint of a run is old enough for another.
@@ -117,7 +123,25 @@ impl Memory {
     }
 }
 
-/// Adds ends to a checkpoint. Only the first failures keep their sentences: a ConfigMap holds 1 MiB, and the record has
+/// Leaves out further ends of items that wait for a store that is away: there may be any number of them, and a ConfigMap
+/// holds 1 MiB.
+fn keep_few_of_those_away(new: &mut Vec<PodEnd>, ends: &PodEnds) {
+    let is_away = |end: &PodEnd| end.exit_code == Some(i32::from(exit::AWAY));
+    let mut kept: HashMap<u32, usize> = HashMap::new();
+    for end in ends.ends.iter().filter(|end| is_away(end)) {
+        *kept.entry(end.index).or_default() += 1;
+    }
+    new.retain(|end| {
+        if !is_away(end) {
+            return true;
+        }
+        let of_index = kept.entry(end.index).or_default();
+        *of_index += 1;
+        *of_index <= AWAY_ENDS
+    });
+}
+
+/// Adds ends to a checkpoint. Only the first failures and killed pods keep their sentences: a ConfigMap holds 1 MiB, and the record has
 /// all of them.
 pub(super) fn add(ends: &mut PodEnds, new: Vec<PodEnd>) {
     ends.ends.extend(new);
@@ -126,6 +150,7 @@ pub(super) fn add(ends: &mut PodEnds, new: Vec<PodEnd>) {
         end.failures.truncate(MAX_FAILURES - MAX_FAILURES.min(told));
         told += end.failures.len();
     }
+    last_words::bound(&mut ends.ends);
 }
 
 /// What a checkpoint tells of sensors.
@@ -155,6 +180,23 @@ pub(super) fn count(ends: &PodEnds, total: u32) -> Told {
     told
 }
 
+/// All pods of a run's Jobs.
+pub(super) fn run_pods(caches: &Caches, run: &impl kube::Resource) -> Vec<Arc<Pod>> {
+    let jobs: HashSet<String> = caches
+        .jobs
+        .all()
+        .iter()
+        .filter(|job| crate::schedule::is_owned(&***job, uid_of(run)))
+        .map(|job| uid_of(&**job).to_owned())
+        .collect();
+    let mut pods = caches.pods.all();
+    pods.retain(|pod| {
+        let owners = pod.metadata.owner_references.iter().flatten();
+        label(&**pod, names::RUN) == Some(name_of(run)) && owners.map(|owner| &owner.uid).any(|uid| jobs.contains(uid))
+    });
+    pods
+}
+
 /// The item pods of a run, by the UID of its Job.
 pub(super) fn item_pods(caches: &Caches, run: &impl kube::Resource, job: &str) -> Vec<Arc<Pod>> {
     let all = caches.pods.all().into_iter();
@@ -170,6 +212,7 @@ pub(super) fn item_pods(caches: &Caches, run: &impl kube::Resource, job: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use spec::request::EndDetails;
 
     fn end(uid: &str, index: u32, succeeded: u32, failed: u32) -> PodEnd {
         let started = Some(Timestamp::from_second(100).unwrap());
@@ -187,9 +230,11 @@ mod tests {
             ended: started.map(|at| at + SignedDuration::from_secs(5)),
             exit_code: Some(0),
             reason: "Completed".into(),
+            image: String::new(),
             succeeded,
             failed,
             failures: (0..failed).map(failure).collect(),
+            details: EndDetails::default(),
         }
     }
 
@@ -231,6 +276,15 @@ mod tests {
         assert_eq!(memory.told("run", at(100)), None);
         memory.asked("run", trouble.clone(), at(100));
         assert_eq!((memory.told("run", at(119)), memory.told("run", at(120))), (Some(trouble), None));
+    }
+
+    #[test]
+    fn of_the_pods_that_gave_up_on_a_store_that_is_away_an_item_keeps_few() {
+        let away = |uid: &str, index| PodEnd { exit_code: Some(69), ..end(uid, index, 0, 0) };
+        let ends = PodEnds { ends: vec![away("a", 0), away("b", 0), end("c", 0, 1, 0)] };
+        let mut new = vec![away("d", 0), away("e", 0), away("f", 1), end("g", 0, 1, 0)];
+        keep_few_of_those_away(&mut new, &ends);
+        assert_eq!(new.iter().map(|end| end.uid.as_str()).collect::<Vec<_>>(), ["d", "f", "g"]);
     }
 
     #[test]

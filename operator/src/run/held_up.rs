@@ -5,19 +5,17 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use kube::api::{Api, ListParams, ObjectMeta};
+use kube::api::ObjectMeta;
 
 use super::ends::Memory;
 use super::pods::{self, Trouble};
+use super::warnings::{seen, warnings};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
-use crate::error::words;
 
 /// How long a Job may take to get a pod, and that to start, before events are asked for.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
 /// The events that tell why a pod is not made, or made and not started.
 const REASONS: [&str; 4] = ["FailedCreate", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"];
-/// How many events are read of one object.
-const MOST: u32 = 50;
 
 /// The object whose events tell why nothing starts.
 #[derive(Debug, PartialEq)]
@@ -52,15 +50,7 @@ pub(super) async fn items_held_up(
 }
 
 async fn ask(ctx: &Ctx, job: &Job, Silent { what, uid, since }: &Silent) -> Option<Trouble> {
-    let api: Api<Event> = Api::namespaced(ctx.client.clone(), namespace_of(job));
-    let of_it = ListParams::default().fields(&format!("involvedObject.uid={uid},type=Warning")).limit(MOST);
-    match api.list(&of_it).await {
-        Ok(events) => why(what, &events.items, *since),
-        Err(error) => {
-            tracing::debug!(job = name_of(job), "cannot list events of {what}: {}", words(&error));
-            None
-        }
-    }
+    why(what, &warnings(&ctx.client, namespace_of(job), what, uid).await, *since)
 }
 
 /// A pod that is on a node and not started, or the Job itself where it lacks pods.
@@ -93,11 +83,10 @@ fn pods_wanted(job: &Job) -> usize {
 
 /// What the events tell: the one that names what is missing, and of several the last.
 fn why(what: &str, events: &[Event], since: Option<Timestamp>) -> Option<Trouble> {
-    let at = |event: &Event| event.last_timestamp.as_ref().map(|at| at.0).or(created(&event.metadata));
     let telling = events.iter().filter(|event| REASONS.contains(&event.reason.as_deref().unwrap_or_default()));
     let message = |event: &Event| event.message.clone().unwrap_or_default();
-    let telling = telling.filter(|event| at(event) >= since);
-    let event = telling.max_by_key(|event| (message(event).contains("not found"), at(event)))?;
+    let telling = telling.filter(|event| seen(event) >= since);
+    let event = telling.max_by_key(|event| (message(event).contains("not found"), seen(event)))?;
     Some(Trouble::new(event.reason.clone().unwrap_or_default(), format!("{what}: {}", message(event))))
 }
 

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crds::schedule::Scorer;
 use crds::{ScoringRun, ScoringScheduleSpec, names};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, EnvVar};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Resource;
 use kube::api::ObjectMeta;
 use serde_json::{Value, json};
+use spec::report::exit;
 use spec::request::{PodEnds, RunRequest};
 
-use super::ends;
+use super::template::ENDS_DIR;
+use super::{ends, exec};
 use crate::Error;
 use crate::context::{name_of, namespace_of};
 
@@ -19,16 +20,9 @@ use crate::context::{name_of, namespace_of};
 const REQUEST: &str = "request.json";
 /// The key of the frozen schedule in the same ConfigMap.
 const SCHEDULE: &str = "schedule.json";
-/// Where pods find the request.
-const REQUEST_DIR: &str = "/etc/batchscoring";
-/// Where the archive pod finds the pods' ends.
-const ENDS_DIR: &str = "/etc/batchscoring-ends";
-/// Where pods find the store's Secret.
-const SECRET_DIR: &str = "/var/run/secrets/batchscoring.dev/store";
-/// The environment that pods are given in any case.
-pub(crate) const ENV: [&str; 4] = ["SCORING_REPORT", "POD_UID", "NODE_NAME", "SCORING_STORE_SECRET_DIR"];
-/// The label by which pods get a federated token.
-pub(crate) const WORKLOAD_IDENTITY: &str = "azure.workload.identity/use";
+
+/// The key of the scorer's image in the same ConfigMap.
+const IMAGE: &str = "image";
 
 /// How often an item is tried again where the schedule does not say.
 const RETRIES: u32 = 2;
@@ -38,6 +32,8 @@ const RETRIES: u32 = 2;
 pub(super) struct Frozen {
     pub(super) request: RunRequest,
     pub(super) schedule: ScoringScheduleSpec,
+    /// The scorer's image: an upgrade of the operator in the middle of a run must not mix two scorers.
+    pub(super) image: String,
 }
 
 /// The request's ConfigMap's name.
@@ -59,10 +55,10 @@ impl Frozen {
     /// Reads what was frozen.
     pub(super) fn read(config_map: &ConfigMap) -> Option<Self> {
         let data = config_map.data.as_ref()?;
-        Some(Self {
-            request: serde_json::from_str(data.get(REQUEST)?).ok()?,
-            schedule: serde_json::from_str(data.get(SCHEDULE)?).ok()?,
-        })
+        let schedule: ScoringScheduleSpec = serde_json::from_str(data.get(SCHEDULE)?).ok()?;
+        // Those of earlier versions have it in the schedule.
+        let image = data.get(IMAGE).cloned().or_else(|| schedule.scorer.image.clone())?;
+        Some(Self { request: serde_json::from_str(data.get(REQUEST)?).ok()?, schedule, image })
     }
 
     /// The ConfigMap that freezes it.
@@ -76,6 +72,7 @@ impl Frozen {
             data: Some(BTreeMap::from([
                 (REQUEST.to_owned(), text(serde_json::to_string(&self.request))?),
                 (SCHEDULE.to_owned(), text(serde_json::to_string(&self.schedule))?),
+                (IMAGE.to_owned(), self.image.clone()),
             ])),
             ..ConfigMap::default()
         })
@@ -97,7 +94,7 @@ impl Frozen {
         })
     }
 
-    fn labels(&self, role: Option<&str>) -> BTreeMap<String, String> {
+    pub(super) fn labels(&self, role: Option<&str>) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::from([
             (names::RUN.to_owned(), self.request.run.clone()),
             (names::SCHEDULE.to_owned(), self.request.schedule.clone()),
@@ -118,16 +115,16 @@ impl Frozen {
     }
 
     /// The plan Job: one pod, on a node outside the pool.
-    pub(super) fn plan(&self, run: &ScoringRun, image: &str) -> Result<Job, Error> {
+    pub(super) fn plan(&self, run: &ScoringRun) -> Result<Job, Error> {
         let args = ["plan", "--request", "/etc/batchscoring/request.json"];
-        self.helper(run, plan_name(name_of(run)), "plan", image, &args, None)
+        self.helper(run, plan_name(name_of(run)), "plan", &args, None)
     }
 
     /// The archive Job: one pod, on a node outside the pool. One that gets no pod is given up, and tried anew.
-    pub(super) fn archive(&self, run: &ScoringRun, image: &str) -> Result<Job, Error> {
+    pub(super) fn archive(&self, run: &ScoringRun) -> Result<Job, Error> {
         let ends = format!("{ENDS_DIR}/{}", ends::KEY);
         let args = ["archive", "--request", "/etc/batchscoring/request.json", "--ends", &ends];
-        self.helper(run, archive_name(name_of(run)), "archive", image, &args, Some(600))
+        self.helper(run, archive_name(name_of(run)), "archive", &args, Some(600))
     }
 
     fn helper(
@@ -135,17 +132,18 @@ impl Frozen {
         run: &ScoringRun,
         name: String,
         role: &'static str,
-        image: &str,
         args: &[&str],
         deadline: Option<u32>,
     ) -> Result<Job, Error> {
-        let pod = self.pod(role, image, args, &json!({"requests": {"cpu": "100m", "memory": "128Mi"}}));
+        let pod = self.pod(role, args, &json!({"requests": {"cpu": "100m", "memory": "128Mi"}}));
         let spec = json!({
             "backoffLimit": 3,
             "activeDeadlineSeconds": deadline,
             "podFailurePolicy": {"rules": [
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                {"action": "FailJob", "onExitCodes": {"containerName": "scorer", "operator": "In", "values": [spec::report::exit::INVALID]}},
+                // Kubernetes waits longer before each new pod, up to ten minutes; the run's deadline is the bound.
+                {"action": "Ignore", "onExitCodes": {"containerName": "scorer", "operator": "In", "values": [exit::AWAY]}},
+                {"action": "FailJob", "onExitCodes": {"containerName": "scorer", "operator": "In", "values": [exit::INVALID]}},
             ]},
             "template": pod,
         });
@@ -153,18 +151,11 @@ impl Frozen {
     }
 
     /// The Job of items: one index each, in the pool.
-    pub(super) fn items(
-        &self,
-        run: &ScoringRun,
-        image: &str,
-        items: u32,
-        parallelism: u32,
-        agent_pool: &str,
-    ) -> Result<Job, Error> {
+    pub(super) fn items(&self, run: &ScoringRun, items: u32, parallelism: u32, agent_pool: &str) -> Result<Job, Error> {
         let scorer = &self.schedule.scorer;
         let least = || json!({"requests": {"cpu": "250m", "memory": "128Mi"}});
         let resources = scorer.resources.as_ref().map_or_else(least, |resources| json!(resources));
-        let mut pod = self.pod("item", image, &["item", "--request", "/etc/batchscoring/request.json"], &resources);
+        let mut pod = self.pod("item", &["item", "--request", "/etc/batchscoring/request.json"], &resources);
         // A node that is lost takes its pods with it after a minute, or as soon as it is declared out of service; the taint
         // keeps strangers out of the pool.
         pod["spec"]["nodeSelector"] = json!({names::AGENT_POOL: agent_pool});
@@ -173,6 +164,10 @@ impl Frozen {
             {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60},
             {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60},
         ]);
+        if let Some(seconds) = scorer.termination_grace_period_seconds {
+            pod["spec"]["terminationGracePeriodSeconds"] = json!(seconds);
+        }
+        exec::command(&mut pod, scorer, &self.image);
         let spec = json!({
             "completionMode": "Indexed",
             "completions": items,
@@ -181,7 +176,9 @@ impl Frozen {
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": [
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                {"action": "FailIndex", "onExitCodes": {"containerName": "scorer", "operator": "In", "values": [spec::report::exit::INVALID]}},
+                // Kubernetes waits longer before each new pod, up to ten minutes; the run's deadline is the bound.
+                {"action": "Ignore", "onExitCodes": {"containerName": "scorer", "operator": "In", "values": [exit::AWAY]}},
+                {"action": "FailIndex", "onExitCodes": {"containerName": "scorer", "operator": "In", "values": [exit::INVALID]}},
             ]},
             "template": pod,
         });
@@ -193,75 +190,6 @@ impl Frozen {
         let metadata = self.meta(run, name, Some(role));
         serde_json::from_value(json!({"metadata": metadata, "spec": spec}))
             .map_err(|source| Error::Json { doing, source })
-    }
-
-    fn pod(&self, role: &str, image: &str, args: &[&str], resources: &Value) -> Value {
-        let scorer = &self.schedule.scorer;
-        let mut labels = scorer.labels.clone();
-        labels.insert(WORKLOAD_IDENTITY.to_owned(), "true".to_owned());
-        labels.extend(self.labels(Some(role)));
-        let run = &self.request.run;
-        let mut volumes = vec![
-            json!({"name": "request", "configMap": {"name": request_name(run)}}),
-            json!({"name": "tmp", "emptyDir": {}}),
-        ];
-        let mut mounts = vec![
-            json!({"name": "request", "mountPath": REQUEST_DIR, "readOnly": true}),
-            json!({"name": "tmp", "mountPath": "/tmp"}),
-        ];
-        if role == "archive" {
-            volumes.push(json!({"name": "ends", "configMap": {"name": ends::config_map_name(run)}}));
-            mounts.push(json!({"name": "ends", "mountPath": ENDS_DIR, "readOnly": true}));
-        }
-        if let Some(secret) = &self.schedule.store.secret_ref {
-            volumes.push(json!({"name": "store", "secret": {"secretName": secret.name, "defaultMode": 0o440}}));
-            mounts.push(json!({"name": "store", "mountPath": SECRET_DIR, "readOnly": true}));
-        }
-        json!({
-            "metadata": {"labels": labels},
-            "spec": {
-                "restartPolicy": "Never",
-                "serviceAccountName": scorer.service_account_name.as_deref().unwrap_or("default"),
-                "automountServiceAccountToken": false,
-                "enableServiceLinks": false,
-                "securityContext": {
-                    "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "containers": [{
-                    "name": "scorer",
-                    "image": image,
-                    "args": args,
-                    "env": self.env(scorer),
-                    "resources": resources,
-                    "terminationMessagePath": "/dev/termination-log",
-                    "terminationMessagePolicy": "FallbackToLogsOnError",
-                    "volumeMounts": mounts,
-                    "securityContext": {
-                        "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                }],
-                "volumes": volumes,
-            },
-        })
-    }
-
-    /// What a schedule adds comes first, so that it cannot take the place of what a pod is told by us.
-    fn env(&self, scorer: &Scorer) -> Vec<Value> {
-        let theirs = scorer.env.iter().filter(|env: &&EnvVar| !ENV.contains(&env.name.as_str()));
-        let mut env: Vec<Value> = theirs.map(|env| json!(env)).collect();
-        // glibc keeps what a thread gave back for that thread: with two arenas a pod needs half the memory, and no more time.
-        if !scorer.env.iter().any(|env| env.name == "MALLOC_ARENA_MAX") {
-            env.push(json!({"name": "MALLOC_ARENA_MAX", "value": "2"}));
-        }
-        env.push(json!({"name": "SCORING_REPORT", "value": "/dev/termination-log"}));
-        env.push(json!({"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}));
-        env.push(json!({"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}));
-        if self.schedule.store.secret_ref.is_some() {
-            env.push(json!({"name": "SCORING_STORE_SECRET_DIR", "value": SECRET_DIR}));
-        }
-        env
     }
 }
 
@@ -289,8 +217,9 @@ mod tests {
         let frozen = Frozen {
             request: serde_json::from_value(request).unwrap(),
             schedule: serde_json::from_value(schedule).unwrap(),
+            image: "scorer".to_owned(),
         };
-        let job = frozen.items(&serde_json::from_value(run).unwrap(), "scorer", 24, 6, "scoring").unwrap();
+        let job = frozen.items(&serde_json::from_value(run).unwrap(), 24, 6, "scoring").unwrap();
         job.spec.unwrap()
     }
 
@@ -306,13 +235,15 @@ mod tests {
     }
 
     #[test]
-    fn a_disruption_uses_up_no_retry_and_what_can_never_work_has_none() {
+    fn a_disruption_or_a_store_that_is_away_uses_up_no_retry_and_what_can_never_work_has_none() {
         let job = items(&json!({}));
         let rules = job.pod_failure_policy.unwrap().rules;
-        let [disrupted, invalid] = rules.as_slice() else { panic!("{rules:?}") };
+        let [disrupted, away, invalid] = rules.as_slice() else { panic!("{rules:?}") };
         let on = disrupted.on_pod_conditions.as_ref().unwrap();
         assert_eq!((disrupted.action.as_str(), on.len()), ("Ignore", 1));
         assert_eq!((on[0].type_.as_str(), on[0].status.as_str()), ("DisruptionTarget", "True"));
+        let on = away.on_exit_codes.as_ref().unwrap();
+        assert_eq!((away.action.as_str(), on.operator.as_str(), on.values.as_slice()), ("Ignore", "In", &[69][..]));
         let on = invalid.on_exit_codes.as_ref().unwrap();
         assert_eq!(
             (invalid.action.as_str(), on.operator.as_str(), on.values.as_slice()),

@@ -17,22 +17,27 @@ use crate::{Category, Error, controller};
 mod act;
 mod backfill;
 pub(crate) mod ends;
+mod exec;
 mod held_up;
 mod helper;
+mod last_words;
 mod manifests;
 mod observe;
 pub(crate) mod owned;
 mod pods;
 mod rerun;
 mod status;
+mod store;
+mod template;
 pub(crate) mod trial;
 mod ttl;
 mod unreadable;
+mod warnings;
 
 use ends::Memory;
-pub(crate) use manifests::{ENV, WORKLOAD_IDENTITY};
 use observe::Observed;
 use pods::Trouble;
+pub(crate) use template::{ENV, PATHS, VOLUMES, WORKLOAD_IDENTITY};
 
 /// The field manager of this controller.
 const MANAGER: Manager = Manager("batchscoring.dev/run");
@@ -169,6 +174,7 @@ async fn finish_or_go_on(
 ) -> Result<(), Error> {
     let wanted = status::wanted(run, observed, done, finish, failure);
     let wrote = status::write(ctx, run, &wanted).await?;
+    store::tell(ctx, run, &wanted.conditions).await;
     if finish.is_some() && wrote {
         ctx.metrics.runs.with_label_values(&[wanted.state.as_deref().unwrap_or_default()]).inc();
         status::tell_end(ctx, run, &wanted).await;

@@ -24,6 +24,7 @@ use super::manifests::{Frozen, archive_name, plan_name, request_name};
 use super::pods::{self, Trouble};
 use super::rerun::Rerun;
 use super::status::STALLED;
+use super::store::{self, Told};
 use crate::cluster::too_large as cluster;
 use crate::conditions::{find, is_true};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
@@ -56,6 +57,8 @@ pub(super) struct Observed {
     pub(super) unfolded: Vec<PodEnd>,
     /// Why it does not go on.
     pub(super) trouble: Option<Trouble>,
+    /// What its pods tell of the store.
+    pub(super) store: Option<Told>,
     /// Its schedule or cluster may be on their way.
     pub(super) not_yet: bool,
 }
@@ -176,7 +179,12 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     let waits = planned.is_some() && view.slots == 0 && view.job.is_none() && plan::stop(&view).is_none();
     let too_large = || too_large(ctx, run, frozen.as_ref()).filter(|_| waits);
     let stalled = || stalled.map(|why| Trouble::new(why.reason.clone(), why.message.clone()));
-    let mut trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting);
+    let store = store::told(&ends::run_pods(caches, run));
+    let refused = || match &store {
+        Some(Told::Fails(why)) if !ended => Some(why.clone()),
+        _ => None,
+    };
+    let mut trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting).or_else(refused);
     let going = view.job.is_some_and(|job| job.finished.is_none() && job.suspended.is_none());
     if let Some(job) = job.as_deref().filter(|_| going && trouble.is_none()) {
         trouble = items_held_up(ctx, memory, uid, (job, &item_pods), now).await;
@@ -193,6 +201,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         ends,
         unfolded,
         trouble,
+        store,
         not_yet,
     })
 }
@@ -285,9 +294,9 @@ pub(super) fn frozen(
     tick: Timestamp,
     window: Option<TimeRange>,
 ) -> Frozen {
-    let mut spec = schedule.spec.clone();
-    // An upgrade of the operator in the middle of a run must not mix two scorers.
-    spec.scorer.image.get_or_insert_with(|| image.to_owned());
+    let spec = schedule.spec.clone();
+    // The image of a command is no scorer's.
+    let image = spec.scorer.image.as_deref().filter(|_| spec.scorer.command.is_none()).unwrap_or(image).to_owned();
     let request = RunRequest {
         namespace: namespace_of(run).to_owned(),
         schedule: run.spec.schedule_name.clone(),
@@ -298,7 +307,7 @@ pub(super) fn frozen(
         work: spec.work(),
         rerun_failed_of: run.spec.rerun_failed_of.clone(),
     };
-    Frozen { request, schedule: spec }
+    Frozen { request, schedule: spec, image }
 }
 
 #[cfg(test)]

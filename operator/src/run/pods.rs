@@ -1,11 +1,12 @@
 //! What a pod tells: whether it ended and how, what it answered, and what it waits for.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Pod, PodCondition};
 use serde::de::DeserializeOwned;
 use spec::report::ItemReport;
-use spec::request::PodEnd;
+use spec::request::{EndDetails, PodEnd};
 
+use super::last_words;
 use crate::context::{name_of, uid_of};
 
 /// The annotation, and label, in which Kubernetes puts an item's index.
@@ -27,8 +28,13 @@ impl Trouble {
     }
 }
 
+/// The state of the pod's container; of the one that it waits for, as long as that is not done.
 fn state(pod: &Pod) -> Option<&ContainerState> {
-    pod.status.as_ref()?.container_statuses.as_ref()?.first()?.state.as_ref()
+    let status = pod.status.as_ref()?;
+    let is_done = |state: &&ContainerState| state.terminated.as_ref().is_some_and(|ended| ended.exit_code == 0);
+    let mut before = status.init_container_statuses.iter().flatten().filter_map(|status| status.state.as_ref());
+    let waited_for = before.find(|state| !is_done(state));
+    waited_for.or_else(|| status.container_statuses.as_ref()?.first()?.state.as_ref())
 }
 
 /// How the pod's container ended.
@@ -52,25 +58,33 @@ fn index(pod: &Pod) -> u32 {
     annotations.and_then(|all| all.get(INDEX)).and_then(|index| index.parse().ok()).unwrap_or(0)
 }
 
-/// Kubernetes' word for what takes the pod away by no fault of its own, if anything does.
-fn disruption(pod: &Pod) -> Option<String> {
+/// The condition that tells that something takes the pod away by no fault of its own, if anything does.
+fn disruption(pod: &Pod) -> Option<&PodCondition> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let disrupted = conditions.iter().any(|c| c.type_ == "DisruptionTarget" && c.status == "True");
-    disrupted.then(|| "DisruptionTarget".to_owned())
+    conditions.iter().find(|c| c.type_ == "DisruptionTarget" && c.status == "True")
+}
+
+/// What takes the pod away by no fault of its own, in Kubernetes' words.
+pub(super) fn disrupted(pod: &Pod) -> Option<String> {
+    let why = disruption(pod)?;
+    Some(format!("{}: {}", why.reason.as_deref().unwrap_or_default(), why.message.as_deref().unwrap_or_default()))
 }
 
 /// Kubernetes' word for how the pod ended.
 fn end_reason(pod: &Pod) -> String {
     let of_pod = pod.status.as_ref().and_then(|s| s.reason.clone()).filter(|reason| !reason.is_empty());
     let of_container = terminated(pod).and_then(|t| t.reason.clone());
-    of_pod.or_else(|| disruption(pod)).or(of_container).unwrap_or_else(|| "Unknown".to_owned())
+    of_pod.or_else(|| disruption(pod).map(|c| c.type_.clone())).or(of_container).unwrap_or_else(|| "Unknown".to_owned())
 }
 
 /// How an item's pod ended.
 pub(super) fn end(pod: &Pod) -> PodEnd {
     let terminated = terminated(pod);
     let time = |at: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| at.map(|time| time.0);
-    let report: ItemReport = answer(pod).unwrap_or_default();
+    let report: Option<ItemReport> = answer(pod);
+    let details = if report.is_none() { last_words::details(pod) } else { EndDetails::default() };
+    let report = report.unwrap_or_default();
+    let container = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref()?.first());
     PodEnd {
         pod: name_of(pod).to_owned(),
         uid: uid_of(pod).to_owned(),
@@ -80,9 +94,11 @@ pub(super) fn end(pod: &Pod) -> PodEnd {
         ended: time(terminated.and_then(|t| t.finished_at.as_ref())),
         exit_code: terminated.map(|t| t.exit_code),
         reason: end_reason(pod),
+        image: container.map(|container| container.image_id.clone()).unwrap_or_default(),
         succeeded: report.succeeded,
         failed: report.failed,
         failures: report.failures,
+        details,
     }
 }
 
@@ -93,7 +109,7 @@ pub(super) fn vanished(pod: &Pod, now: Timestamp) -> PodEnd {
         _ => None,
     };
     let ended = started.map(|_| crate::conditions::whole_seconds(now));
-    let reason = disruption(pod).unwrap_or_else(|| "Vanished".to_owned());
+    let reason = disruption(pod).map_or("Vanished", |c| &c.type_).to_owned();
     PodEnd { started, ended, exit_code: None, reason, ..end(pod) }
 }
 
@@ -109,9 +125,11 @@ pub(super) fn is_creating(pod: &Pod) -> bool {
 
 /// What a pod that has not started waits for, when that is worth telling: its image, or a node.
 pub(super) fn trouble(pod: &Pod) -> Option<Trouble> {
-    if ended(pod) {
-        return None;
-    }
+    if ended(pod) { None } else { trouble_of(pod) }
+}
+
+/// The same of a pod that may have ended, or gone, in the meantime.
+pub(super) fn trouble_of(pod: &Pod) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     if let Some(waiting) = state(pod).and_then(|state| state.waiting.as_ref()) {
         let reason = waiting.reason.as_deref().unwrap_or_default();
@@ -168,6 +186,26 @@ mod tests {
         assert_eq!(vanished(&running, Timestamp::UNIX_EPOCH).reason, "Vanished");
         let given_up = json!({"phase": "Running", "conditions": [{"type": "DisruptionTarget", "status": "True"}]});
         assert_eq!(vanished(&pod(&given_up), Timestamp::UNIX_EPOCH).reason, "DisruptionTarget");
+    }
+
+    #[test]
+    fn a_container_that_has_not_started_waits_for_the_one_before_it() {
+        let status = |name: &str, state: serde_json::Value| {
+            json!([{"name": name, "image": "", "imageID": "",
+            "ready": false, "restartCount": 0, "state": state}])
+        };
+        let waits = status("scorer", json!({"waiting": {"reason": "PodInitializing"}}));
+        let of = |phase: &str, before: serde_json::Value| {
+            pod(
+                &json!({"phase": phase, "initContainerStatuses": status("install", before), "containerStatuses": waits}),
+            )
+        };
+        let pulling = of("Pending", json!({"waiting": {"reason": "ErrImagePull", "message": "no such image"}}));
+        assert_eq!(trouble(&pulling).unwrap(), Trouble::new("ErrImagePull", "pod run-0-x: no such image"));
+        let failed = of("Failed", json!({"terminated": {"exitCode": 75, "reason": "Error"}}));
+        assert_eq!((end(&failed).exit_code, end(&failed).reason.as_str()), (Some(75), "Error"));
+        let done = of("Pending", json!({"terminated": {"exitCode": 0, "reason": "Completed"}}));
+        assert_eq!((trouble(&done), end(&done).exit_code), (None, None));
     }
 
     #[test]

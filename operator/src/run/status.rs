@@ -5,12 +5,13 @@ use crds::{Condition, ScoringRun, ScoringRunStatus};
 use kube::runtime::events::EventType;
 use kube::{Api, Resource};
 use planner::run::{Action, Finish, Tally, Verdict, state, stop, stopped, verdict};
-use spec::report::Deleted;
+use spec::report::{Deleted, TrainingTotals};
 
 use super::MANAGER;
 use super::ends::{self, Told};
 use super::observe::Observed;
 use super::pods::Trouble;
+use super::store;
 use crate::conditions::{Conditions, find, is_true, whole_seconds};
 use crate::context::{Ctx, name_of, namespace_of};
 use crate::{Category, Error};
@@ -81,6 +82,7 @@ pub(super) fn wanted(
     let mut conditions = Conditions::of(&current.conditions, generation, view.now);
     let given_up = finish.is_some_and(|finish| finish != Finish::Archived || view.unfolded > 0);
     stalled(&mut conditions, &current.conditions, failure, given_up);
+    store::record(&mut conditions, &current.conditions, observed.store.as_ref());
     let mut status = as_seen(run);
     status.tick = Some(observed.tick);
     status.started.get_or_insert_with(|| whole_seconds(view.now));
@@ -227,7 +229,8 @@ fn end(
 fn warned(conditions: &mut Conditions, observed: &Observed) {
     let Some(report) = observed.archive.as_ref().filter(|report| report.warned > 0) else { return };
     let first = report.warning.as_deref().unwrap_or_default();
-    let message = format!("{} of {} sensors were scored with warnings: {first}", report.warned, report.sensors);
+    let done = if report.training.is_some() { "trained" } else { "scored" };
+    let message = format!("{} of {} sensors were {done} with warnings: {first}", report.warned, report.sensors);
     conditions.set("Warned", true, "SensorsWarned", message);
 }
 
@@ -245,7 +248,12 @@ fn archived(status: &mut ScoringRunStatus, observed: &Observed) -> Verdict {
     let manifest = status.uris.take().and_then(|uris| uris.manifest);
     status.uris = Some(Uris { manifest, record: Some(report.record), logs: Some(report.logs) });
     let allowed = observed.frozen.as_ref().and_then(|frozen| frozen.schedule.max_failed_sensors);
-    verdict(tally, allowed, stopped(&observed.view))
+    let mut verdict = verdict(tally, allowed, stopped(&observed.view));
+    if let Some(TrainingTotals { trained, promoted, refused }) = report.training.filter(|_| verdict.complete) {
+        let refused = if refused > 0 { format!(", {refused} refused as degenerate") } else { String::new() };
+        verdict.message = format!("{trained} of {} models trained, {promoted} promoted{refused}", report.sensors);
+    }
+    verdict
 }
 
 #[cfg(test)]

@@ -15,11 +15,15 @@ use crate::Error;
 use crate::context::{Ctx, name_of, namespace_of};
 
 /// Where the fields of a Job come from, the longest first.
-const FIELDS: [(&str, &str); 6] = [
+const FIELDS: [(&str, &str); 10] = [
+    ("spec.template.spec.containers[0].volumeMounts", "scorer.volumeMounts"),
+    ("spec.template.spec.containers[0].envFrom", "scorer.envFrom"),
     ("spec.template.spec.containers[0].env", "scorer.env"),
     ("spec.template.spec.containers[0].image", "scorer.image"),
     ("spec.template.spec.containers[0].resources", "scorer.resources"),
+    ("spec.template.spec.terminationGracePeriodSeconds", "scorer.terminationGracePeriodSeconds"),
     ("spec.template.spec.serviceAccountName", "scorer.serviceAccountName"),
+    ("spec.template.spec.imagePullSecrets", "scorer.imagePullSecrets"),
     ("spec.template.labels", "scorer.labels"),
     ("spec.backoffLimitPerIndex", "retries"),
 ];
@@ -48,7 +52,8 @@ pub(crate) async fn ask(ctx: &Ctx, schedule: &ScoringSchedule, agent_pool: &str)
     let api: Api<Job> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
     let params = PostParams { dry_run: true, field_manager: Some(MANAGER.0.to_owned()) };
     let answer = api.create(&params, &job).await.map(drop);
-    verdict(answer).map_err(Error::api("try the Job of", &ObjectRef::from_obj(schedule)))
+    verdict(answer, schedule.spec.scorer.volumes.len())
+        .map_err(Error::api("try the Job of", &ObjectRef::from_obj(schedule)))
 }
 
 /// The Job of a run of this schedule, by the very steps that make one.
@@ -66,11 +71,11 @@ fn job(schedule: &ScoringSchedule, image: &str, agent_pool: &str, now: Timestamp
     let mut run = ScoringRun::new(&run_name(name, now), spec);
     run.metadata.namespace = Some(namespace_of(schedule).to_owned());
     let frozen = frozen(&run, schedule, image, now, None);
-    let image = frozen.schedule.scorer.image.as_deref().unwrap_or(image);
-    frozen.items(&run, image, 1, 1, agent_pool)
+    frozen.items(&run, 1, 1, agent_pool)
 }
 
-fn verdict(answer: Result<(), kube::Error>) -> Result<Verdict, kube::Error> {
+/// `volumes`: how many the schedule has.
+fn verdict(answer: Result<(), kube::Error>, volumes: usize) -> Result<Verdict, kube::Error> {
     let status = match answer {
         Ok(()) => return Ok(Verdict::Taken),
         Err(kube::Error::Api(status)) => status,
@@ -80,20 +85,29 @@ fn verdict(answer: Result<(), kube::Error>) -> Result<Verdict, kube::Error> {
         // It got as far as that its name is taken.
         409 => Verdict::Taken,
         400 if status.message.contains(NO_DRY_RUN) => Verdict::Unknown(status.message),
-        400 | 413 | 422 => Verdict::Invalid(words(&status)),
+        400 | 413 | 422 => Verdict::Invalid(words(&status, volumes)),
         401 | 403 => Verdict::Forbidden(status.message),
         _ => Verdict::Unknown(status.message),
     })
 }
 
 /// What is wrong, field by field, as the schedule names them.
-fn words(status: &Status) -> String {
+fn words(status: &Status, volumes: usize) -> String {
     let causes = status.details.iter().flat_map(|details| &details.causes);
-    let told: Vec<String> = causes.map(|cause| format!("{}: {}", field(&cause.field), cause.message)).collect();
+    let told = causes.map(|cause| format!("{}: {}", field(&cause.field, volumes), cause.message));
+    let told: Vec<String> = told.collect();
     if told.is_empty() { status.message.clone() } else { told.join("; ") }
 }
 
-fn field(path: &str) -> String {
+fn field(path: &str, volumes: usize) -> String {
+    // The schedule's own come first; the others are the operator's and the store's Secret.
+    if let Some((number, rest)) = path.strip_prefix("spec.template.spec.volumes[").and_then(|rest| rest.split_once(']'))
+    {
+        return match number.parse::<usize>() {
+            Ok(number) if number < volumes => format!("scorer.volumes[{number}]{rest}"),
+            _ => format!("store.secretRef: {path}"),
+        };
+    }
     let known = FIELDS.iter().find_map(|(theirs, ours)| Some(format!("{ours}{}", path.strip_prefix(theirs)?)));
     known.unwrap_or_else(|| path.to_owned())
 }
@@ -107,7 +121,7 @@ mod tests {
         let status: Status = serde_json::from_value(json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
             "code": code, "message": message, "details": {"causes": causes}}))
         .unwrap();
-        verdict(Err(kube::Error::Api(status.boxed()))).unwrap()
+        verdict(Err(kube::Error::Api(status.boxed())), 1).unwrap()
     }
 
     #[test]
@@ -116,9 +130,12 @@ mod tests {
             {"field": "spec.template.spec.containers[0].env[1].name", "message": "Invalid value: \"A B\": no spaces"},
             {"field": "spec.template.labels", "message": "Invalid value: \"x y\": no label"},
             {"field": "spec.completions", "message": "is odd"},
+            {"field": "spec.template.spec.volumes[0].hostPath.path", "message": "Required value"},
+            {"field": "spec.template.spec.containers[0].volumeMounts[1].name", "message": "Not found: \"x\""},
         ]);
         let told = "scorer.env[1].name: Invalid value: \"A B\": no spaces; scorer.labels: Invalid value: \"x y\": no \
-                    label; spec.completions: is odd";
+                    label; spec.completions: is odd; scorer.volumes[0].hostPath.path: Required value; \
+                    scorer.volumeMounts[1].name: Not found: \"x\"";
         assert_eq!(refused(422, "Job is invalid", &causes), Verdict::Invalid(told.to_owned()));
         assert_eq!(refused(400, "no such divisor", &json!([])), Verdict::Invalid("no such divisor".to_owned()));
     }
@@ -134,7 +151,7 @@ mod tests {
             assert_eq!(refused(code, message, &none), Verdict::Unknown(message.to_owned()));
         }
         assert_eq!(refused(409, "there is one of this name", &none), Verdict::Taken);
-        assert!(verdict(Err(kube::Error::LinesCodecMaxLineLengthExceeded)).is_err(), "it was not reached");
+        assert!(verdict(Err(kube::Error::LinesCodecMaxLineLengthExceeded), 0).is_err(), "it was not reached");
     }
 
     #[test]

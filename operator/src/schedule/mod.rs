@@ -20,6 +20,7 @@ use crate::{Error, controller, invalid};
 mod act;
 mod edit;
 mod history;
+mod mounts;
 mod observe;
 mod readable;
 mod status;

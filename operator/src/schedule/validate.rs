@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crds::schedule::Scorer;
-use crds::{ScoringCluster, ScoringScheduleSpec};
+use crds::{Scorer, ScoringCluster, ScoringScheduleSpec};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -12,6 +11,7 @@ use planner::capacity::{QuantityError, Resources};
 use planner::ticks::{TickError, Ticks};
 use spec::check::WorkError;
 
+use super::mounts;
 use crate::run::{ENV, WORKLOAD_IDENTITY};
 
 /// The reason of a schedule whose pods the API server would refuse.
@@ -89,6 +89,9 @@ pub enum Invalid {
         /// The name.
         name: String,
     },
+    /// A volume, or where it is to be mounted, is in the way of the operator's own.
+    #[error("{0}")]
+    Mounts(String),
     /// The cluster's selector itself.
     #[error("ScoringCluster {0:?} has a namespaceSelector that makes no sense; an administrator must correct it")]
     Selector(String),
@@ -105,7 +108,7 @@ impl Invalid {
             Self::NamespaceNotSelected { .. } => "NamespaceNotSelected",
             Self::Spec(_) => "InvalidSpec",
             Self::Work(error) => error.reason,
-            Self::Reserved { .. } => "ReservedName",
+            Self::Reserved { .. } | Self::Mounts(_) => "ReservedName",
             Self::Pod(_) => POD_INVALID,
             Self::Quantity(_) | Self::RequestAboveLimit { .. } => "InvalidResources",
         }
@@ -126,6 +129,7 @@ pub fn check(
     let ticks = Ticks::parse(&spec.schedule, spec.time_zone.as_deref(), now)?;
     spec.work().check()?;
     reserved(&spec.scorer)?;
+    mounts::check(&spec.scorer).map_err(Invalid::Mounts)?;
     spec.scorer.resources.as_ref().map_or(Ok(()), resources)?;
     admitted(&spec.cluster_ref.name, cluster, namespace, labels)?;
     Ok(ticks)
@@ -133,7 +137,8 @@ pub fn check(
 
 /// Names that would be lost.
 fn reserved(scorer: &Scorer) -> Result<(), Invalid> {
-    let env = scorer.env.iter().map(|env| &env.name).find(|name| ENV.contains(&name.as_str()));
+    let told = |name: &str| ENV.contains(&name) || (scorer.command.is_some() && spec::command::is_reserved(name));
+    let env = scorer.env.iter().map(|env| &env.name).find(|name| told(name));
     let other = |name: &str, value: &str| name == WORKLOAD_IDENTITY && value != "true";
     let mut labels = scorer.labels.iter();
     let label = labels.find(|(name, value)| name.starts_with("batchscoring.dev/") || other(name, value));
@@ -242,6 +247,12 @@ mod tests {
         assert_eq!(reason(&env("MALLOC_ARENA_MAX")), "Valid");
         assert_eq!(message(&env("POD_UID")), "scorer.env: POD_UID is written by the operator; leave it out");
         let label = |name: &str, value: &str| json!({"scorer": {"labels": {name: value}}});
+        let own =
+            |name: &str| json!({"scorer": {"image": "own", "command": ["a"], "env": [{"name": name, "value": "1"}]}});
+        assert_eq!(reason(&own("LEVEL")), "Valid");
+        for name in ["SCORING_KEY_DEVICE", "SCORING_OUTPUT"] {
+            assert_eq!((reason(&own(name)), reason(&env(name))), ("ReservedName", "Valid"), "{name}");
+        }
         assert_eq!(reason(&label("team", "one")), "Valid");
         assert_eq!(reason(&label("azure.workload.identity/use", "true")), "Valid");
         assert_eq!(reason(&label("azure.workload.identity/use", "false")), "ReservedName");
@@ -258,8 +269,21 @@ mod tests {
     }
 
     #[test]
+    fn a_command_that_cannot_be_run_is_told_with_its_field() {
+        let command = |args: Value| json!({"scorer": {"image": "own:1", "command": ["predict"], "args": args}});
+        assert_eq!(reason(&command(json!(["--sensor={device}-{tag}", "{model}"]))), "Valid");
+        assert_eq!(reason(&command(json!(["{plant}"]))), "InvalidCommand");
+        assert!(message(&command(json!(["{plant}"]))).starts_with("scorer.args: \"{plant}\" has {plant}, which is no"));
+        let mut shared = command(json!([]));
+        shared["predictions"] = json!({"layout": "PerItem"});
+        assert!(message(&shared).starts_with("predictions.layout: "));
+    }
+
+    #[test]
     fn a_store_is_named_without_credentials() {
-        for url in ["az://models", "http://10.0.0.1:10000/devstoreaccount1", "file:///mnt/store"] {
+        for url in
+            ["az://models", "http://10.0.0.1:10000/devstoreaccount1", "file:///mnt/store", "s3://plant/a", "gs://plant"]
+        {
             assert_eq!(reason(&json!({"store": {"url": url}})), "Valid", "{url}");
         }
         for url in [
@@ -272,6 +296,9 @@ mod tests {
             "http://10.0.0.1",
             "https://x.y",
             "az://C",
+            "s3://Plant",
+            "s3://key:secret@plant",
+            "gs://",
         ] {
             assert_eq!(reason(&json!({"store": {"url": url}})), "InvalidStoreUrl", "{url}");
         }

@@ -41,15 +41,14 @@ async fn move_latest(context: &Context, success: &Success) -> Result<(), StepErr
     let (store, path) = (&context.store, context.paths.latest());
     let json = serde_json::to_vec(success)?;
     for _ in 0..TRIES {
-        let written = match store.get_json_version::<Success>(&path, "latest run", MAX_BYTES).await {
-            Ok(Some((latest, _))) if !success.follows(&latest) => {
+        let written = match store.get_json_seen::<Success>(&path, "latest run", MAX_BYTES).await {
+            Ok((Some(latest), _)) if !success.follows(&latest) => {
                 tracing::info!(latest = latest.run, "latest.json stays at a later run");
                 return Ok(());
             }
-            Ok(Some((_, Some(etag)))) => store.put_if_unchanged(&path, &etag, json.clone()).await?,
-            Ok(None) => store.put_if_absent(&path, json.clone()).await?,
-            // A store without versions, or a file that nobody can use: there is nothing to lose.
-            Ok(Some((_, None))) | Err(StoreError::Malformed { .. } | StoreError::TooLarge { .. }) => {
+            Ok((_, seen)) => store.put_over(&path, &seen, json.clone()).await?,
+            // A file that nobody can use: there is nothing to lose.
+            Err(StoreError::Malformed { .. } | StoreError::TooLarge { .. }) => {
                 store.put(&path, json.clone()).await?;
                 true
             }

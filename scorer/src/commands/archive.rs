@@ -14,7 +14,7 @@ use crate::stop::unless_told;
 ///
 /// Prints one JSON line: sensors, succeeded, failed, rows, anomalies, podSeconds, record, logs, failures, retention, error.
 /// Done twice, it leaves the same record. Then deletes what is older than the schedule's `retention`, once a day, for a
-/// minute at most. Exit codes: 0 archived, 64 nothing can help, 75 try again.
+/// minute at most. Exit codes: 0 archived, 64 nothing can help, 69 the store is away, 75 try again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  scorer archive --request request.json --ends ends.json")]
 pub struct Args {

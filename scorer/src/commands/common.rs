@@ -17,8 +17,9 @@ use crate::context::{Context, StepError};
 /// The store's credential.
 #[derive(Debug, clap::Args)]
 pub struct SecretArgs {
-    /// The folder of a mounted Secret with a file accountKey or sasToken. Without it: AZURE_STORAGE_ACCOUNT_KEY,
-    /// AZURE_STORAGE_SAS_TOKEN, or workload identity from the environment.
+    /// The folder of a mounted Secret with a file accountKey or sasToken; for s3:// AWS_ACCESS_KEY_ID and
+    /// AWS_SECRET_ACCESS_KEY, for gs:// GOOGLE_SERVICE_ACCOUNT_KEY. Without it, from the environment:
+    /// AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, these names of S3 and Google's, or workload identity.
     #[arg(long, env = "SCORING_STORE_SECRET_DIR", value_name = "DIR")]
     secret_dir: Option<PathBuf>,
 }
@@ -56,18 +57,19 @@ impl PodArgs {
         Context::open(request, &self.secret.find()?, clock())
     }
 
-    /// Prints a report on stdout and writes it to its file; a file that cannot be written is a warning only.
+    /// Writes a report to its file and prints it on stdout; a file that cannot be written is a warning only.
     pub fn tell(&self, report: &impl Report) {
         let line = match report.to_message() {
             Ok(line) => line,
             Err(error) => return tracing::error!(%error, "the report cannot be written as JSON"),
         };
-        super::print::line(&line);
+        // Its file comes first: stdout may be stuck.
         if let Some(path) = &self.report
             && let Err(error) = std::fs::write(path, &line)
         {
             tracing::warn!(%error, path = %path.display(), "the report cannot be written to its file");
         }
+        super::print::line(&line);
     }
 }
 
@@ -98,7 +100,17 @@ pub fn fail(error: &StepError) -> u8 {
 /// threads may still be busy.
 #[must_use]
 pub fn block_on(future: impl Future<Output = u8>) -> u8 {
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    run_on(tokio::runtime::Builder::new_multi_thread(), future)
+}
+
+/// The same on this thread alone, for a process that has little to do itself and should take little memory.
+#[must_use]
+pub fn block_on_this_thread(future: impl Future<Output = u8>) -> u8 {
+    run_on(tokio::runtime::Builder::new_current_thread(), future)
+}
+
+fn run_on(mut runtime: tokio::runtime::Builder, future: impl Future<Output = u8>) -> u8 {
+    match runtime.enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(future);
             runtime.shutdown_timeout(Duration::from_millis(100));

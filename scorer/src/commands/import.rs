@@ -98,7 +98,7 @@ impl Error {
         match self {
             Self::Read(error) => error.is_retryable(),
             Self::Store(error) => error.is_retryable(),
-            Self::Step(error) => error.exit_code() == exit::RETRY,
+            Self::Step(error) => error.exit_code() != exit::INVALID,
             _ => false,
         }
     }

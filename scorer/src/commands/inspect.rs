@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     model: Option<PathBuf>,
     /// Every model of this store: https://ACCOUNT.blob.core.windows.net, az://CONTAINER, http://HOST:PORT/ACCOUNT
-    /// (Azurite) or file:///DIR
+    /// (Azurite), s3://BUCKET, gs://BUCKET or file:///DIR
     #[arg(long, value_name = "URL")]
     all: Option<String>,
     /// Where the store's models are: a path as in a ScoringSchedule's model.path

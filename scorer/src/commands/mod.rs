@@ -4,14 +4,17 @@ use clap::{Parser, Subcommand};
 
 pub mod archive;
 pub mod common;
+pub mod exec;
 pub mod import;
 pub mod inspect;
+pub mod install;
 pub mod item;
 mod models;
 mod output;
 pub mod plan;
 mod print;
 mod progress;
+pub mod promote;
 pub mod run;
 pub mod score;
 pub mod select;
@@ -32,12 +35,15 @@ pub struct Cli {
 enum Command {
     Score(score::Args),
     Train(train::Args),
+    Promote(promote::Args),
     Inspect(inspect::Args),
     Import(import::Args),
     Simulate(simulate::Args),
     Run(run::Args),
     Plan(plan::Args),
     Item(item::Args),
+    Exec(exec::Args),
+    Install(install::Args),
     Archive(archive::Args),
 }
 
@@ -48,12 +54,15 @@ impl Cli {
         match self.command {
             Command::Score(args) => args.run(),
             Command::Train(args) => args.run(),
+            Command::Promote(args) => args.run(),
             Command::Inspect(args) => args.run(),
             Command::Import(args) => args.run(),
             Command::Simulate(args) => args.run(),
             Command::Run(args) => args.run(),
             Command::Plan(args) => args.run(),
             Command::Item(args) => args.run(),
+            Command::Exec(args) => args.run(),
+            Command::Install(args) => args.run(),
             Command::Archive(args) => args.run(),
         }
     }

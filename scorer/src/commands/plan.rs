@@ -10,7 +10,7 @@ use crate::stop::unless_told;
 /// Plan a run: find the sensors, freeze their models, claim the tick, write the manifest.
 ///
 /// Prints one JSON line: sensors, items, manifest, error. A retry of the same run finds its own manifest. Exit codes:
-/// 0 planned, 64 the request can never work, 75 try again.
+/// 0 planned, 64 the request can never work, 69 the store is away, 75 try again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  scorer plan --request /etc/batchscoring/request.json")]
 pub struct Args {

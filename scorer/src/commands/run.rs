@@ -7,12 +7,13 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use serde::Serialize;
-use spec::report::exit;
+use spec::report::{TrainingTotals, exit};
 
 use super::common::{SecretArgs, block_on, clock, fail, stop_signal};
 use super::print;
 use super::progress::{bar, count_sensors};
 use crate::context::{Context, StepError};
+use crate::item::{Echo, Running};
 use crate::manifest::Schedule;
 use crate::plan::LOCAL;
 use crate::run::{Options, Progress, Summary, run};
@@ -20,10 +21,10 @@ use crate::run::{Options, Progress, Summary, run};
 /// The exit code of a run that is Failed: too many of its sensors failed.
 const FAILED: u8 = 1;
 
-/// Run a ScoringSchedule once, here: plan, score and archive in a row, as the pods do, without a cluster.
+/// Run a ScoringSchedule once, here: plan, score (or train) and archive in a row, as the pods do, without a cluster.
 ///
 /// Exit codes: 0 the run is Complete, 1 it is Failed (maxFailedSensors, by default: every sensor failed; or it was stopped
-/// before every sensor was scored), 64 it can never work, 75 the store was away. SIGTERM or Ctrl-C stops the scoring and
+/// before every sensor was scored), 64 it can never work, 69 the store was away. SIGTERM or Ctrl-C stops the scoring and
 /// archives what was done; a second one ends at once (75), as the first one does before and after the scoring. A run of the same schedule and minute may be repeated; it writes its predictions
 /// and its record anew.
 #[derive(Debug, clap::Args)]
@@ -95,6 +96,9 @@ impl Args {
             .map_err(|e| StepError::Request(format!("{shown}, {e}")))?;
         let credentials = self.secret.find()?;
         let context = Context::open(request, &credentials, clock)?;
+        // On stdout is the summary.
+        let running = Running { echo: Echo::Stderr, env: schedule.env(), ..Running::default() };
+        let context = Context { running, ..context };
         let at_once = std::thread::available_parallelism().map_or(1, usize::from);
         let options = Options { at_once, retries: schedule.retries() };
         let bar = bar("planning");
@@ -125,8 +129,15 @@ impl Args {
             "  sensors      {} ({} succeeded, {} failed)",
             report.sensors, report.succeeded, report.failed
         ));
-        print::line(format_args!("  rows         {} ({} anomalies)", report.rows, report.anomalies));
-        print::line(format_args!("  predictions  {}", summary.predictions));
+        match report.training {
+            Some(TrainingTotals { trained, promoted, refused }) => print::line(format_args!(
+                "  models       {trained} trained ({promoted} promoted), {refused} refused as degenerate"
+            )),
+            None => {
+                print::line(format_args!("  rows         {} ({} anomalies)", report.rows, report.anomalies));
+                print::line(format_args!("  predictions  {}", summary.predictions));
+            }
+        }
         print::line(format_args!("  record       {}", report.record));
         print::line(format_args!("  logs         {}", report.logs));
         print::line(format_args!("  store        {} requests", summary.store_requests));

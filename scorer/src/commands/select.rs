@@ -103,6 +103,13 @@ impl Written {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair(String, String);
 
+impl Pair {
+    /// As a sensor's key, whose names are lower case.
+    pub(super) fn key(&self) -> (String, String) {
+        (self.0.to_lowercase(), self.1.clone())
+    }
+}
+
 impl std::str::FromStr for Pair {
     type Err = String;
 
@@ -134,7 +141,7 @@ impl Select {
     /// The sensor that `--where` names.
     #[must_use]
     pub fn sensor(&self) -> SensorKeys {
-        self.keys.iter().map(|Pair(name, value)| (name.to_lowercase(), value.clone())).collect()
+        self.keys.iter().map(Pair::key).collect()
     }
 
     /// The columns that `--columns` names.

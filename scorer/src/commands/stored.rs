@@ -8,7 +8,8 @@ use crate::context::StepError;
 /// The store and its credential.
 #[derive(Debug, clap::Args)]
 pub(super) struct StoreArgs {
-    /// The store: https://ACCOUNT.blob.core.windows.net, az://CONTAINER, http://HOST:PORT/ACCOUNT (Azurite) or file:///DIR
+    /// The store: https://ACCOUNT.blob.core.windows.net, az://CONTAINER, http://HOST:PORT/ACCOUNT (Azurite), s3://BUCKET,
+    /// gs://BUCKET or file:///DIR
     #[arg(long = "store", value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]

@@ -268,7 +268,7 @@ impl Job {
     /// A sensor's model as a file, and how many readings it was fitted to.
     fn train(&self, sensor: &SensorKeys) -> Result<(Vec<u8>, u64), Error> {
         let values = self.samples.sensors.get(sensor).map(Vec::as_slice).unwrap_or_default();
-        let Fitted { model, rows, degenerate } = train(values, self.samples.n_features, &self.options)
+        let Fitted { model, rows, degenerate, .. } = train(values, self.samples.n_features, &self.options)
             .map_err(|source| Error::Train { data: self.data.clone(), sensor: sensor.clone(), source })?;
         match degenerate {
             Some(why) if !self.force => {

@@ -29,6 +29,8 @@ pub struct Budget {
 
 /// What all passes of a process may hold that are under way at once.
 const ALL: usize = 24 << 20;
+/// What a pass holds where the memory is needed by somebody else's program.
+const SMALL: usize = 2 << 20;
 /// What a pass needs at least to go on quickly.
 const LEAST: usize = 4 << 20;
 /// A sensor's rows are given away once there are so many bytes of them. (Blocks of 1 MiB made reading CSV take half as
@@ -48,6 +50,13 @@ impl Budget {
     pub fn share(sensors: usize, passes: usize) -> Self {
         let bytes = (ALL / passes.max(1)).max(LEAST);
         let bytes = bytes.max(sensors.saturating_mul(PIECE).min(MOST / passes.max(1)));
+        Self { bytes, scratch: std::env::temp_dir() }
+    }
+
+    /// What a pass over files of so many sensors holds beside a user's command, which is to have the memory.
+    #[must_use]
+    pub fn small(sensors: usize) -> Self {
+        let bytes = SMALL.max(sensors.saturating_mul(PIECE).min(MOST));
         Self { bytes, scratch: std::env::temp_dir() }
     }
 

@@ -15,7 +15,7 @@ const AT_ONCE: usize = 16;
 
 /// The files of a sensor's data path for the run's window, in the order in which they are read: that of their paths. A
 /// part of them may be absent, as may an hour's without readings, and empty ones are left out; but there is one at least.
-pub(super) async fn files_of(context: &Context, path: &str) -> Result<Vec<String>, Problem> {
+pub(crate) async fn files_of(context: &Context, path: &str) -> Result<Vec<String>, Problem> {
     if !context.request.work.data.path.is_pattern() {
         return Ok(vec![path.to_owned()]);
     }

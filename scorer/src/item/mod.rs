@@ -1,27 +1,40 @@
 //! One item of a run: its sensors scored, each on its own, with predictions, logs and outcomes.
 
+mod challenger;
+mod command;
 mod data;
 mod files;
+pub(crate) mod header;
+mod job;
 mod ledger;
+mod model;
+mod order;
 mod sensor;
 mod shared;
+mod training;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
-use spec::SensorKeys;
-use spec::report::{ItemReport, MAX_FAILURES};
+use spec::report::{Failure, ItemReport, MAX_FAILURES, STORE_UNAVAILABLE, is_of_store};
+use spec::{SensorKeys, Task};
 use store::manifest::MAX_SHARD_BYTES;
 use store::outcome::{self, Attempted};
 use store::{Item, Outcome, PlannedSensor, PodUid, Shard, Status};
 use tokio::sync::watch;
 
+pub use command::{Echo, Running};
 pub use data::DataFiles;
+pub(crate) use files::files_of;
+use job::SensorJob;
+pub(crate) use job::outcome as empty_outcome;
 use ledger::Ledger;
-use sensor::SensorJob;
-pub(crate) use sensor::outcome as empty_outcome;
+use order::Order;
 
 use crate::context::{Context, StepError};
+use crate::feed::Budget;
+use crate::problem::Problem;
+use crate::stop::stopped;
 
 /// Sensors under way at once: one is scored while the models and predictions of others travel.
 const AT_ONCE: usize = 4;
@@ -35,6 +48,8 @@ pub struct Pod {
     pub uid: PodUid,
     /// The node's name.
     pub node: String,
+    /// The image that it runs.
+    pub image: String,
 }
 
 /// Reads an item of the manifest.
@@ -82,7 +97,7 @@ pub async fn run(
         return Ok(report(index, done.into_values()));
     }
     // Where sensors share a file it is made anew, with those that are in it.
-    let shared = context.request.work.predictions.layout.is_shared();
+    let shared = context.request.work.shares_files();
     let in_file = |sensor: &SensorKeys| shared && done.get(sensor).is_some_and(|o| o.status == Status::Succeeded);
     let pending: Vec<&PlannedSensor> =
         item.sensors.iter().filter(|s| !done.contains_key(&s.sensor) || in_file(&s.sensor)).collect();
@@ -91,23 +106,31 @@ pub async fn run(
     let data = match data {
         Some(data) => data,
         None => {
-            own = DataFiles::of(&context.request.work.data, pending.iter().map(|s| s.sensor.clone()).collect(), 1);
+            let sensors = pending.iter().map(|s| s.sensor.clone()).collect();
+            own = match &context.request.work.command {
+                Some(_) => DataFiles::with_budget(&context.request.work.data, sensors, Budget::small),
+                None => DataFiles::of(&context.request.work.data, sensors, 1),
+            };
             &own
         }
     };
     data.want(pending.iter().map(|s| &s.sensor));
     let ledger = Ledger::start(context, index, pod, before);
     ledger.keep(earlier.iter().flat_map(|a| &a.outcomes));
-    let finished = {
-        let work = work_on(context, &pending, &in_file, data, &ledger);
-        tokio::pin!(work);
-        tokio::select! {
-            () = &mut work => true,
-            () = stopped(&mut stop) => false,
-        }
+    let work = Work { context, pending: &pending, in_file: &in_file, data, ledger: &ledger };
+    let working = async {
+        let ended = work.work(Order::after(&earlier, &pending), &mut stop).await;
+        ledger.close();
+        ended
     };
-    if !finished {
-        ledger.stop(pending.iter().map(|s| &s.sensor)).await;
+    let (ended, ()) = tokio::join!(working, ledger.keep_written());
+    let all = || pending.iter().map(|s| &s.sensor);
+    match ended {
+        Ok(()) if *stop.borrow() => ledger.leave(all(), ("Stopped", "the pod was told to stop (SIGTERM)")).await,
+        // Those that were not begun.
+        Ok(()) if context.store.was_away() => ledger.leave(all(), (STORE_UNAVAILABLE, "the store was away")).await,
+        Ok(()) => {}
+        Err(problem) => ledger.leave(all(), (&problem.reason, &problem.message)).await,
     }
     let ended = ledger.end().await?;
     for outcome in &ended {
@@ -119,32 +142,98 @@ pub async fn run(
     Ok(report(index, done.into_values()))
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        // Nobody is left who could stop the work.
-        std::future::pending::<()>().await;
+/// The sensors of an item that are worked on, and what that takes.
+struct Work<'a> {
+    context: &'a Context,
+    pending: &'a [&'a PlannedSensor],
+    /// Those of them that an earlier attempt left in the file that all share.
+    in_file: &'a BTreeSet<&'a SensorKeys>,
+    data: &'a DataFiles,
+    ledger: &'a Ledger,
+}
+
+impl Work<'_> {
+    /// Works on all sensors, in an order if there is one, until done or told to stop; an error is why those that are left
+    /// cannot be worked on.
+    async fn work(&self, order: Option<Order<'_>>, stop: &mut watch::Receiver<bool>) -> Result<(), Problem> {
+        let work = &self.context.request.work;
+        // One run of a command for all sensors cannot be divided, and of one sensor there is nothing to divide.
+        let divisible = self.pending.len() > 1 && !work.command.as_ref().is_some_and(|command| command.per_item);
+        let Some(order) = order.filter(|_| divisible) else {
+            if divisible {
+                // Else one that dies soon is not known of.
+                self.announce(&[]).await?;
+            }
+            return self.step(self.pending, false, stop).await;
+        };
+        if work.shares_files() {
+            for file in order.files(self.pending, |sensor| self.in_file.contains(sensor)) {
+                self.data.want(file.iter().map(|planned| &planned.sensor));
+                self.step(&file, true, stop).await?;
+            }
+            return Ok(());
+        }
+        for step in order.steps() {
+            if *stop.borrow() {
+                break;
+            }
+            self.announce(step).await?;
+            self.step(step, true, stop).await?;
+        }
+        Ok(())
+    }
+
+    async fn announce(&self, step: &[&PlannedSensor]) -> Result<(), Problem> {
+        let announced = self.ledger.announce(step.iter().map(|planned| &planned.sensor)).await;
+        announced.map_err(|error| Problem::again(error.reason(), error.to_string()))
+    }
+
+    /// Works on some sensors until they are done or it is told to stop.
+    async fn step(
+        &self,
+        sensors: &[&PlannedSensor],
+        one_by_one: bool,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), Problem> {
+        let Self { context, in_file, data, ledger, .. } = *self;
+        let command = context.request.work.command.as_ref();
+        // A command's sensors wait for their turn, and what has not begun has no log.
+        let eager = sensors.len() <= LOGS_AT_ONCE && command.is_none() && !one_by_one;
+        let jobs: Vec<SensorJob> =
+            sensors.iter().map(|planned| SensorJob::new(context, planned, ledger, eager)).collect();
+        if let Some(command) = command {
+            return Box::pin(command::work_on(context, command, jobs, data, ledger, stop.clone())).await;
+        }
+        let working = async {
+            if context.request.work.shares_files() {
+                let mut in_file: BTreeSet<SensorKeys> = in_file.iter().map(|sensor| (*sensor).clone()).collect();
+                in_file.extend(ledger.succeeded());
+                shared::work_on(context, jobs, &in_file, data, ledger, one_by_one).await;
+            } else {
+                Box::pin(each(context, jobs, data, ledger)).await;
+            }
+        };
+        tokio::select! {
+            () = working => {}
+            () = stopped(stop) => {}
+        }
+        Ok(())
     }
 }
 
-async fn work_on(
-    context: &Context,
-    pending: &[&PlannedSensor],
-    in_file: &BTreeSet<&SensorKeys>,
-    data: &DataFiles,
-    ledger: &Ledger,
-) {
-    let eager = pending.len() <= LOGS_AT_ONCE;
-    let jobs: Vec<SensorJob> = pending.iter().map(|planned| SensorJob::new(context, planned, ledger, eager)).collect();
-    if context.request.work.predictions.layout.is_shared()
-        && let Some(first) = pending.first()
-    {
-        let path = context.paths.prediction(ledger.index, &first.sensor);
-        return shared::work_on(context, &path, jobs, in_file, data, ledger).await;
-    }
+/// Works on some sensors that have nothing to do with each other.
+async fn each(context: &Context, jobs: Vec<SensorJob>, data: &DataFiles, ledger: &Ledger) {
     futures::stream::iter(jobs)
         .for_each_concurrent(AT_ONCE, |job| async move {
-            let outcome = job.run(context, data, ledger).await;
-            ledger.add(outcome).await;
+            // Whoever pays for the pod is to hear of it: nothing is begun that cannot go on.
+            if context.store.is_away() {
+                return;
+            }
+            let outcome = match context.request.work.task {
+                Task::Score => job.run(context, data, ledger).await,
+                Task::Train => job.train(context, data, ledger).await,
+            };
+            ledger.add(outcome);
         })
         .await;
 }
@@ -174,6 +263,13 @@ fn report<'a>(index: u32, outcomes: impl Iterator<Item = &'a Outcome>) -> ItemRe
         }
         if outcome.status != Status::Succeeded && report.failures.len() < MAX_FAILURES {
             report.failures.push(outcome.to_failure());
+        }
+        if outcome.status == Status::Retry
+            && report.store.is_none()
+            && let (Some(reason), Some(message)) = (&outcome.reason, &outcome.message)
+            && is_of_store(reason)
+        {
+            report.store = Some(Failure { reason: reason.clone(), message: message.clone() });
         }
     }
     report

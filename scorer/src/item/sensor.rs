@@ -2,48 +2,21 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-use spec::SensorKeys;
+use jiff::SignedDuration;
 use spec::work::{Columns, PredictionFormat};
-use store::{LogFile, Outcome, PlannedSensor, Status};
+use store::bands::MEANS;
+use store::{ChallengerOutcome, LogFile, Outcome};
 
+use super::challenger::Challenger;
 use super::data::DataFiles;
+use super::job::SensorJob;
 use super::ledger::Ledger;
+use super::model::{self, Fetched};
 use crate::context::Context;
 use crate::engine::{Counts, Model, Scorer, SensorFile, Tally, Totals};
 use crate::feed::Feed;
-use crate::model::{MAX_BYTES, sha256};
-use crate::problem::Problem;
-
-/// An outcome with nothing in it yet.
-pub(crate) fn outcome(sensor: SensorKeys, status: Status, started: Timestamp, now: Timestamp) -> Outcome {
-    Outcome {
-        sensor,
-        status,
-        reason: None,
-        message: None,
-        rows: 0,
-        scored: 0,
-        anomalies: 0,
-        bad_rows: 0,
-        started,
-        seconds: now.duration_since(started).as_secs_f64(),
-        model_hash: None,
-        warnings: Vec::new(),
-        columns: None,
-        predictions: None,
-        log: None,
-        index: 0,
-        pod_uid: String::new(),
-        node: String::new(),
-    }
-}
-
-/// The work on one sensor.
-pub(super) struct SensorJob {
-    planned: PlannedSensor,
-    started: Timestamp,
-}
+use crate::model::sha256;
+use crate::problem::{AMBIGUOUS_MODEL_PATH, Problem};
 
 /// A sensor whose model and columns are known.
 pub(super) struct Ready {
@@ -61,40 +34,10 @@ pub(super) struct Done {
     columns: Columns,
     model_hash: String,
     warnings: Vec<String>,
+    challenger: Option<ChallengerOutcome>,
 }
 
 impl SensorJob {
-    pub(super) fn new(context: &Context, planned: &PlannedSensor, ledger: &Ledger, log_now: bool) -> Self {
-        let job = Self { planned: planned.clone(), started: (context.clock)() };
-        if log_now {
-            job.start_log(context, ledger);
-        }
-        job
-    }
-
-    fn start_log(&self, context: &Context, ledger: &Ledger) -> LogFile {
-        let log = ledger.log(&self.planned.sensor);
-        let request = &context.request;
-        let window = request
-            .window
-            .map_or_else(|| "every row".to_owned(), |w| format!("readings from {} up to {}", w.start, w.end));
-        log.info(format_args!(
-            "sensor {} of run {}/{} (tick {}, {window}) in pod {} on {}",
-            self.planned.sensor,
-            request.namespace,
-            request.run,
-            request.tick,
-            ledger.pod.uid.as_str(),
-            if ledger.pod.node.is_empty() { "this machine" } else { &ledger.pod.node },
-        ));
-        log
-    }
-
-    /// The sensor.
-    pub(super) fn sensor(&self) -> &SensorKeys {
-        &self.planned.sensor
-    }
-
     /// Scores the sensor, writes its predictions to a file of its own, and says what became of it.
     pub(super) async fn run(mut self, context: &Context, data: &DataFiles, ledger: &Ledger) -> Outcome {
         let done = match self.begin(context, data, ledger).await {
@@ -106,53 +49,28 @@ impl SensorJob {
 
     /// Says what became of the sensor, and ends its log.
     pub(super) async fn end(&self, context: &Context, done: Result<Done, Problem>, ledger: &Ledger) -> Outcome {
-        let log = ledger.log(&self.planned.sensor);
-        let (mut outcome, how) = match done {
-            Ok(done) => {
-                let how = format!(
-                    "succeeded: {} rows, {} scored, {} anomalies, {} bad rows",
-                    done.counts.rows, done.tally.scored, done.tally.anomalies, done.counts.bad_rows
-                );
-                (self.succeeded(context, done, ledger.index), how)
-            }
-            Err(problem) => {
-                let how = if problem.retry { "to be tried again" } else { "failed" };
-                log.error(format_args!("{}: {}", problem.reason, problem.message));
-                (self.failed(context, problem), how.to_owned())
-            }
-        };
-        outcome.log = Some(log.uri());
-        if let Err(error) = log.end(&how).await {
-            // Predictions are there, but a run whose logs are lost is not whole: another attempt writes both again.
-            let problem = Problem::of_store(&error);
-            tracing::warn!(%error, "a log could not be written");
-            if problem.retry && outcome.status == Status::Succeeded {
-                outcome = self.failed(context, problem);
-            } else {
-                outcome.log = None;
-            }
-        }
-        outcome
+        let done = done.map(|done| {
+            let how = format!(
+                "succeeded: {} rows, {} scored, {} anomalies, {} bad rows",
+                done.counts.rows, done.tally.scored, done.tally.anomalies, done.counts.bad_rows
+            );
+            (self.succeeded(context, done, ledger.index), how)
+        });
+        self.close(context, done, ledger).await
     }
 
     fn succeeded(&self, context: &Context, done: Done, item: u32) -> Outcome {
-        let mut outcome = outcome(self.planned.sensor.clone(), Status::Succeeded, self.started, (context.clock)());
+        let mut outcome = self.outcome(context);
         outcome.rows = done.counts.rows;
         outcome.scored = done.tally.scored;
         outcome.anomalies = done.tally.anomalies;
         outcome.bad_rows = done.counts.bad_rows;
         outcome.model_hash = Some(done.model_hash);
+        outcome.input_means = done.tally.input_means(MEANS);
+        outcome.challenger = done.challenger;
         outcome.warnings = done.warnings;
-        outcome.columns = Some(done.columns);
+        outcome.columns = Some(done.columns).filter(|columns| !columns.is_empty());
         outcome.predictions = Some(context.store.uri(&context.paths.prediction(item, &self.planned.sensor)));
-        outcome
-    }
-
-    pub(super) fn failed(&self, context: &Context, problem: Problem) -> Outcome {
-        let status = if problem.retry { Status::Retry } else { Status::Failed };
-        let mut outcome = outcome(self.planned.sensor.clone(), status, self.started, (context.clock)());
-        outcome.reason = Some(problem.reason);
-        outcome.message = Some(format!("sensor {}: {}", self.planned.sensor, problem.message));
         outcome
     }
 
@@ -163,11 +81,7 @@ impl SensorJob {
         data: &DataFiles,
         ledger: &Ledger,
     ) -> Result<Ready, Problem> {
-        let log = ledger.log(&self.planned.sensor);
-        if log.is_empty() {
-            self.started = (context.clock)();
-            self.start_log(context, ledger);
-        }
+        let log = self.open_log(context, ledger);
         let (sensor, clock) = (&self.planned.sensor, &context.clock);
         let path = self.data_path(context)?;
         let mut feed = data.feed(context, &path, sensor)?;
@@ -175,14 +89,18 @@ impl SensorJob {
             feed.claim();
         }
         let started = clock();
-        let bytes = self.model_bytes(context).await?;
+        let Fetched { model: bytes, replaced } = self.model_bytes(context).await?;
         log.chunk(&format!("fetching the model ({} bytes)", bytes.len()), clock().duration_since(started));
-        let name = context.store.uri(&self.planned.model.path);
+        let uri = context.store.uri(&self.planned.model.path);
+        let name = uri.clone();
         let model = tokio::task::spawn_blocking(move || {
             let model = Model::from_bytes(&name, &bytes).map_err(|e| Problem::of_bad_model(&e))?;
             Ok::<_, Problem>((sha256(&bytes), model.warnings(), Arc::new(model)))
         });
-        let (model_hash, warnings, model) = model.await.map_err(|e| Problem::internal("reading the model", e))??;
+        let (model_hash, mut warnings, model) =
+            model.await.map_err(|e| Problem::internal("reading the model", e))??;
+        warnings.extend(replaced.then(|| model::replaced(&uri, &model_hash)));
+        log.info(format_args!("model sha256={model_hash}"));
         let scorer = match Scorer::new(model, feed.head().await?) {
             Ok(scorer) => scorer,
             Err(error) => {
@@ -199,7 +117,7 @@ impl SensorJob {
 
     /// Scores the readings as they come, and writes the predictions to a file of the sensor's own.
     async fn write(&self, context: &Context, ready: Ready, ledger: &Ledger) -> Result<Done, Problem> {
-        let Ready { mut feed, scorer, model_hash, warnings } = ready;
+        let Ready { mut feed, scorer, model_hash, mut warnings } = ready;
         let (clock, store, log) = (&context.clock, &context.store, ledger.log(self.sensor()));
         let kind = &context.request.work.predictions;
         let unread_time = if needs_whole(context) {
@@ -213,6 +131,7 @@ impl SensorJob {
         let columns = scorer.layout().to_columns();
         let file = SensorFile::begin(kind, self.sensor(), scorer, unread_time.as_deref());
         let mut file = file.map_err(|e| Problem::of_predictions(&e))?;
+        let mut challenger = self.challenger(context, &feed, unread_time.as_deref()).await?;
         let (mut times, mut bytes) = (Times::default(), 0);
         loop {
             let started = clock();
@@ -221,9 +140,20 @@ impl SensorJob {
                 break;
             };
             let read = clock();
-            let scored = tokio::task::spawn_blocking(move || file.add(rows).map(|()| file)).await;
-            file = scored.map_err(|e| Problem::internal("scoring", e))?.map_err(|e| Problem::of_predictions(&e))?;
+            let scored = tokio::task::spawn_blocking(move || {
+                let beside = challenger.as_ref().map(|_| rows.clone());
+                let published = file.add(rows)?;
+                if let (Some(challenger), Some(rows)) = (&mut challenger, beside) {
+                    challenger.add(rows, &published);
+                }
+                Ok((file, challenger))
+            });
+            let scored = scored.await.map_err(|e| Problem::internal("scoring", e))?;
+            (file, challenger) = scored.map_err(|e| Problem::of_predictions(&e))?;
             let scored = clock();
+            if let Some(challenger) = &mut challenger {
+                challenger.send().await;
+            }
             let ready = file.ready();
             bytes += ready.len();
             upload.write(ready).await.map_err(|e| Problem::of_store(&e))?;
@@ -245,7 +175,22 @@ impl SensorJob {
         upload.finish().await.map_err(|e| Problem::of_store(&e))?;
         times.writing += clock().duration_since(started);
         log.chunk(&format!("writing {bytes} bytes to {}", store.uri(&path)), times.writing);
-        Ok(self.done(done, columns, model_hash, warnings, &totals, &log))
+        let challenger = match challenger {
+            Some(challenger) => Some(challenger.finish(&mut warnings, &log).await),
+            None => None,
+        };
+        Ok(self.done(done, columns, (model_hash, challenger), warnings, &totals, &log))
+    }
+
+    /// The sensor's challenger, if its schedule names one.
+    pub(super) async fn challenger(
+        &self,
+        context: &Context,
+        feed: &Feed,
+        unread_time: Option<&str>,
+    ) -> Result<Option<Challenger>, Problem> {
+        let (planned, head) = (self.planned.challenger.as_ref(), feed.head().await?);
+        Ok(Challenger::begin(context, planned, self.sensor(), head, unread_time).await)
     }
 
     /// What is known of the sensor once it is scored.
@@ -253,7 +198,7 @@ impl SensorJob {
         &self,
         (tally, counts): (Tally, Counts),
         columns: Columns,
-        model_hash: String,
+        (model_hash, challenger): (String, Option<ChallengerOutcome>),
         mut warnings: Vec<String>,
         totals: &Totals,
         log: &LogFile,
@@ -262,19 +207,39 @@ impl SensorJob {
         for warning in &warnings {
             log.warn(warning);
         }
-        Done { tally, counts, columns, model_hash, warnings }
+        Done { tally, counts, columns, model_hash, warnings, challenger }
     }
 
     /// The path of the sensor's readings.
-    fn data_path(&self, context: &Context) -> Result<String, Problem> {
+    pub(super) fn data_path(&self, context: &Context) -> Result<String, Problem> {
         let path = context.request.work.data.path.render(&self.planned.sensor);
         path.map_err(|e| Problem::failed("InvalidRequest", e.to_string()))
     }
 
-    async fn model_bytes(&self, context: &Context) -> Result<bytes::Bytes, Problem> {
+    /// Whether the path of the sensor's model is its own, as the plan found.
+    pub(super) fn check_path(&self) -> Result<(), Problem> {
+        match &self.planned.refused {
+            None => Ok(()),
+            Some(why) => Err(Problem::failed(AMBIGUOUS_MODEL_PATH, why)),
+        }
+    }
+
+    /// Whether the sensor had a model when the run was planned.
+    pub(super) fn check_model(&self, context: &Context) -> Result<(), Problem> {
+        self.check_path()?;
         let (store, model) = (&context.store, &self.planned.model);
         store.check(&model.path).map_err(|e| Problem::of_model(&e))?;
         if model.size.is_none() {
+            if let Some(version) = &context.request.work.model.version {
+                return Err(Problem::failed(
+                    "ModelNotFound",
+                    format!(
+                        "version {version} of its model, {}, did not exist when the run was planned; give model.version as \
+                         one that it has, or leave it out for the published model",
+                        store.uri(&model.path)
+                    ),
+                ));
+            }
             return Err(Problem::failed(
                 "ModelNotFound",
                 format!(
@@ -284,11 +249,12 @@ impl SensorJob {
                 ),
             ));
         }
-        let bytes = match &model.etag {
-            Some(etag) => store.get_version(&model.path, etag, MAX_BYTES).await,
-            None => store.get(&model.path, MAX_BYTES).await,
-        };
-        bytes.map_err(|e| Problem::of_model(&e))
+        Ok(())
+    }
+
+    async fn model_bytes(&self, context: &Context) -> Result<Fetched<bytes::Bytes>, Problem> {
+        self.check_model(context)?;
+        model::bytes(&context.store, &self.planned.model).await
     }
 
     /// What only the end of the readings tells: whether there were enough, and enough of them good. `tally` may lack what

@@ -11,14 +11,17 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use spec::SensorKeys;
+use spec::report::STORE_UNAVAILABLE;
 use store::{LogFile, Outcome, Status, Upload};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::AT_ONCE;
+use super::challenger::Challenger;
 use super::data::DataFiles;
+use super::job::SensorJob;
 use super::ledger::Ledger;
-use super::sensor::{Done, Ready, SensorJob};
+use super::sensor::{Done, Ready};
 use crate::context::Context;
 use crate::engine::{Encoder, Header, Layout, PredictionsError, Scored, Tally, Totals};
 use crate::feed::Feed;
@@ -27,24 +30,34 @@ use crate::problem::Problem;
 /// Blocks of a sensor that are scored ahead of the file.
 const AHEAD: usize = 2;
 
-/// Scores the sensors of all jobs and writes their predictions to `path`. `earlier` are those in the file that an
-/// earlier attempt left there.
+/// Scores the sensors of all jobs and writes their predictions to one file. `earlier` are those in the file that is
+/// there already. With `one_by_one` each is announced before it is begun.
 pub(super) async fn work_on(
     context: &Context,
-    path: &str,
     jobs: Vec<SensorJob>,
-    earlier: &BTreeSet<&SensorKeys>,
+    earlier: &BTreeSet<SensorKeys>,
     data: &DataFiles,
     ledger: &Ledger,
+    one_by_one: bool,
 ) {
-    let mut file = context.store.upload(path).map_err(|e| Problem::of_store(&e)).map(File::new);
+    let Some(first) = jobs.first() else { return };
+    let path = context.paths.prediction(ledger.index, first.sensor());
+    let mut file = context.store.upload(&path).map_err(|e| Problem::of_store(&e)).map(File::new);
     let mut written: Vec<(SensorJob, Outcome)> = Vec::new();
     let jobs = futures::stream::iter(jobs).map(|mut job| async move {
+        if context.store.is_away() || (one_by_one && ledger.announce(std::iter::once(job.sensor())).await.is_err()) {
+            return None;
+        }
         let scoring = Scoring::begin(&mut job, context, data, ledger).await;
-        (job, scoring)
+        Some((job, scoring))
     });
-    let mut scored = std::pin::pin!(jobs.buffered(AT_ONCE));
-    while let Some((job, scoring)) = scored.next().await {
+    let mut scored = std::pin::pin!(jobs.buffered(if one_by_one { 1 } else { AT_ONCE }));
+    while let Some(begun) = scored.next().await {
+        let Some((job, scoring)) = begun else {
+            file =
+                Err(Problem::again(STORE_UNAVAILABLE, "the store was away while the item's other sensors were scored"));
+            continue;
+        };
         let done = match (scoring, &mut file) {
             (Err(problem), _) => Err(problem),
             (Ok(_), Err(problem)) => Err(problem.clone()),
@@ -61,7 +74,7 @@ pub(super) async fn work_on(
         if outcome.status == Status::Succeeded {
             written.push((job, outcome));
         } else if !earlier.contains(job.sensor()) {
-            ledger.add(outcome).await;
+            ledger.add(outcome);
         } else if file.is_ok() {
             file = Err(lost(job.sensor()));
         }
@@ -74,10 +87,10 @@ pub(super) async fn work_on(
     };
     for (job, outcome) in written {
         match &finished {
-            Ok(()) => ledger.add(outcome).await,
+            Ok(()) => ledger.add(outcome),
             // Its predictions are in the earlier file.
             Err(_) if earlier.contains(job.sensor()) => {}
-            Err(problem) => ledger.add(job.failed(context, problem.clone())).await,
+            Err(problem) => ledger.add(job.failed(context, problem.clone())),
         }
     }
 }
@@ -92,6 +105,9 @@ fn lost(sensor: &SensorKeys) -> Problem {
     )
 }
 
+/// What is left of a sensor whose rows are all scored.
+type Ended = (Feed, Tally, Option<Challenger>);
+
 /// A sensor whose readings are all there, and which is scored ahead of the file.
 struct Scoring {
     layout: Layout,
@@ -100,7 +116,7 @@ struct Scoring {
     totals: Arc<Totals>,
     unread_time: Option<String>,
     blocks: mpsc::Receiver<Scored>,
-    task: JoinHandle<Result<(Feed, Tally), Problem>>,
+    task: JoinHandle<Result<Ended, Problem>>,
 }
 
 impl Scoring {
@@ -120,17 +136,28 @@ impl Scoring {
         job.check(context, &feed, &totals, tally)?;
         let unread_time = feed.counts(&totals).and_then(|counts| counts.unread_time.clone());
         let layout = scorer.layout().clone();
+        let mut challenger = job.challenger(context, &feed, unread_time.as_deref()).await?;
         let (send, blocks) = mpsc::channel(AHEAD);
         let task = tokio::spawn(async move {
             while let Some(rows) = feed.next().await? {
-                let scored = tokio::task::spawn_blocking(move || (scorer.score(rows), scorer)).await;
-                let (scored, rest) = scored.map_err(|e| Problem::internal("scoring", e))?;
-                scorer = rest;
-                if send.send(scored).await.is_err() {
+                let scored = tokio::task::spawn_blocking(move || {
+                    let beside = challenger.as_ref().map(|_| rows.clone());
+                    let published = scorer.score(rows);
+                    if let (Some(challenger), Some(rows)) = (&mut challenger, beside) {
+                        challenger.add(rows, &published);
+                    }
+                    (published, scorer, challenger)
+                });
+                let published;
+                (published, scorer, challenger) = scored.await.map_err(|e| Problem::internal("scoring", e))?;
+                if let Some(challenger) = &mut challenger {
+                    challenger.send().await;
+                }
+                if send.send(published).await.is_err() {
                     break;
                 }
             }
-            Ok((feed, scorer.tally().clone()))
+            Ok((feed, scorer.tally().clone(), challenger))
         });
         Ok(Self { layout, model_hash, warnings, totals, unread_time, blocks, task })
     }
@@ -195,12 +222,17 @@ impl File {
             self.send().await.map_err(Refused::File)?;
         }
         let ended = scoring.task.await.map_err(|e| Refused::File(Problem::internal("scoring", e)))?;
-        let (feed, tally) = ended.map_err(Refused::File)?;
+        let (feed, tally, challenger) = ended.map_err(Refused::File)?;
         let what = format!("adding {} rows to {}", tally.scored, context.store.uri(self.upload.path()));
         log.chunk(&what, (context.clock)().duration_since(started));
         let checked = job.check(context, &feed, &scoring.totals, tally).map_err(Refused::Sensor)?;
         let columns = scoring.layout.to_columns();
-        Ok(job.done(checked, columns, scoring.model_hash, scoring.warnings, &scoring.totals, log))
+        let challenger = match challenger {
+            Some(challenger) => Some(challenger.finish(&mut scoring.warnings, log).await),
+            None => None,
+        };
+        let model = (scoring.model_hash, challenger);
+        Ok(job.done(checked, columns, model, scoring.warnings, &scoring.totals, log))
     }
 
     async fn send(&mut self) -> Result<(), Problem> {

@@ -28,6 +28,7 @@ pub use estimator::{
     OneClassSvm, SearchTree, SgdOneClassSvm, Tree,
 };
 pub use format::Format;
+pub(crate) use native::hex;
 pub use native::{Imported, Origin, Trained, sha256};
 use transform::Missing;
 pub use transform::{

@@ -9,7 +9,7 @@ use crate::readings::{Layout, TimeParser};
 /// The name of the decision's column.
 pub(super) const SCORE: &str = "score";
 /// The name of the verdict's column.
-pub(super) const PREDICTION: &str = "prediction";
+pub const PREDICTION: &str = "prediction";
 
 /// The columns of a file of predictions: time, keys, values; score and prediction follow in every file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +59,13 @@ impl Header {
 
     /// Every column's name in order, up to score and prediction.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names_of_readings().chain([SCORE, PREDICTION])
+    }
+
+    /// The same without score and prediction.
+    pub(super) fn names_of_readings(&self) -> impl Iterator<Item = &str> {
         let keys = self.keys.iter().map(|(_, column)| column);
-        self.time.iter().chain(keys).chain(&self.values).map(String::as_str).chain([SCORE, PREDICTION])
+        self.time.iter().chain(keys).chain(&self.values).map(String::as_str)
     }
 
     /// Readers of tables take `Score` and `score` for one name.

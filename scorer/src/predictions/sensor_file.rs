@@ -3,7 +3,7 @@
 use spec::SensorKeys;
 use spec::work::Predictions;
 
-use super::{Encoder, Header, PredictionsError, Scorer, Tally};
+use super::{Encoder, Header, PredictionsError, Scored, Scorer, Tally};
 use crate::readings::Rows;
 
 /// A file of one sensor's predictions under way.
@@ -32,13 +32,13 @@ impl SensorFile {
         Ok(Self { sensor: sensor.clone(), scorer, encoder, out })
     }
 
-    /// Scores the next rows and adds them.
+    /// Scores the next rows and adds them. Gives what it made of them.
     ///
     /// # Errors
     /// When they cannot be written in this format.
-    pub fn add(&mut self, rows: Rows) -> Result<(), PredictionsError> {
+    pub fn add(&mut self, rows: Rows) -> Result<Scored, PredictionsError> {
         let scored = self.scorer.score(rows);
-        self.encoder.write(&scored.block(&self.sensor), &mut self.out)
+        self.encoder.write(&scored.block(&self.sensor), &mut self.out).map(|()| scored)
     }
 
     /// What was scored so far.

@@ -7,16 +7,21 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use spec::RunRequest;
-use spec::request::{PodEnd, PodEnds};
+use spec::request::{EndDetails, PodEnd, PodEnds};
 use store::{Clock, Credentials, Status};
 
 use super::*;
 
+mod challenger;
+mod drift;
 mod files;
 mod layouts;
+mod logs;
+mod model_paths;
 mod reruns;
 mod streams;
 mod success;
+mod training;
 
 /// A clock that goes on by a millisecond each time it is read.
 fn clock() -> Clock {
@@ -85,8 +90,12 @@ impl Plant {
 
     /// The files of predictions: what Spark and Hive would read.
     fn predictions(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        self.predictions_of("hourly")
+    }
+
+    fn predictions_of(&self, schedule: &str) -> Vec<(PathBuf, Vec<u8>)> {
         let mut found = Vec::new();
-        let mut folders = vec![self.path("predictions/plant/hourly")];
+        let mut folders = vec![self.path(&format!("predictions/plant/{schedule}"))];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
                 let hidden = entry.file_name().to_string_lossy().starts_with('_');
@@ -111,7 +120,7 @@ fn sensor(device: &str, tag: &str) -> SensorKeys {
 }
 
 fn pod(uid: &str) -> Pod {
-    Pod { uid: PodUid::parse(uid).unwrap(), node: "node-1".into() }
+    Pod { uid: PodUid::parse(uid).unwrap(), node: "node-1".into(), image: "scorer:1".into() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,15 +251,35 @@ async fn a_sensor_with_more_bad_rows_than_it_may_have_fails_and_the_others_do_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_that_changed_since_the_run_was_planned_is_not_used() {
+async fn a_model_published_after_the_run_was_planned_is_scored_with_and_the_record_says_so() {
     let Some(plant) = plant() else { return };
     let context = plant.context("uid-1", 10, |_| {});
     plan(&context).await.unwrap();
     fs::copy(plant.path("models/model_1_3"), plant.path("models/other")).unwrap();
     fs::rename(plant.path("models/other"), plant.path("models/model_1_1")).unwrap();
     let report = item::run(&context, 0, &pod("a"), None, never().1).await.unwrap();
-    assert_eq!((report.succeeded, report.failed), (9, 1));
-    assert_eq!(report.failures[0].reason, "ModelChanged");
+    assert_eq!((report.succeeded, report.failed), (10, 0));
+    let (record, _) = archive(&context, &PodEnds::default()).await.unwrap();
+    let outcome = |tag| record.outcomes.iter().find(|o| o.sensor == sensor("1", tag)).unwrap();
+    assert_eq!(outcome("1").model_hash, outcome("3").model_hash);
+    let hash = outcome("1").model_hash.clone().unwrap();
+    let warning =
+        format!("models/model_1_1 was replaced after the run was planned: scored with the new one, sha256 {hash}");
+    assert!(outcome("1").warnings[0].ends_with(&warning), "{:?}", outcome("1").warnings);
+    assert!(record.warnings[0].contains("was replaced"), "{:?}", record.warnings);
+    let log = fs::read_to_string(outcome("1").log.as_deref().unwrap().strip_prefix("file://").unwrap()).unwrap();
+    assert!(log.contains(&warning), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_published_after_the_run_was_planned_is_no_larger_than_any_other() {
+    let Some(plant) = plant() else { return };
+    let context = plant.context("uid-1", 10, |_| {});
+    plan(&context).await.unwrap();
+    let file = fs::File::create(plant.path("models/model_1_1")).unwrap();
+    file.set_len(crate::model::MAX_BYTES + 1).unwrap();
+    let report = item::run(&context, 0, &pod("a"), None, never().1).await.unwrap();
+    assert_eq!((report.succeeded, report.failures[0].reason.as_str()), (9, "ModelTooLarge"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,9 +318,11 @@ async fn a_sensor_without_outcome_is_failed_with_its_pods_end_and_archiving_twic
             ended: Some("2018-08-29T01:00:30Z".parse().unwrap()),
             exit_code: Some(137),
             reason: "OOMKilled".into(),
+            image: "scorer@sha256:00".into(),
             succeeded: 0,
             failed: 0,
             failures: Vec::new(),
+            details: EndDetails::default(),
         }],
     };
     let (record, report) = archive(&context, &ends).await.unwrap();

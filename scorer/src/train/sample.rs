@@ -26,9 +26,10 @@ pub struct Sampler {
     sensors: Vec<Sample>,
 }
 
+/// Rows of one sensor.
 #[derive(Debug, Default)]
-struct Sample {
-    values: Vec<f64>,
+pub(super) struct Sample {
+    pub(super) values: Vec<f64>,
     kept: usize,
     seen: u64,
     /// As a power of two: one of how many readings is kept.
@@ -53,7 +54,7 @@ impl Sampler {
 }
 
 impl Sample {
-    fn add(&mut self, row: &[f64], most: usize) {
+    pub(super) fn add(&mut self, row: &[f64], most: usize) {
         let number = self.seen;
         self.seen += 1;
         if self.is_left_out(number) {

@@ -3,6 +3,11 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::simulate::{Plant, rows};
 
+#[test]
+fn a_schedule_trains_as_the_command_does_unless_it_says_otherwise() {
+    assert_eq!(TrainOptions::of(&Training::default(), CACHE_BYTES), TrainOptions::default());
+}
+
 fn plant(seed: u64, anomalies: f64) -> Plant {
     // A two-hour stretch in the life of one plant; another seed is another stretch.
     let start = "2026-01-01T00:00:00Z".parse().unwrap();

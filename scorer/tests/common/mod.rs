@@ -56,6 +56,14 @@ impl Plant {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// What the scorer says on this store; it must refuse to work.
+    pub(crate) fn refusal(&self, args: &[&str]) -> String {
+        let output = self.command(args, &[]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(64), "{text}");
+        text
+    }
+
     fn schedule(&self, lines: &str) -> String {
         self.put("schedule.yaml", format!("{SCHEDULE}{lines}"));
         self.path().join("schedule.yaml").to_str().unwrap().to_owned()

@@ -3,11 +3,36 @@
 
 use jiff::civil::{Date, DateTime};
 use jiff::{Timestamp, tz::TimeZone};
+use spec::ModelVersion;
 
 use super::{LOGS, PodUid, RUNS, RunPaths, file_time};
 
 /// The length of a time as files are named after it.
 const TIME: usize = 16;
+
+/// What the path of a run's log tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogName<'a> {
+    /// The sensor, as paths name it.
+    pub slug: &'a str,
+    /// The UID of the pod that wrote it.
+    pub pod: &'a str,
+    /// Which part of the log it is.
+    pub part: u32,
+}
+
+impl<'a> LogName<'a> {
+    /// Reads a log's name without what the run's logs start with.
+    fn of(name: &'a str) -> Option<Self> {
+        let (rest, last) = name.strip_suffix(".log")?.rsplit_once('.')?;
+        let number = last.bytes().all(|b| b.is_ascii_digit());
+        // No part is numbered 0.
+        let later = number.then(|| Some((rest.rsplit_once('.')?, last.parse().ok()?))).flatten();
+        let ((slug, pod), part) = later.unwrap_or(((rest, last), 0));
+        let fits = !name.contains('/') && slug.contains('=') && PodUid::parse(pod).is_ok();
+        fits.then_some(Self { slug, pod, part })
+    }
+}
 
 /// A log in the one folder of all schedules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +62,12 @@ impl RunPaths {
         format!("{}_retention.json", self.runs())
     }
 
+    /// What is usual for the schedule's sensors.
+    #[must_use]
+    pub fn bands(&self) -> String {
+        format!("{}_bands.json", self.runs())
+    }
+
     /// The folder of the schedule's logs that lie in folders, with a `/` at its end.
     #[must_use]
     pub fn log_folders(&self) -> String {
@@ -54,6 +85,12 @@ impl RunPaths {
     #[must_use]
     pub fn flat_logs(run: &str) -> String {
         format!("{LOGS}/{run}.")
+    }
+
+    /// What a path of one of the run's logs tells.
+    #[must_use]
+    pub fn log_of<'a>(&self, path: &'a str) -> Option<LogName<'a>> {
+        LogName::of(path.strip_prefix(&self.logs())?)
     }
 
     /// The tick that a run is named after, if its name is that of a tick of this schedule.
@@ -77,6 +114,11 @@ impl RunPaths {
                 let (at, rest) = time(window)?;
                 let rerun = rest.strip_prefix('.').is_some_and(|rest| rest.ends_with(".rerun"));
                 (rest.is_empty() || rerun).then_some(at)
+            }
+            ["_challengers", window, version, file] => {
+                let (at, rest) = time(window)?;
+                let named = version.parse::<ModelVersion>().is_ok() && file.contains('=');
+                (rest.is_empty() && named).then_some(at)
             }
             [day, hour, file] if day.starts_with("date=") && hour.starts_with("hour=") => {
                 let (at, rest) = time(file)?;
@@ -110,15 +152,9 @@ impl<'a> FlatLog<'a> {
     /// Reads the path of a log that a run of such a name wrote.
     #[must_use]
     pub fn of(path: &'a str) -> Option<Self> {
-        let name = path.strip_prefix(LOGS)?.strip_prefix('/')?.strip_suffix(".log")?;
-        let (run, rest) = name.split_once('.')?;
-        let (mut rest, mut pod) = rest.rsplit_once('.')?;
-        if pod.bytes().all(|b| b.is_ascii_digit()) {
-            // A later part of a log.
-            (rest, pod) = rest.rsplit_once('.')?;
-        }
-        let fits = !name.contains('/') && rest.contains('=') && PodUid::parse(pod).is_ok();
-        fits.then_some(Self { run, pod })
+        let (run, name) = path.strip_prefix(LOGS)?.strip_prefix('/')?.split_once('.')?;
+        let LogName { pod, .. } = LogName::of(name).filter(|_| !run.contains('/'))?;
+        Some(Self { run, pod })
     }
 }
 
@@ -239,6 +275,8 @@ mod tests {
             let pod = PodUid::parse("0b5a-1").unwrap();
             let log = paths.log(&sensor, &pod, item % 3);
             prop_assert_eq!(FlatLog::of(&log), Some(FlatLog { run: "hourly-1", pod: "0b5a-1" }));
+            let (slug, pod_uid) = (sensor.slug(), "0b5a-1");
+            prop_assert_eq!(paths.log_of(&log), Some(LogName { slug: &slug, pod: pod_uid, part: item % 3 }));
             let outcomes = paths.outcome(item, &pod);
             prop_assert_eq!(pod_of_outcomes(&outcomes), Some("0b5a-1"));
         }

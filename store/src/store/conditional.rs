@@ -1,11 +1,16 @@
 //! Writes that depend on what is there, so that of two writers one learns that it lost.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use object_store::{Error, GetOptions, PutMode, UpdateVersion};
-use serde::de::DeserializeOwned;
+use object_store::{Error, PutMode, UpdateVersion};
 
 use super::{Place, Store};
 use crate::StoreError;
+
+/// How often S3 is asked that does not decide between writers of the same moment.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
 
 impl Store {
     /// Writes an object unless there is one already; whether it did.
@@ -13,55 +18,46 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn put_if_absent(&self, path: &str, content: impl Into<Bytes>) -> Result<bool, StoreError> {
-        let place = self.place(path)?;
-        match self.write(place, content.into(), PutMode::Create).await {
+        let content = content.into();
+        let mut written = self.write(self.place(path)?, content.clone(), PutMode::Create).await;
+        for _ in 1..TRIES {
+            if !written.as_ref().is_err_and(is_undecided) {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            written = self.write(self.place(path)?, content.clone(), PutMode::Create).await;
+        }
+        match written {
             Ok(()) => Ok(true),
             Err(error) => match StoreError::from_object_store(&error, self.uri(path)) {
                 StoreError::ContainerNotFound { uri } => Err(StoreError::ContainerNotFound { uri }),
+                other if is_undecided(&error) => Err(other),
                 _ if matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
                 other => Err(other),
             },
         }
     }
 
-    /// A JSON object with its version, for [`Store::put_if_unchanged`]; none where it is absent.
-    ///
-    /// # Errors
-    /// When it is too large, no such JSON, or the store fails.
-    pub async fn get_json_version<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        what: &'static str,
-        limit: u64,
-    ) -> Result<Option<(T, Option<String>)>, StoreError> {
-        let result = match self.fetch(path, GetOptions::default()).await {
-            Err(StoreError::NotFound { .. }) => return Ok(None),
-            other => other?,
-        };
-        let etag = result.meta.e_tag.clone();
-        let bytes = self.collect(path, limit, result).await?;
-        let value = serde_json::from_slice(&bytes);
-        let value = value.map_err(|source| StoreError::Malformed { uri: self.uri(path), what, source })?;
-        Ok(Some((value, etag)))
-    }
-
-    /// Writes an object over the version with this ETag; whether that still was there. A folder knows no such condition:
+    /// Writes an object over this version, as [`Store::seen`] tells it; whether that still was there. A folder knows no such condition:
     /// there, the version is looked at just before.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn put_if_unchanged(
+    pub(super) async fn put_if_unchanged(
         &self,
         path: &str,
-        etag: &str,
+        version: &str,
         content: impl Into<Bytes>,
     ) -> Result<bool, StoreError> {
         let place = self.place(path)?;
         let mode = match place {
-            Place::Blob(..) => PutMode::Update(UpdateVersion { e_tag: Some(etag.to_owned()), version: None }),
+            Place::Remote(..) if self.knows_generations() => {
+                PutMode::Update(UpdateVersion { e_tag: None, version: Some(version.to_owned()) })
+            }
+            Place::Remote(..) => PutMode::Update(UpdateVersion { e_tag: Some(version.to_owned()), version: None }),
             Place::Folder(_) => {
                 let now = self.head(path).await?;
-                if now.and_then(|file| file.etag).as_deref() != Some(etag) {
+                if now.and_then(|file| file.etag).as_deref() != Some(version) {
                     return Ok(false);
                 }
                 PutMode::Overwrite
@@ -73,4 +69,9 @@ impl Store {
             Err(error) => Err(self.error(path, &error)),
         }
     }
+}
+
+/// Whether S3 saw another writer of the same object, and neither took nor refused what this one writes.
+fn is_undecided(error: &Error) -> bool {
+    matches!(error, Error::AlreadyExists { source, .. } if source.to_string().contains("ConditionalRequestConflict"))
 }

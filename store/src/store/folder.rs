@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use futures::{StreamExt, TryStreamExt};
+use object_store::Error;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore};
 use spec::Location;
 use walkdir::{DirEntry, WalkDir};
 
@@ -22,6 +22,10 @@ impl Store {
         tell_uploads: bool,
     ) -> Result<Listing, StoreError> {
         self.inner.counter.list();
+        if let Some(start) = self.start(prefix)? {
+            let reached = self.inner.folder.reach(&format!("/{start}")).await;
+            reached.map_err(|error| self.error(prefix, &error))?;
+        }
         match self.list_clean(prefix, limit).await {
             // object_store ends a listing at the first entry that it cannot name, or that leads in a circle.
             Err(Ended::Entry(error)) => {
@@ -42,7 +46,7 @@ impl Store {
         let Some(start) = self.start(prefix)? else { return Ok(Vec::new()) };
         let root = self.folder_path("")?;
         let mut files = Vec::new();
-        let mut found = self.inner.folder.list(Some(&start));
+        let mut found = self.inner.folder.list(&start);
         while let Some(meta) = found.try_next().await.map_err(Ended::Entry)? {
             let at = meta.location.as_ref();
             let path = if root.is_root() {
@@ -102,7 +106,7 @@ impl Store {
         let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
         match &self.inner.location {
             Location::Folder(_) => self.folder_path(folder).map(Some),
-            Location::Account { .. } => Ok(None),
+            Location::Account { .. } | Location::Bucket { .. } => Ok(None),
         }
     }
 }

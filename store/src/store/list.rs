@@ -1,13 +1,12 @@
-//! Listing by a text prefix: exactly that in Blob Storage, page by page; in a folder, what is below and begins so.
+//! Listing by a text prefix: exactly that in a container or bucket, page by page; in a folder, what is below and begins so.
 
 use std::sync::Arc;
 
-use object_store::azure::MicrosoftAzure;
-use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::list::PaginatedListOptions;
 use object_store::{Error, ObjectMeta};
 use spec::Location;
 
-use super::{File, Store, file};
+use super::{File, Remote, Store, file};
 use crate::StoreError;
 
 /// What a store has.
@@ -48,9 +47,13 @@ impl Store {
     async fn found(&self, prefix: &str, limit: usize, uploads: bool) -> Result<Listing, StoreError> {
         let mut listing = match self.blobs(prefix)? {
             None => self.list_folder(prefix, limit, uploads).await?,
-            Some(blobs) => Listing { files: self.list_container(&blobs, prefix, limit).await?, ..Listing::default() },
+            Some(blobs) => {
+                let files = self.list_container(&blobs, prefix, limit).await?;
+                Listing { files: self.without_markers(files).await?, ..Listing::default() }
+            }
         };
         listing.files.sort_by(|a, b| a.path.cmp(&b.path));
+        listing.files.dedup_by(|a, b| a.path == b.path);
         listing.unusable.sort();
         listing.uploads.sort();
         Ok(listing)
@@ -73,9 +76,24 @@ impl Store {
         }
     }
 
+    /// Leaves out what stands for a folder: consoles make an empty object `models/` for it, which object_store lists as
+    /// `models`. What is empty is looked at by its name.
+    async fn without_markers(&self, files: Vec<File>) -> Result<Vec<File>, StoreError> {
+        if !matches!(self.inner.location, Location::Bucket { .. }) {
+            return Ok(files);
+        }
+        let (empty, mut files): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.size == 0);
+        files.extend(self.look_at(empty.into_iter().map(|file| file.path).collect()).await?);
+        Ok(files)
+    }
+
     /// Where blobs that start with a prefix are; none in a folder.
     pub(super) fn blobs(&self, prefix: &str) -> Result<Option<Blobs>, StoreError> {
-        let Location::Account { container, prefix: inside, .. } = &self.inner.location else { return Ok(None) };
+        let (container, inside) = match &self.inner.location {
+            Location::Folder(_) => return Ok(None),
+            Location::Account { container, prefix, .. } => (container.as_ref(), prefix),
+            Location::Bucket { bucket, prefix, .. } => (Some(bucket), prefix),
+        };
         let (name, rest) = match container {
             Some(name) => (name.as_str(), prefix),
             None => prefix.split_once('/').ok_or_else(|| self.no_container(prefix))?,
@@ -97,7 +115,9 @@ impl Store {
     ) -> Result<Page, StoreError> {
         let page = blobs.client.list_paginated(Some(&blobs.sought), options).await;
         let page = page.map_err(|e| self.listing_error(prefix, &e))?;
-        let files = page.result.objects.into_iter().map(|meta| blobs.file(meta)).collect();
+        let files = page.result.objects.into_iter().map(|meta| blobs.file(meta));
+        // A folder's own marker has lost the slash by which the prefix ends.
+        let files = files.filter(|file| file.path.starts_with(prefix)).collect();
         let folders = page.result.common_prefixes.iter().map(|at| blobs.path(at.as_ref())).collect();
         Ok(Page { files, folders, next: page.page_token })
     }
@@ -107,7 +127,7 @@ impl Store {
         match self.error(prefix, error) {
             StoreError::InvalidPath { why, .. } => self.invalid(
                 prefix,
-                &format!("begins the name of a blob that cannot be used ({why}); rename or delete it"),
+                &format!("begins the name of an object that cannot be used ({why}); rename or delete it"),
             ),
             other => other,
         }
@@ -120,7 +140,7 @@ impl Store {
 
 /// The blobs of a container that start with a text.
 pub(super) struct Blobs {
-    client: Arc<MicrosoftAzure>,
+    client: Arc<dyn Remote>,
     /// What their names start with in the container.
     sought: String,
     /// What paths in the store have before names in the container.
@@ -132,7 +152,11 @@ pub(super) struct Blobs {
 impl Blobs {
     fn path(&self, at: &str) -> String {
         let inside = self.inside.as_str();
-        let at = if inside.is_empty() { at } else { at.strip_prefix(inside).map_or(at, |rest| &rest[1..]) };
+        let at = if inside.is_empty() {
+            at
+        } else {
+            at.strip_prefix(inside).map_or(at, |rest| rest.trim_start_matches('/'))
+        };
         format!("{}{at}", self.before)
     }
 

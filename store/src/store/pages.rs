@@ -95,7 +95,7 @@ impl Store {
     fn root(&self) -> std::path::PathBuf {
         match &self.inner.location {
             Location::Folder(root) => root.clone(),
-            Location::Account { .. } => std::path::PathBuf::new(),
+            Location::Account { .. } | Location::Bucket { .. } => std::path::PathBuf::new(),
         }
     }
 
@@ -107,8 +107,8 @@ impl Store {
 }
 
 impl Pages {
-    /// The next files that are wanted by their paths; none when the listing is at its end. In Blob Storage a page is one
-    /// request, and files come in the order of their paths.
+    /// The next files that are wanted by their paths; none when the listing is at its end. In a container or bucket a page is
+    /// one request, and files come in the order of their paths.
     ///
     /// # Errors
     /// When the store fails.

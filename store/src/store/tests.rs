@@ -1,7 +1,8 @@
-use std::io::{Read, Write};
+use std::io::Read;
 
 use proptest::prelude::*;
 
+use super::testing::service;
 use super::*;
 
 fn folder() -> (tempfile::TempDir, Store) {
@@ -31,14 +32,16 @@ async fn only_the_first_of_two_conditional_creates_succeeds() {
 #[tokio::test]
 async fn of_two_writers_that_saw_the_same_version_the_second_learns_that_it_lost() {
     let (_dir, store) = folder();
-    assert_eq!(store.get_json_version::<u32>("x/latest.json", "number", 9).await.unwrap(), None);
-    store.put("x/latest.json", "1").await.unwrap();
-    let (number, etag) = store.get_json_version::<u32>("x/latest.json", "number", 9).await.unwrap().unwrap();
-    let etag = etag.unwrap();
-    assert_eq!(number, 1);
-    assert!(store.put_if_unchanged("x/latest.json", &etag, "22").await.unwrap());
-    assert!(!store.put_if_unchanged("x/latest.json", &etag, "3").await.unwrap());
-    assert!(!store.put_if_unchanged("x/none.json", &etag, "3").await.unwrap());
+    let seen = async || store.get_json_seen::<u32>("x/latest.json", "number", 9).await.unwrap();
+    assert_eq!(seen().await, (None, Seen::Absent));
+    assert!(store.put_over("x/latest.json", &Seen::Absent, "1").await.unwrap());
+    assert!(!store.put_over("x/latest.json", &Seen::Absent, "2").await.unwrap());
+    let (number, version) = seen().await;
+    assert_eq!(number, Some(1));
+    assert_eq!(store.look("x/latest.json").await.unwrap(), version);
+    assert!(store.put_over("x/latest.json", &version, "22").await.unwrap());
+    assert!(!store.put_over("x/latest.json", &version, "3").await.unwrap());
+    assert!(!store.put_over("x/none.json", &version, "3").await.unwrap());
     assert_eq!(store.get("x/latest.json", 9).await.unwrap(), "22");
 }
 
@@ -264,28 +267,17 @@ fn listing_of(name: &str) -> String {
 }
 
 /// A Blob service that answers the first request with this XML: its URL.
-fn blob_service(xml: String) -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/acct/models", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            request.extend(byte);
-        }
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nConnection: close\r\n";
-        write!(stream, "{head}Content-Length: {}\r\n\r\n{xml}", xml.len()).unwrap();
-    });
-    url
+fn blob_service(xml: &str) -> String {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nConnection: close\r\n";
+    let (url, _asked) = service(vec![format!("{head}Content-Length: {}\r\n\r\n{xml}", xml.len())]);
+    format!("{url}/acct/models")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blob_whose_name_cannot_be_used_is_named_with_what_to_do() {
     for (name, told) in [("model_1\t2", "model_1\\t2"), ("model_1//2", "model_1//2"), ("model_1/../2", "model_1/../2")]
     {
-        let store = Store::open(&blob_service(listing_of(name)), &Credentials::account_key("a2V5")).unwrap();
+        let store = Store::open(&blob_service(&listing_of(name)), &Credentials::account_key("a2V5")).unwrap();
         let error = store.list("model_", 9).await.unwrap_err();
         assert_eq!((error.reason(), error.is_retryable()), ("InvalidPath", false));
         let message = error.to_string();
@@ -295,7 +287,7 @@ async fn a_blob_whose_name_cannot_be_used_is_named_with_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blob_may_be_called_as_no_file_in_a_folder_can_be() {
-    let store = Store::open(&blob_service(listing_of("pump#1")), &Credentials::account_key("a2V5")).unwrap();
+    let store = Store::open(&blob_service(&listing_of("pump#1")), &Credentials::account_key("a2V5")).unwrap();
     let listing = store.list_all("pump", 9).await.unwrap();
     assert_eq!((listing.files[0].path.as_str(), listing.uploads.len()), ("pump#1", 0));
 }
@@ -306,9 +298,24 @@ proptest! {
         let (dir, store) = folder();
         let inside = dir.path().join("inside");
         let store_inside = Store::open(&format!("{}/inside", store.url()), &Credentials::none()).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _ = runtime.block_on(store_inside.put(&path, "x"));
         let outside = std::fs::read_dir(dir.path()).unwrap().filter(|e| e.as_ref().unwrap().path() != inside).count();
         prop_assert_eq!(outside, 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blob_service_that_is_away_is_borne_for_a_while_and_asked_once_after_that() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/acct/models");
+    let store = Store::open(&url, &Credentials::account_key("a2V5")).unwrap();
+    let started = tokio::time::Instant::now();
+    let error = store.get("x", 9).await.unwrap_err();
+    let borne = started.elapsed().as_secs();
+    assert!(error.is_retryable() && error.is_of_store() && store.is_away(), "{error}");
+    assert!((30..45).contains(&borne), "it was given up after {borne} s");
+    let before = store.requests().reads;
+    store.get("x", 9).await.unwrap_err();
+    assert_eq!(store.requests().reads, before + 1);
 }

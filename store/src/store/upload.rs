@@ -6,8 +6,8 @@ use object_store::{Error, MultipartUpload, ObjectStoreExt, PutMode, PutPayload};
 use super::{Place, Store};
 use crate::StoreError;
 
-/// Bytes of a part. An object of fewer is written by one request when finished.
-const PART: usize = 4 << 20;
+/// Bytes of a part: the fewest that S3 takes. An object of fewer is written by one request when finished.
+const PART: usize = 5 << 20;
 
 /// An object under way. Dropped, it leaves what was there before.
 pub struct Upload {
@@ -89,6 +89,6 @@ impl Upload {
 async fn begin(store: &Store, place: &Place) -> Result<Box<dyn MultipartUpload>, Error> {
     match place {
         Place::Folder(at) => store.inner.folder.put_multipart(at).await,
-        Place::Blob(client, at) => client.put_multipart(at).await,
+        Place::Remote(client, at) => client.put_multipart(at).await,
     }
 }

@@ -80,7 +80,7 @@ impl<'a> Node<'a> {
     /// What it is, for messages.
     pub(super) fn describe(&self) -> String {
         let domain = if self.domain.is_empty() { "ai.onnx" } else { self.domain };
-        let cut = |text: &str| text.chars().filter(|c| !c.is_control()).take(60).collect::<String>();
+        let cut = |text: &str| text.chars().filter(|c| !spec::shown::is_control(*c)).take(60).collect::<String>();
         format!("node {} ({} of {})", shown(self.name), cut(self.op), cut(domain))
     }
 

@@ -79,7 +79,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, OnnxError> {
     if let Estimator::IsolationForest(forest) = &mut estimator {
         forest.n_features = width;
     }
-    let producer = format!("{producer} {version}").chars().filter(|c| !c.is_control()).take(80).collect::<String>();
+    let producer =
+        format!("{producer} {version}").chars().filter(|c| !spec::shown::is_control(*c)).take(80).collect::<String>();
     let metadata = Metadata {
         sklearn_version: None,
         producer: Some(producer.trim().to_owned()).filter(|p| !p.is_empty()),

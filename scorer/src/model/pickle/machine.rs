@@ -300,7 +300,7 @@ impl<'a> Machine<'a> {
         };
         let Some(class) = Class::lookup(module, name) else {
             // The name is the file's; keep a hostile one from filling a log.
-            let name = format!("{module}.{name}").chars().filter(|c| !c.is_control()).take(200).collect();
+            let name = format!("{module}.{name}").chars().filter(|c| !spec::shown::is_control(*c)).take(200).collect();
             return Err(PickleError::UnknownClass { at, name });
         };
         let value = self.heap.add(Node::Class(class));

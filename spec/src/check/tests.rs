@@ -1,0 +1,93 @@
+use super::*;
+use serde_json::json;
+
+fn work(changes: serde_json::Value) -> Work {
+    let mut value = json!({
+        "store": {"url": "file:///x"},
+        "model": {"path": "models/model_{device}_{tag}"},
+        "data": {"path": "data/sensor_data.csv"},
+    });
+    if let (Some(all), serde_json::Value::Object(more)) = (value.as_object_mut(), changes) {
+        all.extend(more);
+    }
+    serde_json::from_value(value).unwrap()
+}
+
+#[test]
+fn the_smallest_work_is_fine() {
+    work(json!({})).check().unwrap();
+    work(json!({"store": {"url": "az://models"}})).check().unwrap();
+    work(json!({"model": {"path": "models/common"}, "sensors": {"list": [{"device": "1"}]}})).check().unwrap();
+    work(json!({"model": {"path": "m/{date}"}})).check().unwrap();
+    work(json!({"data": {"path": "data/*.csv"}})).check().unwrap();
+    let hourly = json!({"data": {"path": "{device}/{yyyy}/{MM}/{dd}/{HH}/*"}, "window": {"length": "1d"}});
+    work(hourly).check().unwrap();
+}
+
+#[test]
+fn what_cannot_work_names_its_field_and_what_to_write() {
+    for (changes, field, hint) in [
+        (json!({"model": {"path": "models/common"}}), "model.path", "braces"),
+        (json!({"data": {"path": "data/{plant}.csv"}}), "data.path", "device, tag"),
+        (json!({"data": {"path": "data/{yyyy}.csv"}}), "data.path", "only a window tells which"),
+        (json!({"retention": {"runs": "90d", "logs": "23h"}}), "retention.logs", "not in 1d to 36500d"),
+        (json!({"retention": {"predictions": "99999d"}}), "retention.predictions", "leave it out"),
+        (json!({"data": {"path": "{yyyy}{MM}{dd}{HH}{mm}"}, "window": {"length": "70d"}}), "data.path", "100000 files"),
+        (
+            json!({"model": {"path": "m/{dd}"}, "data": {"path": "{yyyy}/{MM}/{dd}"}, "window": {"length": "1h"}}),
+            "data.path",
+            "rename the key",
+        ),
+        (json!({"sensors": {}}), "sensors", "neither"),
+        (json!({"sensors": {"list": [{"device": "1", "tag": "1"}], "matrix": {"device": ["1"]}}}), "sensors", "both"),
+        (json!({"sensors": {"list": []}}), "sensors.list", "empty"),
+        (json!({"sensors": {"list": [{"device": "1"}]}}), "model.path", "{tag}"),
+        (json!({"sensors": {"list": [{"device": "1", "tag": "1"}, {"device": "1"}]}}), "sensors.list", "other keys"),
+        (
+            json!({"sensors": {"list": [{"device": "1", "tag": "1"}, {"device": "1", "tag": "1"}]}}),
+            "sensors.list",
+            "twice",
+        ),
+        (json!({"sensors": {"list": [{"Device": "1", "tag": "1"}]}}), "sensors.list", "a-z"),
+        (json!({"sensors": {"list": [{"device": "", "tag": "1"}]}}), "sensors.list", "value"),
+        (json!({"sensors": {"list": [{"device": "..", "tag": "1"}]}}), "sensors.list", ".."),
+        (json!({"sensors": {"list": [{"device": "a/b", "tag": "1"}]}}), "sensors.list", "without /"),
+        (json!({"sensors": {"list": [{"device": "x".repeat(300), "tag": "1"}]}}), "sensors.list", "too long"),
+        (json!({"sensors": {"matrix": {}}}), "sensors.matrix", "empty"),
+        (json!({"sensors": {"matrix": {"device": ["1", "1"], "tag": ["1"]}}}), "sensors.matrix", "twice"),
+        (json!({"sensors": {"matrix": {"device": [], "tag": ["1"]}}}), "sensors.matrix", "without values"),
+        (json!({"store": {"url": "https://x.y"}}), "store.url", "names no account"),
+        (json!({"store": {"url": "az://C"}}), "store.url", "container name"),
+        (json!({"store": {"url": "az://c1c", "secretRef": {"name": "Key"}}}), "store.secretRef.name", "a-z"),
+        (json!({"store": {"url": "az://c1c", "secretRef": {"name": "a..b"}}}), "store.secretRef.name", "a-z"),
+        (json!({"store": {"url": "az://c1c", "secretRef": {"name": "a-"}}}), "store.secretRef.name", "a-z"),
+        (json!({"window": {"length": "0s"}}), "window.length", "from tick to tick"),
+        (json!({"window": {"length": "99999999999d"}}), "window.length", "longer than 36500d"),
+        (json!({"window": {"length": "1h", "delay": "36501d"}}), "window.delay", "longer than 36500d"),
+        (json!({"packing": {"sensorsPerPod": 0}}), "packing.sensorsPerPod", "1 to 10000"),
+        (json!({"training": {}}), "training", "write task: Train"),
+        (json!({"task": "Train", "model": {"path": "m/{tag}", "version": "v1"}}), "model.version", "leave it out"),
+        (json!({"task": "Train", "training": {"nu": 0.0}}), "training.nu", "above 0"),
+        (json!({"predictions": {"path": "../x"}}), "predictions.path", "folder"),
+        (
+            json!({"model": {"path": "m/{date}"}, "predictions": {"layout": "Partitioned"}}),
+            "predictions",
+            "rename the key",
+        ),
+        (json!({"model": {"path": "m/{score}"}, "predictions": {"format": "Parquet"}}), "predictions", "called score"),
+        (json!({"data": {"path": "d.csv", "columns": {"keys": {"plant": "P"}}}}), "data.columns.keys", "plant"),
+    ] {
+        let error = work(changes.clone()).check().unwrap_err();
+        assert_eq!(error.field, field, "{changes}: {error}");
+        assert!(error.to_string().contains(hint), "{changes}: {error}");
+    }
+}
+
+#[test]
+fn a_matrix_names_every_combination_once() {
+    let work = work(json!({"sensors": {"matrix": {"device": ["1", "2"], "tag": ["a", "b", "c"]}}}));
+    work.check().unwrap();
+    let all = work.sensors.unwrap().all();
+    assert_eq!(all.len(), 6);
+    assert!(all.contains(&[("device", "2"), ("tag", "c")].into_iter().collect()));
+}
