@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use clap::Parser;
 use jiff::Timestamp;
-use local_aks::images::{self, Binaries};
+use local_aks::images::{self, Binaries, Registry};
 use local_aks::{Facts, Options, Progress};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -122,11 +122,13 @@ async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
 async fn show(facts: &Facts, binaries: &Binaries, workspace: &Path, folder: &Path, ui: &Ui) -> anyhow::Result<Summary> {
     let began = Instant::now();
     let stage = ui.stage("Images");
-    let pushed = images::push(binaries, &facts.registry, &facts.bin_dir.join("crane"), folder).await?;
+    let crane = facts.bin_dir.join("crane");
+    let registry = Registry { address: &facts.registry, insecure: true, crane: &crane };
+    let pushed = images::push(binaries, &registry, folder).await?;
     stage.done(&format!("pushed to the registry at {}", facts.registry));
 
     let stage = ui.stage("Readings");
-    let workload = workload::Workload::new(facts, binaries.scorer(), folder)?;
+    let workload = workload::Workload::new(facts, binaries.scorer()?, folder)?;
     workload.simulate(Timestamp::now()).await?;
     stage.done(&format!("two hours of {} sensors are in Blob Storage", workload::SENSORS));
 

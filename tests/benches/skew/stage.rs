@@ -18,7 +18,7 @@ impl Stage {
         let facts = &control_plane.facts;
         let program = match std::env::var_os("OPERATOR") {
             Some(path) => PathBuf::from(path),
-            None => images::build(&workspace(), |line| tests::local::tell(NAME, line)).await?.operator().to_path_buf(),
+            None => images::build(&workspace(), |line| tests::local::tell(NAME, line)).await?.operator()?.to_path_buf(),
         };
         let folder = workspace().join("target/skew");
         std::fs::create_dir_all(&folder).context("make the folder of the log")?;

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use kube::api::{Api, DeleteParams, PostParams};
-use local_aks::images::{self, Binaries, Images};
+use local_aks::images::{self, Binaries, Images, Registry};
 use local_aks::{Facts, Options};
 use serde_json::{Value, json};
 use tests::blobs::Blobs;
@@ -64,7 +65,9 @@ impl Cluster {
         std::fs::create_dir_all(&scratch)?;
         tell("push the images");
         let crane = facts.bin_dir.join("crane");
-        let images = images::push(&binaries, &facts.registry, &crane, &scratch).await?;
+        let images =
+            images::push(&binaries, &Registry { address: &facts.registry, insecure: true, crane: &crane }, &scratch)
+                .await?;
         let client = kube::Client::try_from(local::config(&facts).await?).context("make a client")?;
         let mut arm = kube::Config::new(facts.arm_endpoint.parse().context("the ARM endpoint")?);
         arm.root_cert_file = Some(facts.ca_bundle.clone());
@@ -97,7 +100,7 @@ impl Cluster {
     pub(crate) async fn inputs(&self) -> Result<&Inputs> {
         let make = || async {
             tell("make readings and train models");
-            Inputs::make(self.binaries.scorer(), &self.scratch.join("inputs"), &self.blobs).await
+            Inputs::make(self.binaries.scorer()?, &self.scratch.join("inputs"), &self.blobs).await
         };
         self.inputs.get_or_try_init(make).await
     }
@@ -265,6 +268,14 @@ impl tests::harness::Cluster for Cluster {
 /// One line about what goes on.
 pub(crate) fn tell(line: &str) {
     local::tell(SUITE, line);
+}
+
+/// The seed that a variable gives, or one of the time.
+pub(crate) fn seed(variable: &str) -> Result<u64> {
+    match std::env::var(variable) {
+        Ok(seed) => seed.parse().with_context(|| format!("{variable} is a number")),
+        Err(_) => Ok(u64::try_from(Timestamp::now().as_second()).unwrap_or_default()),
+    }
 }
 
 /// Waits until `look` finds something; fails after a time with what was waited for.

@@ -15,7 +15,10 @@ pub(crate) async fn namespace(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
     cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
-    cluster.apply(&manifests::schedule(&cluster.facts, NAMESPACE, "deleted", CLUSTER, "0 0 1 1 *")).await?;
+    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, "deleted", CLUSTER, "0 0 1 1 *");
+    // At full speed, an item is seen to run for less than it takes to look.
+    schedule["spec"]["scorer"]["resources"] = manifests::slow();
+    cluster.apply(&schedule).await?;
     cluster.kubectl_with(&["create", "-f", "-"], &manifests::run_now(NAMESPACE, "cut-short", "deleted")).await?;
     until("an item to run", 120, async || {
         let pods = cluster.observer.seen().pods_of(NAMESPACE, "cut-short");

@@ -5,17 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use tests::blobs::files_below;
 
 use crate::cluster::{Shared, tell, workspace};
 
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(workspace().join("examples"))
-        .context("list examples/")?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
-        .collect();
-    files.sort();
+    let all = files_below(&workspace().join("examples"))?.into_keys();
+    let manifests = all.filter(|path| path.ends_with(".yaml"));
+    let files: Vec<PathBuf> = manifests.map(|path| workspace().join("examples").join(path)).collect();
     ensure!(!files.is_empty(), "examples/ has no manifests");
     for file in files {
         let name = file.display().to_string();

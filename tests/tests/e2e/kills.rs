@@ -19,7 +19,7 @@ use tests::host_operator::Running;
 use tests::ledger::Change;
 use tokio::sync::Mutex;
 
-use crate::cluster::{Cluster, Shared, tell, until};
+use crate::cluster::{Cluster, Shared, seed, tell, until};
 use crate::first_run::CLUSTER;
 use crate::inputs::sensor;
 use crate::manifests;
@@ -125,10 +125,7 @@ fn choose(all: usize) -> Result<BTreeSet<usize>> {
         }
         _ => {}
     }
-    let seed = match std::env::var("KILLS_SEED") {
-        Ok(seed) => seed.parse().context("KILLS_SEED is a number")?,
-        Err(_) => u64::try_from(Timestamp::now().as_second()).unwrap_or_default(),
-    };
+    let seed = seed("KILLS_SEED")?;
     tell(&format!("a sample of {SAMPLE} of {all} kills; KILLS_SEED={seed} repeats it, KILLS=all tries all"));
     let mut rng = StdRng::seed_from_u64(seed);
     Ok(index::sample(&mut rng, all, SAMPLE.min(all)).iter().map(|at| at + 1).collect())

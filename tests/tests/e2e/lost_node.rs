@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
-use serde_json::json;
 use store::Status;
 
 use crate::cluster::{Cluster, Shared, tell, until};
@@ -31,7 +30,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let mut schedule = manifests::with_sensors(schedule, &sensors);
     // One failure that counts would be the end of an item; and so slow, items do not end before their node does.
     schedule["spec"]["retries"] = 0.into();
-    schedule["spec"]["scorer"]["resources"] = json!({"requests": {"cpu": "20m"}, "limits": {"cpu": "20m"}});
+    schedule["spec"]["scorer"]["resources"] = manifests::slow();
     cluster.apply(&schedule).await?;
     cluster.kubectl_with(&["create", "-f", "-"], &manifests::run_now(NAMESPACE, RUN, "lost")).await?;
 

@@ -6,22 +6,35 @@
 
 mod agent_pools;
 mod backfill;
+mod chaos;
 mod cluster;
+mod containers;
 mod defects;
 mod deletion;
+#[path = "../../../scorer/tests/common/python.rs"]
+mod environment;
 mod examples;
 mod failover;
 mod first_run;
+mod gluster;
 mod inputs;
+mod killed;
 mod kills;
 mod leftovers;
 mod lost_node;
 mod manifests;
 mod midrun;
+mod notebook;
 mod observe;
+mod private_registry;
 mod processes;
+mod python;
 mod reasons;
 mod stage;
+mod store_away;
+mod store_refuses;
+mod store_s3;
+mod training;
 mod whole;
 mod wrong;
 
@@ -42,9 +55,18 @@ fn main() -> ExitCode {
                 "of_a_thousand_sensors_thirty_fail_for_ten_reasons_and_a_rerun_touches_just_those",
                 reasons::test,
             ),
+            suite.test("a_schedule_trains_models_and_another_scores_with_what_it_published", training::test),
+            suite.test("a_command_in_an_image_of_its_own_scores_as_the_built_in_scorer_does", containers::test),
             suite.test("a_backfill_scores_each_window_once_and_begins_none_once_cancelled", backfill::test),
             suite.test("a_wrong_manifest_is_refused_or_told_what_to_do", wrong::test),
             suite.test("every_example_is_accepted_and_reads_the_same_here_and_in_kubectl", examples::test),
+            suite.test("the_notebook_runs_from_its_first_cell_to_its_last", notebook::test),
+            suite.test(
+                "a_private_registry_is_pulled_from_and_what_cannot_be_pulled_is_told_within_a_minute",
+                private_registry::test,
+            ),
+            suite.test("a_python_image_scores_24_sensors_with_the_labels_of_the_built_in_scorer", python::test),
+            suite.test("a_sensor_with_which_its_pod_dies_each_time_fails_alone_and_its_logs_tell_how", killed::test),
             suite.test("a_namespace_deleted_in_mid_run_takes_run_and_nodes_with_it", deletion::namespace),
             suite.test(
                 "a_run_made_by_hand_tells_that_its_pods_are_refused_and_what_somebody_took_from_it",
@@ -54,6 +76,20 @@ fn main() -> ExitCode {
             suite.test("a_scoringcluster_that_is_deleted_lets_its_nodes_go", deletion::scoring_cluster),
             suite.test("when_the_leader_is_killed_the_other_replica_ends_the_run", failover::test),
             suite.test("a_pod_on_a_lost_node_is_replaced_within_two_minutes_and_uses_up_no_retry", lost_node::test),
+            suite.test(
+                "store_a_run_whose_store_is_away_for_two_minutes_tells_so_within_one_and_ends_whole",
+                store_away::test,
+            ),
+            suite.test(
+                "store_that_refuses_is_told_within_a_minute_and_no_credential_is_in_what_a_run_leaves",
+                store_refuses::test,
+            ),
+            suite.test(
+                "store_in_a_bucket_of_s3_scores_the_same_and_tells_within_a_minute_what_it_refuses",
+                store_s3::test,
+            ),
+            suite.test("store_on_a_network_file_system_scores_the_same_and_tells_what_ails_it", gluster::test),
+            suite.test("whatever_dies_each_sensor_is_scored_once_and_each_attempt_has_its_log", chaos::test),
             suite.test("kills_a_run_without_them_takes_k_changes", kills::counted),
             suite.test("kills_after_the_kth_change_the_run_ends_once_and_whole", kills::sampled),
             suite.test("taking_the_cluster_down_leaves_nothing_behind", leftovers::test),

@@ -40,6 +40,16 @@ pub(crate) fn schedule(facts: &Facts, namespace: &str, name: &str, cluster: &str
     })
 }
 
+/// Resources with which an item takes its time.
+pub(crate) fn slow() -> Value {
+    json!({"requests": {"cpu": "20m"}, "limits": {"cpu": "20m"}})
+}
+
+/// Resources of which a node has room for one pod.
+pub(crate) fn whole_node() -> Value {
+    json!({"requests": {"cpu": "2500m"}})
+}
+
 /// A ScoringRun made by hand.
 pub(crate) fn run_now(namespace: &str, name: &str, schedule: &str) -> Value {
     json!({

@@ -30,3 +30,9 @@ pub(crate) fn is_of_node(process: &Path, node: &str) -> bool {
     let mark = format!("LOCAL_AKS_NODE={node}");
     fs::read(process.join("environ")).is_ok_and(|all| all.split(|byte| *byte == 0).any(|one| one == mark.as_bytes()))
 }
+
+/// Kills all that runs in a pod, by its UID, but what holds its network; says whether there was anything.
+pub(crate) fn kill_pod(uid: &str) -> Result<bool> {
+    let is_pause = |process: &Path| fs::read(process.join("cmdline")).is_ok_and(|line| line.starts_with(b"/pause"));
+    Ok(signal("KILL", |process| is_in_group(process, uid) && !is_pause(process))? > 0)
+}

@@ -57,7 +57,7 @@ impl Stage {
             arm_endpoint: format!("https://{}", agent_pools.address),
             token_file: folder.join("token"),
             ca_bundle: trusted,
-            ..HostOperator::of(facts, SYSTEM, "e2e-kills", cluster.binaries.operator().to_path_buf(), &folder)
+            ..HostOperator::of(facts, SYSTEM, "e2e-kills", cluster.binaries.operator()?.to_path_buf(), &folder)
         };
         Ok(Self { ledger, operator, _kubernetes: kubernetes, _agent_pools: agent_pools })
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail, ensure};
-use crds::{ScoringRun, names};
+use crds::{Condition, ScoringRun, names};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -31,10 +31,14 @@ pub(crate) struct Ended {
     pub(crate) logs: BTreeMap<String, Vec<u8>>,
 }
 
+/// A condition of a run.
+pub(crate) fn condition<'a>(run: &'a ScoringRun, kind: &str) -> Option<&'a Condition> {
+    run.status.iter().flat_map(|status| &status.conditions).find(|condition| condition.type_ == kind)
+}
+
 /// Whether a condition has a status.
 pub(crate) fn has(run: &ScoringRun, kind: &str, status: &str) -> bool {
-    let conditions = run.status.iter().flat_map(|status| &status.conditions);
-    conditions.into_iter().any(|condition| condition.type_ == kind && condition.status == status)
+    condition(run, kind).is_some_and(|condition| condition.status == status)
 }
 
 impl Cluster {
@@ -45,8 +49,13 @@ impl Cluster {
 
     /// Waits until a run has ended, well or not, is archived, and its Jobs are gone.
     pub(crate) async fn ended(&self, namespace: &str, name: &str) -> Result<ScoringRun> {
+        self.ended_within(namespace, name, RUN_SECONDS).await
+    }
+
+    /// The same, with a time of its own.
+    pub(crate) async fn ended_within(&self, namespace: &str, name: &str, seconds: u64) -> Result<ScoringRun> {
         let runs = self.runs(namespace);
-        until(&format!("the end of run {namespace}/{name}"), RUN_SECONDS, async || {
+        until(&format!("the end of run {namespace}/{name}"), seconds, async || {
             let run = runs.get(name).await?;
             let over = has(&run, "Complete", "True") || has(&run, "Failed", "True");
             Ok((over && has(&run, "Archived", "True")).then_some(run))
@@ -82,6 +91,12 @@ impl Cluster {
     /// A run that is Complete, with everything that it leaves in the store. `expected` are its sensors.
     pub(crate) async fn complete(&self, namespace: &str, name: &str, expected: &[SensorKeys]) -> Result<Ended> {
         let run = self.ended(namespace, name).await?;
+        self.whole(run, expected).await
+    }
+
+    /// The same of a run that has ended.
+    pub(crate) async fn whole(&self, run: ScoringRun, expected: &[SensorKeys]) -> Result<Ended> {
+        let (namespace, name) = (run.namespace().unwrap_or_default(), run.name_any());
         ensure!(has(&run, "Complete", "True") && !has(&run, "Failed", "True"), "not Complete: {:?}", run.status);
         let status = run.status.clone().context("the run has no status")?;
         let tick = status.tick.or(run.spec.tick).context("the run has no tick")?;
@@ -103,6 +118,7 @@ impl Cluster {
         is_told(&written, &record)?;
         let predictions = without_hidden(written);
         let logs = self.blobs.below(&format!("logs/{namespace}/{schedule}/{name}")).await?;
+        each_attempt_has_a_log_and_each_log_an_end(&logs, &record)?;
         Ok(Ended { run, tick, record, predictions, logs })
     }
 
@@ -186,6 +202,15 @@ fn each_sensor_has_one_final_outcome(record: &Record, expected: &[SensorKeys]) -
     ensure!(distinct == expected.iter().collect(), "outcomes for {told:?} instead of {expected:?}");
     let open: Vec<_> = record.outcomes.iter().filter(|outcome| !outcome.status.is_final()).collect();
     ensure!(open.is_empty(), "not final: {open:?}");
+    Ok(())
+}
+
+fn each_attempt_has_a_log_and_each_log_an_end(logs: &BTreeMap<String, Vec<u8>>, record: &Record) -> Result<()> {
+    for end in &record.pod_ends {
+        ensure!(logs.keys().any(|path| path.contains(&end.uid)), "no log of {end:?} among {:?}", logs.keys());
+    }
+    let open: Vec<_> = logs.iter().filter(|(_, log)| !store::log::is_ended(log)).map(|(path, _)| path).collect();
+    ensure!(open.is_empty(), "logs without an end: {open:?}");
     Ok(())
 }
 
