@@ -69,6 +69,14 @@ pub async fn up(options: &Options, progress: &Progress) -> anyhow::Result<Facts>
     up::up(options, progress).await
 }
 
+/// Installs and builds what [`up`] needs and [`down`] leaves: Debian packages on the host, all else in `root`.
+///
+/// # Errors
+/// When something cannot be installed or built.
+pub async fn prepare(root: &Path, progress: &Progress) -> anyhow::Result<()> {
+    up::prepare(&root::Root::new(root)?, progress).await
+}
+
 /// Takes the cluster down and cleans what a crash has left. Leaves nothing outside `root`, and in it only what is slow
 /// to make again, and logs.
 ///

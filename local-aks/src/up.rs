@@ -72,9 +72,7 @@ async fn bring_up(root: &Root, lock: &Lock, options: &Options, progress: &Progre
     // Logs of the cluster before tell nothing about this one.
     let _ = fs::remove_dir_all(root.logs());
     fs::create_dir_all(root.logs())?;
-    packages::install(progress).await?;
-    tools::build(root, progress).await?;
-    azurite::install(root, progress).await?;
+    prepare(root, progress).await?;
 
     let started = Instant::now();
     progress.step("starting the control plane, the registry and Azurite");
@@ -118,6 +116,13 @@ fn facts(root: &Root, authority: &Authority) -> Facts {
         store_key: azurite::KEY.to_owned(),
         bin_dir: root.bin(),
     }
+}
+
+/// [`crate::prepare`].
+pub(crate) async fn prepare(root: &Root, progress: &Progress) -> anyhow::Result<()> {
+    packages::install(progress).await?;
+    tools::build(root, progress).await?;
+    azurite::install(root, progress).await
 }
 
 /// Until the system node is Ready and pods can be made. Any part that ends meanwhile is an error.

@@ -50,6 +50,7 @@ async fn clear(options: &Options) -> anyhow::Result<()> {
 pub(crate) async fn real() -> anyhow::Result<()> {
     let options = Options { provisioning: Duration::from_secs(1), ..Options::default() };
     clear(&options).await?;
+    local_aks::prepare(&options.root, &Progress::lines()).await?;
     let before = Host::look();
     let facts = local_aks::up(&options, &Progress::lines()).await?;
     let lived = live(&options, &facts).await;
