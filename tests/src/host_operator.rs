@@ -1,7 +1,6 @@
 //! The operator as a process of this machine, so that a test can kill it at the very request it means.
 
 use std::fs::{File, OpenOptions};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -63,7 +62,6 @@ impl HostOperator {
     /// Starts it.
     pub fn start(&self) -> Result<Running> {
         let log = self.log_file()?;
-        let port = free_port()?;
         let child = Command::new(&self.program)
             .args(["run", "--leader-elect"])
             .env_clear()
@@ -71,7 +69,7 @@ impl HostOperator {
             .env("OPERATOR_NAMESPACE", &self.namespace)
             .env("OPERATOR_IDENTITY", &self.identity)
             .env("OPERATOR_SCORER_IMAGE", &self.scorer_image)
-            .env("OPERATOR_LISTEN", format!("127.0.0.1:{port}"))
+            .env("OPERATOR_LISTEN", "127.0.0.1:0")
             .env("OPERATOR_ARM_ENDPOINT", &self.arm_endpoint)
             .env("OPERATOR_ARM_SCOPE", &self.arm_scope)
             .env("AZURE_TENANT_ID", &self.tenant_id)
@@ -132,12 +130,6 @@ pub fn tail(path: &Path, lines: usize) -> String {
         }
         Err(error) => format!("{}: {error}", path.display()),
     }
-}
-
-/// A port that was free a moment ago; the operator serves its probes there.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-    Ok(listener.local_addr()?.port())
 }
 
 #[cfg(test)]

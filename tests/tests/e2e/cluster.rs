@@ -213,7 +213,7 @@ impl Cluster {
     pub(crate) async fn delete_namespace(&self, name: &str) -> Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         namespaces.delete(name, &DeleteParams::default()).await.with_context(|| format!("delete namespace {name}"))?;
-        until(&format!("the end of namespace {name}"), 60, async || {
+        until(&format!("the end of namespace {name}"), 180, async || {
             Ok(namespaces.get_opt(name).await?.is_none().then_some(()))
         })
         .await

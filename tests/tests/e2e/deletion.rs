@@ -51,6 +51,7 @@ pub(crate) async fn scoring_cluster(cluster: Shared) -> Result<()> {
 /// Of two runs by hand that have ended, the one goes that was to; and one that cannot be read ends too, and goes.
 pub(crate) async fn ttl(cluster: Shared) -> Result<()> {
     const NAMESPACE: &str = "e2e-ttl";
+    const SEEN: &str = "e2e.batchscoring.dev/seen";
     cluster.namespace(NAMESPACE).await?;
     let stays = manifests::run_now(NAMESPACE, "stays", "absent");
     let mut goes = manifests::run_now(NAMESPACE, "goes", "absent");
@@ -61,7 +62,9 @@ pub(crate) async fn ttl(cluster: Shared) -> Result<()> {
     // Beyond what the operator's clock knows; the API server takes it.
     let mut unreadable = manifests::run_now(NAMESPACE, "unreadable", "absent");
     unreadable["spec"]["tick"] = "9999-12-31T23:59:59Z".into();
-    unreadable["spec"]["ttlSecondsAfterFinished"] = 5.into();
+    unreadable["spec"]["ttlSecondsAfterFinished"] = 1.into();
+    // So that it does not go before it has been looked at.
+    unreadable["metadata"]["finalizers"] = serde_json::json!([SEEN]);
     cluster.kubectl_with(&["create", "-f", "-"], &unreadable).await?;
     let conditions = "--output=jsonpath={.status.state} {.status.conditions[*].reason}";
     until("the run that cannot be read to end", 30, async || {
@@ -70,6 +73,16 @@ pub(crate) async fn ttl(cluster: Shared) -> Result<()> {
     })
     .await?;
     let runs = cluster.runs(NAMESPACE);
+    until("the run that cannot be read to be deleted, and held by this test alone", 30, async || {
+        let left = runs.get_metadata("unreadable").await?.metadata;
+        let held = left.finalizers.unwrap_or_default();
+        Ok((left.deletion_timestamp.is_some() && held == [SEEN]).then_some(()))
+    })
+    .await?;
+    let seen = r#"{"metadata": {"finalizers": null}}"#;
+    cluster
+        .kubectl(&["patch", "scoringrun", "unreadable", "--namespace", NAMESPACE, "--type=merge", "--patch", seen])
+        .await?;
     until("the run with a ttl to end and go", 120, async || Ok(runs.get_opt("goes").await?.is_none().then_some(())))
         .await?;
     let stayed = until("the other run to end", 60, async || {

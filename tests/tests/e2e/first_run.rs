@@ -1,6 +1,7 @@
 //! The main job: a tick comes, nodes come, every sensor is scored, nodes go.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
@@ -38,14 +39,14 @@ impl FirstRun {
         cluster.namespace(NAMESPACE).await?;
         let since = cluster.pool_changes(0).await?.last;
         let nodes_before = cluster.pool_nodes().await?;
-        let tick = manifests::next_minute(Timestamp::now());
+        cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+        let tick = manifests::next_minute(Timestamp::now() + Duration::from_secs(15));
         let cron = manifests::once_at(tick);
         let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, SCHEDULE, CLUSTER, &cron);
         schedule["spec"]["window"] = json!({"length": "1h", "delay": "1m"});
-        cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
         cluster.apply(&schedule).await?;
         tell(&format!("the schedule is due at {tick}"));
-        let name = cluster.run_of(NAMESPACE, SCHEDULE, 90).await?;
+        let name = cluster.run_of(NAMESPACE, SCHEDULE, 150).await?;
         ensure!(name == format!("{SCHEDULE}-{}", tick.as_second() / 60), "the run of {tick} is called {name}");
         let ended = cluster.complete(NAMESPACE, &name, &sensors()).await?;
         ensure!(ended.tick == tick, "the run is of {}", ended.tick);

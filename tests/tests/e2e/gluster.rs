@@ -1,7 +1,7 @@
 //! A store on a network file system: the same predictions as on this machine, with the server gone for a while; and a share
 //! that is full, or mounted read-only, is told by the run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -80,7 +80,7 @@ fn schedule(cluster: &Cluster, name: &str, read_only: bool) -> Value {
     let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, name, CLUSTER, "0 0 1 1 *");
     schedule["spec"]["store"] = json!({"url": format!("file://{MOUNTED}")});
     schedule["spec"]["scorer"] = json!({
-        "resources": manifests::slow(),
+        "resources": manifests::whole_node(),
         "volumes": [{"name": "plant", "persistentVolumeClaim": {"claimName": "plant"}}],
         "volumeMounts": [{"name": "plant", "mountPath": MOUNTED, "readOnly": read_only}],
     });
@@ -101,22 +101,22 @@ async fn of_two_mounts_one_creates_a_file(share: &Share) -> Result<()> {
     Ok(())
 }
 
-async fn begun(cluster: &Cluster, share: &Share, name: &str, schedule: &Value) -> Result<std::path::PathBuf> {
+/// Begins a run; gives where its predictions are, and how many there were at first.
+async fn begun(cluster: &Cluster, share: &Share, name: &str, schedule: &Value) -> Result<(PathBuf, usize)> {
     cluster.apply(schedule).await?;
     cluster.kubectl_with(&["create", "-f", "-"], &manifests::run_now(NAMESPACE, name, name)).await?;
     let predictions = share.path().join("predictions").join(NAMESPACE).join(name);
-    until("the first predictions on the share", 180, async || {
+    let files = until("the first predictions on the share", 180, async || {
         Ok(predictions.exists().then(|| files_below(&predictions)).transpose()?.filter(|files| !files.is_empty()))
     })
     .await?;
-    Ok(predictions)
+    Ok((predictions, files.len()))
 }
 
 async fn scores_while_the_server_comes_and_goes(cluster: &Cluster, share: &Share) -> Result<()> {
     let mut schedule = schedule(cluster, "shared", false);
     schedule["spec"]["retries"] = 0.into();
-    let predictions = begun(cluster, share, "shared", &schedule).await?;
-    let written = files_below(&predictions)?.len();
+    let (predictions, written) = begun(cluster, share, "shared", &schedule).await?;
     share.stop_serving()?;
     let stopped = Instant::now();
     until("the server to be gone for a while", 60, async || Ok((stopped.elapsed() >= GONE).then_some(()))).await?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use crds::ScoringSchedule;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::Api;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -170,17 +170,20 @@ struct Parked {
 
 /// Parks schedules: made while nobody may use the pool, told so by the operator, and due by the time this returns.
 async fn park(cluster: &Cluster, stage: &Stage, first: usize, number: usize) -> Result<Vec<Parked>> {
-    let tick = manifests::next_minute(Timestamp::now() + SignedDuration::from_secs(30));
-    let cron = manifests::once_at(tick);
     cluster.apply(&pool(cluster)).await?;
+    let namespaces: Vec<_> = (first..first + number).map(|number| format!("kills-{number}")).collect();
+    for namespace in &namespaces {
+        cluster.namespace(namespace).await?;
+    }
+    let lead = 20 + 2 * u64::try_from(number)?;
+    let tick = manifests::next_minute(Timestamp::now() + Duration::from_secs(lead));
+    let cron = manifests::once_at(tick);
     let mut parked = Vec::new();
-    for number in first..first + number {
-        let namespace = format!("kills-{number}");
+    for namespace in namespaces {
         let schedule = manifests::schedule(&cluster.facts, &namespace, SCHEDULE, CLUSTER, &cron);
         let mut schedule = manifests::with_sensors(schedule, &some_sensors());
         schedule["spec"]["scorer"]["resources"]["requests"]["cpu"] = "900m".into();
         schedule["spec"]["startingDeadlineSeconds"] = 86_400.into();
-        cluster.namespace(&namespace).await?;
         cluster.apply(&schedule).await?;
         parked.push(Parked { namespace, schedule });
     }
@@ -195,7 +198,7 @@ async fn park(cluster: &Cluster, stage: &Stage, first: usize, number: usize) -> 
     }
     quiet(stage).await;
     operator.kill().await;
-    until("the parked schedules to be due", 120, async || Ok((Timestamp::now() > tick).then_some(()))).await?;
+    until("the parked schedules to be due", lead + 90, async || Ok((Timestamp::now() > tick).then_some(()))).await?;
     Ok(parked)
 }
 

@@ -45,9 +45,9 @@ pub(crate) fn slow() -> Value {
     json!({"requests": {"cpu": "20m"}, "limits": {"cpu": "20m"}})
 }
 
-/// Resources of which a node has room for one pod.
+/// Resources of which a node has room for one pod: of twelve items, at most three are at work at once.
 pub(crate) fn whole_node() -> Value {
-    json!({"requests": {"cpu": "2500m"}})
+    json!({"requests": {"cpu": "1500m"}})
 }
 
 /// A ScoringRun made by hand.

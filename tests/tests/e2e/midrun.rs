@@ -27,7 +27,10 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
     cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
-    cluster.apply(&manifests::schedule(&cluster.facts, NAMESPACE, SCHEDULE, CLUSTER, "0 0 1 1 *")).await?;
+    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, SCHEDULE, CLUSTER, "0 0 1 1 *");
+    // So that most items have not begun when the run's Job is deleted.
+    schedule["spec"]["scorer"]["resources"] = manifests::whole_node();
+    cluster.apply(&schedule).await?;
     // A limit below what items request: the Job is taken, its pods are not.
     let limits = json!({
         "apiVersion": "v1", "kind": "LimitRange", "metadata": {"namespace": NAMESPACE, "name": "small"},

@@ -47,6 +47,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     emulator.stop().await?;
     let stopped = Instant::now();
     tell(&format!("the store is stopped; {written} of {} sensors have predictions", sensors().len()));
+    ensure!(written < sensors().len(), "the store was stopped too late");
     let runs = cluster.runs(NAMESPACE);
     let message = until("the run to tell that its store is away", TOLD.as_secs() + 30, async || {
         let run = runs.get(RUN).await?;

@@ -17,8 +17,8 @@ use store::latest::Success;
 use crate::cluster::{Cluster, until};
 use crate::observe::Child;
 
-/// How long a run may take, its nodes included.
-const RUN_SECONDS: u64 = 180;
+/// How long a run may take on the slowest machine, its nodes and images included.
+const RUN_SECONDS: u64 = 600;
 /// How long the pool may take to go, from the end of the run on.
 const EMPTY_SECONDS: u64 = 90;
 
