@@ -98,6 +98,11 @@ impl Resources {
         u32::try_from(most.min().unwrap_or(u128::MAX)).unwrap_or(u32::MAX)
     }
 
+    /// Each name with its amount, in thousandths.
+    pub(crate) fn amounts(&self) -> impl Iterator<Item = (&str, u128)> {
+        self.0.iter().map(|(name, amount)| (name.as_str(), *amount))
+    }
+
     fn take(&mut self, request: &Self, pods: u32) {
         let named = request.0.iter().map(|(name, amount)| (name.as_str(), *amount)).filter(|(name, _)| *name != PODS);
         for (name, amount) in named.chain([(PODS, 1000)]) {

@@ -6,6 +6,8 @@ pub mod bucket;
 pub mod capacity;
 pub mod need;
 pub mod pool;
+pub mod provisioning;
 pub mod run;
 pub mod slots;
 pub mod ticks;
+pub mod warmth;

@@ -6,6 +6,7 @@ mod lost;
 mod plan;
 mod step;
 mod view;
+mod wants;
 
 pub use lost::{Lost, NOT_READY_GRACE, OutOfService, Readiness, SILENT_GRACE};
 pub use view::{Machine, Node, PoolView};
@@ -90,6 +91,8 @@ pub struct PoolDecision {
     pub wait: Option<Wait>,
     /// When to look again.
     pub requeue: SignedDuration,
+    /// When this decision changes by the passing of time alone, if it does: nodes are to be asked for, or are due to go.
+    pub next: Option<SignedDuration>,
 }
 
 /// Decides on the next step. One step at a time, and none that could hurt: a busy node is never deleted unless it is
@@ -100,19 +103,19 @@ pub fn decide(view: &PoolView) -> PoolDecision {
     let plan = Plan::of(view, &lost);
     let desired = plan.desired;
     let (action, wait) = step::step(view, &plan, &lost);
+    let next = plan.next_due(view);
     let requeue = match wait {
         _ if action.is_some() => SOON,
-        Some(Wait::Idle) => plan.next_due(view).unwrap_or(LATER).clamp(SignedDuration::from_secs(1), LATER),
         Some(Wait::BackOff | Wait::Bucket) => {
             let ready = view.puts.ready_at(view.now).max(view.not_before.unwrap_or(view.now));
             ready.duration_since(view.now).clamp(SOON, LATER)
         }
         Some(Wait::Settling) => SignedDuration::from_secs(1),
         Some(Wait::Operation | Wait::Nodes | Wait::Requests) => SOON,
-        Some(Wait::Pods) | None => LATER,
+        Some(Wait::Pods | Wait::Idle) | None => next.unwrap_or(LATER).clamp(SignedDuration::from_secs(1), LATER),
     };
     let requeue = lost::next(view).map_or(requeue, |left| left.max(SignedDuration::from_secs(1)).min(requeue));
-    PoolDecision { desired, action, wait, requeue }
+    PoolDecision { desired, action, wait, requeue, next }
 }
 
 #[cfg(test)]

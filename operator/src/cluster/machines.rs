@@ -133,7 +133,9 @@ fn view(
         // An annotation that nobody can read starts the settling anew.
         draining_since: annotation.filter(|_| cordoned).map(|text| text.parse().unwrap_or(now)),
         busy,
+        busy_until: None,
         idle_since,
+        unforeseen: false,
         free: capacity.clone().less(&load.used),
     }
 }

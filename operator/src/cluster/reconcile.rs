@@ -12,7 +12,9 @@ use kube::{Api, Resource};
 use planner::capacity::Resources;
 use planner::need::Unplaced;
 use planner::pool::{LATER, PoolDecision, PoolView, SOON, Wait};
+use planner::provisioning::Measured;
 use planner::slots::{Grants, Room, grant};
+use planner::warmth::{Policy, Prewarm, Waiting};
 
 use super::act::{self, MANAGER};
 use super::memory::Memory;
@@ -233,23 +235,31 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
     let never = spec.scale_down.policy == crds::cluster::ScaleDownPolicy::Never;
     let unplaced = scene.work.iter().map(|work| {
         let slots = scene.grants.slots.get(&work.demand.run).copied().unwrap_or_default();
-        Unplaced { request: work.demand.request.clone(), pods: work.demand.unplaced(slots) }
+        let pods = Unplaced { request: work.demand.request.clone(), pods: work.demand.unplaced(slots) };
+        Waiting { pods, lasts: None }
     });
     // Of a cluster that is being deleted, nodes only go: at once when they are idle, and all of them.
     let closing = hold::deleted(cluster).is_some();
-    let idle_after = if closing { Some(SignedDuration::ZERO) } else { (!never).then(after) };
+    let policy = match () {
+        () if closing => Policy::After(SignedDuration::ZERO),
+        () if never => Policy::Never,
+        () => Policy::After(after()),
+    };
     Some(PoolView {
         now,
         min: if closing { 0 } else { spec.min_nodes },
         max: spec.max_nodes,
         paused: spec.paused || closing,
-        idle_after,
+        policy,
+        prewarm: Prewarm::Off,
+        measured: Measured::default(),
+        expected: Vec::new(),
         count: agent_pool.count(),
         running: agent_pool.is_running(),
         tainted: closing || agent_pool.has_taint(&taint(cluster)),
         machines,
         capacity,
-        work: unplaced.filter(|work| work.pods > 0).collect(),
+        work: unplaced.filter(|work| work.pods.pods > 0).collect(),
         puts: memory.puts,
         not_before: memory.not_before,
     })

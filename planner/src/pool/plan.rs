@@ -3,9 +3,11 @@
 use jiff::SignedDuration;
 
 use super::lost::Lost;
-use super::view::{Machine, PoolView, Role, age};
+use super::view::{Machine, Node, PoolView, Role, age};
+use super::wants::Wants;
 use crate::capacity::Resources;
-use crate::need::need;
+use crate::need::{Unplaced, need};
+use crate::warmth::Policy;
 
 /// The machines by their part, and how many are wanted.
 pub(super) struct Plan<'a> {
@@ -24,6 +26,8 @@ pub(super) struct Plan<'a> {
     pub(super) excess: u32,
     /// Lost nodes without pods, in whose place others are needed: the maximum leaves no other.
     pub(super) in_the_way: Vec<String>,
+    /// What is wanted for work to come.
+    wants: Wants,
 }
 
 impl<'a> Plan<'a> {
@@ -51,7 +55,8 @@ impl<'a> Plan<'a> {
         let usable = size(free.len());
         let others = unusable + stuck;
         let most_new = if view.paused { 0 } else { view.max.saturating_sub(usable + others) };
-        let needs = |most_new: u32| need(&view.work, &free, view.capacity.as_ref(), most_new);
+        let work: Vec<Unplaced> = view.work.iter().map(|work| work.pods.clone()).collect();
+        let needs = |most_new: u32| need(&work, &free, view.capacity.as_ref(), most_new);
         let need = needs(most_new);
         let mut in_the_way = lost.replaceable(view);
         let wished = if in_the_way.is_empty() { need.new } else { needs(most_new + size(in_the_way.len())).new };
@@ -65,13 +70,13 @@ impl<'a> Plan<'a> {
         let to_come = size(need.used.iter().filter(|at| **at >= hands.len()).count());
 
         let min = view.min.min(view.max);
+        let wants = Wants::of(view, &hands);
         let wanted = (size(used.len()) + to_come + need.new).max(if view.paused { min.min(usable) } else { min });
-        let kept = if view.idle_after.is_none() { usable.min(view.max) } else { 0 };
-        let desired = wanted.max(kept).min(view.max);
+        let desired = wants.desired(wanted, usable).min(view.max);
         let target = (desired + others).min(view.max.max(listed - gone));
         let spare = usable.saturating_sub(desired);
         let excess = (listed - gone).saturating_sub(view.max);
-        Self { used, desired, target, listed, spare, excess, in_the_way, machines }
+        Self { used, desired, target, listed, spare, excess, in_the_way, wants, machines }
     }
 
     pub(super) fn names(&self, chosen: impl Fn(&Machine, Role) -> bool) -> Vec<String> {
@@ -82,11 +87,29 @@ impl<'a> Plan<'a> {
         self.used.binary_search(&machine.name.as_str()).is_ok()
     }
 
-    /// When the next idle node is due to go.
+    /// Whether a node that is not needed may go by now.
+    pub(super) fn is_due(&self, view: &PoolView, node: &Node) -> bool {
+        let stays = self.stays(view, node);
+        matches!((stays, node.idle_since), (Some(stays), Some(since)) if age(view.now, since) >= stays)
+    }
+
+    /// How long a node that is not needed stays idle; `None`: for ever.
+    fn stays(&self, view: &PoolView, node: &Node) -> Option<SignedDuration> {
+        match view.policy {
+            Policy::Never => None,
+            Policy::After(after) => Some(after),
+            // Somebody else's cordon is no reason to hurry either.
+            Policy::BreakEven if node.unforeseen || node.cordoned => Some(self.wants.horizons.break_even),
+            Policy::BreakEven => Some(SignedDuration::ZERO),
+        }
+    }
+
+    /// How long until something is to be done though nothing happens: the next idle node is due to go, or nodes are to
+    /// be asked for.
     pub(super) fn next_due(&self, view: &PoolView) -> Option<SignedDuration> {
-        let after = view.idle_after?;
-        let since = self.machines.iter().filter_map(|(m, _)| m.node.as_ref()?.idle_since);
-        since.map(|since| after - age(view.now, since)).filter(|left| left.is_positive()).min()
+        let nodes = self.machines.iter().filter_map(|(m, _)| m.node.as_ref());
+        let go = nodes.filter_map(|node| Some(self.stays(view, node)? - age(view.now, node.idle_since?)));
+        go.filter(|left| left.is_positive()).chain(self.wants.next(self.desired.min(view.max))).min()
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::lost::Lost;
 use super::plan::Plan;
-use super::view::{Machine, Node, PoolView, Role, age};
+use super::view::{Machine, PoolView, Role, age};
 use super::{Action, NOT_READY_LIMIT, OUTAGE_LIMIT, SETTLE, Wait};
+use crate::warmth::Policy;
 
 /// The step, or what is waited for.
 pub(super) fn step(view: &PoolView, plan: &Plan, lost: &Lost) -> (Option<Action>, Option<Wait>) {
@@ -43,7 +44,7 @@ pub(super) fn step(view: &PoolView, plan: &Plan, lost: &Lost) -> (Option<Action>
         () if any(Role::Draining) => Some(Wait::Settling),
         () if any(Role::Coming) || any(Role::Gone) => Some(Wait::Nodes),
         () if retiring => Some(Wait::Pods),
-        () if plan.spare > 0 && view.idle_after.is_some() => Some(Wait::Idle),
+        () if plan.spare > 0 && view.policy != Policy::Never => Some(Wait::Idle),
         () => None,
     };
     (None, wait)
@@ -125,10 +126,6 @@ fn operation(view: &PoolView, plan: &Plan, lost: &Lost) -> Option<Action> {
 
 /// Idle nodes that are due to go.
 fn due(view: &PoolView, plan: &Plan, spare: u32) -> Vec<String> {
-    let is_due = |node: &Node| match (view.idle_after, node.idle_since) {
-        (Some(after), Some(since)) => age(view.now, since) >= after,
-        _ => false,
-    };
     let mut excess = plan.excess;
     let mut spare = spare;
     let mut due = Vec::new();
@@ -137,8 +134,8 @@ fn due(view: &PoolView, plan: &Plan, spare: u32) -> Vec<String> {
         let Some(node) = &machine.node else { continue };
         let leaves = match role {
             Role::Idle if plan.is_used(machine) || spare == 0 => false,
-            Role::Idle => is_due(node) || excess > 0,
-            Role::Unusable => node.draining_since.is_none() && (is_due(node) || excess > 0),
+            Role::Idle => plan.is_due(view, node) || excess > 0,
+            Role::Unusable => node.draining_since.is_none() && (plan.is_due(view, node) || excess > 0),
             _ => false,
         };
         if leaves {

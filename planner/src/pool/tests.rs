@@ -6,9 +6,12 @@ use super::*;
 use crate::bucket::{Bucket, Rate};
 use crate::capacity::Resources;
 use crate::need::Unplaced;
+use crate::provisioning::Measured;
+use crate::warmth::{Policy, Prewarm, Waiting};
 
 mod lost;
 mod simulated;
+mod warm;
 
 fn size(of: usize) -> u32 {
     u32::try_from(of).unwrap()
@@ -22,8 +25,8 @@ fn cpu(cores: u32) -> Resources {
     Resources::parse([("cpu", cores.to_string().as_str())]).unwrap()
 }
 
-fn pods(pods: u32) -> Vec<Unplaced> {
-    vec![Unplaced { request: cpu(1), pods }]
+fn pods(pods: u32) -> Vec<Waiting> {
+    vec![Waiting { pods: Unplaced { request: cpu(1), pods }, lasts: None }]
 }
 
 /// A pool of up to five nodes with room for four pods each, at second 1000, with nothing in it.
@@ -33,7 +36,10 @@ fn pool() -> PoolView {
         min: 0,
         max: 5,
         paused: false,
-        idle_after: Some(SignedDuration::from_secs(60)),
+        policy: Policy::After(SignedDuration::from_secs(60)),
+        prewarm: Prewarm::Auto,
+        measured: Measured::default(),
+        expected: Vec::new(),
         count: 0,
         running: false,
         tainted: true,
@@ -53,7 +59,9 @@ fn node() -> Node {
         cordoned: false,
         draining_since: None,
         busy: false,
+        busy_until: None,
         idle_since: Some(at(990)),
+        unforeseen: false,
         free: cpu(4),
     }
 }
@@ -86,7 +94,7 @@ fn delete(idle: &[&str], lost: &[&str]) -> Option<Action> {
 #[test]
 fn an_empty_pool_without_work_rests() {
     let decision = decide(&pool());
-    assert_eq!(decision, PoolDecision { desired: 0, action: None, wait: None, requeue: LATER });
+    assert_eq!(decision, PoolDecision { desired: 0, action: None, wait: None, requeue: LATER, next: None });
 }
 
 #[test]
@@ -120,7 +128,7 @@ fn machines_on_their_way_count_as_room() {
 fn pods_that_wait_for_the_scheduler_only_are_no_scaling() {
     let free = machine("a", Node { busy: true, idle_since: None, free: cpu(2), ..node() });
     let decision = decide(&PoolView { work: pods(2), ..with(vec![free]) });
-    assert_eq!(decision, PoolDecision { desired: 1, action: None, wait: None, requeue: LATER });
+    assert_eq!(decision, PoolDecision { desired: 1, action: None, wait: None, requeue: LATER, next: None });
 }
 
 #[test]
@@ -142,8 +150,9 @@ fn an_idle_node_stays_its_time_and_is_cordoned_then() {
 
 #[test]
 fn idle_nodes_stay_for_ever_when_they_are_never_to_go() {
-    let view = PoolView { idle_after: None, ..with(vec![machine("a", Node { idle_since: Some(at(0)), ..node() })]) };
-    assert_eq!(decide(&view), PoolDecision { desired: 1, action: None, wait: None, requeue: LATER });
+    let view =
+        PoolView { policy: Policy::Never, ..with(vec![machine("a", Node { idle_since: Some(at(0)), ..node() })]) };
+    assert_eq!(decide(&view), PoolDecision { desired: 1, action: None, wait: None, requeue: LATER, next: None });
 }
 
 #[test]
@@ -184,7 +193,7 @@ fn the_minimum_acts_at_once() {
 fn a_lowered_maximum_takes_idle_nodes_at_once() {
     let view = PoolView { max: 2, ..with(vec![machine("a", busy()), machine("b", busy()), machine("c", node())]) };
     assert_eq!(action(&view), Some(Action::Cordon(vec!["c".into()])));
-    let never = PoolView { idle_after: None, ..view };
+    let never = PoolView { policy: Policy::Never, ..view };
     assert_eq!(action(&never), Some(Action::Cordon(vec!["c".into()])));
 }
 

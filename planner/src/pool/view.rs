@@ -6,7 +6,11 @@ use super::lost::{OutOfService, Readiness};
 use super::{NEVER_JOINED_LIMIT, NODE_GONE_LIMIT};
 use crate::bucket::Bucket;
 use crate::capacity::Resources;
-use crate::need::Unplaced;
+use crate::provisioning::Measured;
+use crate::warmth::{Expected, Policy, Prewarm, Waiting};
+
+/// A node that is idle so soon after it was Ready has had no pods.
+const FRESH: SignedDuration = SignedDuration::from_secs(5);
 
 /// A pool as it is.
 #[derive(Clone, Debug)]
@@ -19,8 +23,14 @@ pub struct PoolView {
     pub max: u32,
     /// True: no nodes are added.
     pub paused: bool,
-    /// How long a node stays idle; `None`: for ever.
-    pub idle_after: Option<SignedDuration>,
+    /// When idle nodes go.
+    pub policy: Policy,
+    /// How long before ticks nodes are asked for.
+    pub prewarm: Prewarm,
+    /// How long nodes take to come and to go.
+    pub measured: Measured,
+    /// What ticks will bring, as far ahead as is known; a while more than twice the time that nodes take to come is enough.
+    pub expected: Vec<Expected>,
     /// The count of the agent pool.
     pub count: u32,
     /// An operation on the pool is under way.
@@ -32,7 +42,7 @@ pub struct PoolView {
     /// What an empty node has for scorer pods, if known.
     pub capacity: Option<Resources>,
     /// Pods with a slot and without a node.
-    pub work: Vec<Unplaced>,
+    pub work: Vec<Waiting>,
     /// What is left of the PUTs.
     pub puts: Bucket,
     /// No operation before this: the last one was refused, failed, or has only just been accepted.
@@ -71,8 +81,12 @@ pub struct Node {
     pub draining_since: Option<Timestamp>,
     /// Something is on it that must not be lost: pods, or ended pods whose end is not written down yet.
     pub busy: bool,
+    /// When its pods will have ended, if known.
+    pub busy_until: Option<Timestamp>,
     /// Since when it is not busy.
     pub idle_since: Option<Timestamp>,
+    /// It was last used by work that no tick had foretold: a run by hand.
+    pub unforeseen: bool,
     /// What is free on it.
     pub free: Resources,
 }
@@ -127,6 +141,11 @@ impl Machine {
         }
     }
 
+    /// Since when it is there, if nothing has been on it yet.
+    pub(super) fn fresh_since(&self) -> Option<Timestamp> {
+        self.node.as_ref().is_some_and(Node::is_fresh).then_some(self.seen)
+    }
+
     /// Whether it has not been Ready for so long, or never was a node, that it is of no use any more.
     pub(super) fn is_dead(&self, now: Timestamp, not_ready: SignedDuration) -> bool {
         match &self.node {
@@ -149,6 +168,11 @@ impl Node {
     /// Whether it is lost, so that others take the place of its pods.
     pub(super) fn is_lost(&self, now: Timestamp) -> bool {
         self.ready.is_lost(self.since, now)
+    }
+
+    /// Whether nothing has ever been on it, as far as its times tell: it was asked for ahead of its work.
+    fn is_fresh(&self) -> bool {
+        self.idle_since.is_some_and(|since| age(since, self.since) <= FRESH)
     }
 
     fn has_room(&self, now: Timestamp) -> bool {

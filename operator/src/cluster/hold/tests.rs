@@ -1,5 +1,7 @@
 use planner::bucket::{Bucket, Rate};
 use planner::pool::Machine;
+use planner::provisioning::Measured;
+use planner::warmth::{Policy, Prewarm};
 use serde_json::json;
 
 use super::*;
@@ -46,7 +48,10 @@ fn a_pool_is_empty_once_neither_count_nor_operation_nor_machine_is_left() {
         min: 0,
         max: 3,
         paused: true,
-        idle_after: Some(SignedDuration::ZERO),
+        policy: Policy::After(SignedDuration::ZERO),
+        prewarm: Prewarm::Auto,
+        measured: Measured::default(),
+        expected: Vec::new(),
         count: 0,
         running: false,
         tainted: true,

@@ -1,6 +1,8 @@
 use planner::bucket::{Bucket, Rate};
 use planner::capacity::Resources;
 use planner::pool::{Machine, Node, Readiness, decide};
+use planner::provisioning::Measured;
+use planner::warmth::{Policy, Prewarm};
 use serde_json::json;
 
 use super::*;
@@ -36,7 +38,10 @@ fn empty_pool() -> PoolView {
         min: 0,
         max: 3,
         paused: false,
-        idle_after: None,
+        policy: Policy::Never,
+        prewarm: Prewarm::Auto,
+        measured: Measured::default(),
+        expected: Vec::new(),
         count: 0,
         running: false,
         tainted: true,
@@ -111,6 +116,8 @@ fn machine(name: &str, ready: Readiness) -> Machine {
         cordoned: false,
         draining_since: None,
         busy: true,
+        busy_until: None,
+        unforeseen: false,
         idle_since: None,
         free: Resources::default(),
     };

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::warmth::Expected;
 
 const PROVISIONING: i64 = 20;
 const GARBAGE_COLLECTION: i64 = 20;
@@ -36,6 +37,9 @@ struct World {
     /// When most of the nodes were lost at last.
     outage: i64,
     settings: Settings,
+    policy: Policy,
+    /// When ticks bring how many pods.
+    ticks: Vec<(i64, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +51,7 @@ struct Settings {
 }
 
 impl World {
-    fn new(settings: Settings, count_falls: bool) -> Self {
+    fn new(settings: Settings, policy: Policy, count_falls: bool) -> Self {
         Self {
             now: 0,
             count: 0,
@@ -61,6 +65,8 @@ impl World {
             put_times: Vec::new(),
             outage: 0,
             settings,
+            policy,
+            ticks: Vec::new(),
         }
     }
 
@@ -80,7 +86,9 @@ impl World {
                     cordoned: s.cordoned.is_some(),
                     draining_since: s.cordoned.map(at),
                     busy: !s.pods.is_empty(),
+                    busy_until: None,
                     idle_since: s.idle_since.map(at),
+                    unforeseen: false,
                     free: cpu(PER_NODE - size(s.pods.len())),
                 }),
             }
@@ -90,7 +98,8 @@ impl World {
             min: if self.settings.closing { 0 } else { self.settings.min },
             max: self.settings.max,
             paused: self.settings.closing,
-            idle_after: Some(SignedDuration::from_secs(if self.settings.closing { 0 } else { 60 })),
+            policy: if self.settings.closing { Policy::After(SignedDuration::ZERO) } else { self.policy },
+            expected: self.ticks.iter().map(|(tick, pods)| expect(*tick, *pods)).collect(),
             count: self.count,
             running: self.busy_until.is_some(),
             machines: self
@@ -117,6 +126,9 @@ impl World {
 
     fn pass_a_second(&mut self) {
         self.now += 1;
+        let now = self.now;
+        self.pending += self.ticks.iter().filter(|(at, _)| *at <= now).map(|(_, pods)| pods).sum::<u32>();
+        self.ticks.retain(|(at, _)| *at > now);
         if self.busy_until.is_some_and(|end| end <= self.now) {
             self.busy_until = None;
             let doomed = std::mem::take(&mut self.doomed);
@@ -214,6 +226,7 @@ impl World {
             }
             match happening {
                 Happening::Work(pods) => self.pending += pods,
+                Happening::Tick(after, pods) => self.ticks.push((self.now + after, pods)),
                 Happening::Limits(settings) => self.settings = settings,
                 Happening::Lost(which) => {
                     let now = self.now;
@@ -253,16 +266,26 @@ impl World {
 #[derive(Clone, Debug)]
 enum Happening {
     Work(u32),
+    Tick(i64, u32),
     Limits(Settings),
     Lost(usize),
     Back(usize),
+}
+
+fn expect(tick: i64, pods: u32) -> Expected {
+    Expected { at: at(tick), request: cpu(1), pods, lasts: SignedDuration::from_secs(20) }
+}
+
+fn policies() -> impl Strategy<Value = Policy> {
+    prop_oneof![Just(Policy::BreakEven), Just(Policy::After(SignedDuration::from_secs(60)))]
 }
 
 fn happenings() -> impl Strategy<Value = Vec<(i64, Happening)>> {
     let limits =
         (0u32..3, 0u32..6).prop_map(|(min, more)| Happening::Limits(Settings { min, max: min + more, closing: false }));
     let one = prop_oneof![
-        6 => (1u32..60).prop_map(Happening::Work),
+        4 => (1u32..60).prop_map(Happening::Work),
+        4 => (1i64..400, 1u32..60).prop_map(|(after, pods)| Happening::Tick(after, pods)),
         1 => limits,
         1 => (0usize..5).prop_map(Happening::Lost),
         1 => (0usize..5).prop_map(Happening::Back),
@@ -275,16 +298,16 @@ proptest! {
 
     #[test]
     fn a_pool_does_its_work_without_harm_and_ends_at_its_minimum(
-        happenings in happenings(), seconds in 1i64..40, count_falls: bool
+        happenings in happenings(), seconds in 1i64..40, policy in policies(), count_falls: bool
     ) {
-        let mut world = World::new(Settings { min: 0, max: 4, closing: false }, count_falls);
+        let mut world = World::new(Settings { min: 0, max: 4, closing: false }, policy, count_falls);
         world.live(happenings, seconds)?;
         if world.settings.max == 0 {
             world.settings.max = 1;
         }
         // Everything is scored, and then everything above the minimum goes.
         let least = |w: &World| w.settings.min as usize;
-        let settled = |w: &World| w.pending == 0 && w.servers.len() == least(w) && w.count as usize == least(w);
+        let settled = |w: &World| w.pending == 0 && w.ticks.is_empty() && w.servers.len() == least(w) && w.count as usize == least(w);
         let mut quiet = 0;
         for _ in 0..12_000 {
             let decision = world.step(seconds)?;
@@ -302,9 +325,9 @@ proptest! {
 
     #[test]
     fn a_pool_that_closes_ends_its_pods_and_then_has_no_nodes(
-        happenings in happenings(), seconds in 1i64..40, count_falls: bool
+        happenings in happenings(), seconds in 1i64..40, policy in policies(), count_falls: bool
     ) {
-        let mut world = World::new(Settings { min: 0, max: 4, closing: false }, count_falls);
+        let mut world = World::new(Settings { min: 0, max: 4, closing: false }, policy, count_falls);
         world.live(happenings, seconds)?;
         world.settings.closing = true;
         world.settings.max = world.settings.max.max(1);

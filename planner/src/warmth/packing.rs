@@ -1,0 +1,203 @@
+//! How many nodes pods need together. Nodes with the same room are counted, not listed: ten thousand cost what one does.
+
+use crate::capacity::{PODS, Resources};
+
+/// Amounts in the order of the packing's names.
+pub(super) type Amounts = Box<[u64]>;
+
+/// Packs pods of a few kinds onto nodes of one kind, first fit.
+#[derive(Debug)]
+pub(super) struct Packing {
+    names: Vec<Name>,
+    requests: Vec<Amounts>,
+    empty: Amounts,
+    /// Nodes with pods on them: so many, each with so much room.
+    nodes: Vec<u32>,
+    room: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct Name {
+    name: String,
+    /// What a node has that does not name it: without bound if every node has it, else nothing.
+    unnamed: u64,
+}
+
+/// More than any node has: it is never used up.
+const UNBOUNDED: u64 = u64::MAX;
+
+impl Packing {
+    /// For pods that ask for these, on empty nodes with `capacity`.
+    pub(super) fn new(capacity: &Resources, requests: &[Resources]) -> Self {
+        let mut names: Vec<String> = vec![PODS.to_owned()];
+        for (name, amount) in requests.iter().flat_map(Resources::amounts) {
+            if amount > 0 && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        let unnamed = |name: &str| match Resources::parse([(name, "1")]) {
+            Ok(one) if Resources::default().fits(&one) == 0 => 0,
+            _ => UNBOUNDED,
+        };
+        let names: Vec<Name> = names.into_iter().map(|name| Name { unnamed: unnamed(&name), name }).collect();
+        let one = |request: &Resources| names.iter().map(|name| asked(&name.name, request)).collect();
+        let requests = requests.iter().map(one).collect();
+        let mut packing = Self { names, requests, empty: [].into(), nodes: Vec::new(), room: Vec::new() };
+        packing.empty = packing.amounts(capacity);
+        packing
+    }
+
+    /// The room on a node.
+    pub(super) fn amounts(&self, room: &Resources) -> Amounts {
+        let mut amounts: Amounts = self.names.iter().map(|name| name.unnamed).collect();
+        for (name, amount) in room.amounts() {
+            for (known, into) in self.names.iter().zip(&mut amounts) {
+                if known.name == name {
+                    *into = u64::try_from(amount).unwrap_or(UNBOUNDED);
+                }
+            }
+        }
+        amounts
+    }
+
+    /// At most so many nodes are needed for these pods, each kind on nodes of its own.
+    pub(super) fn at_most(&self, pods: &[u32]) -> u32 {
+        let each = self.requests.iter().zip(pods).map(|(request, pods)| match fits(&self.empty, request) {
+            0 => 0,
+            some => pods.div_ceil(some),
+        });
+        each.fold(0, u32::saturating_add)
+    }
+
+    /// How many empty nodes the pods need beyond the room on the given nodes. Pods too large for any node need none.
+    pub(super) fn nodes<'a>(&mut self, given: impl Iterator<Item = (&'a Amounts, u32)>, pods: &[u32]) -> u32 {
+        self.nodes.clear();
+        self.room.clear();
+        for (room, nodes) in given.filter(|(_, nodes)| *nodes > 0) {
+            self.nodes.push(nodes);
+            self.room.extend_from_slice(room);
+        }
+        let width = self.names.len();
+        let mut new = 0_u32;
+        for (request, pods) in self.requests.iter().zip(pods) {
+            let mut left = *pods;
+            for class in 0..self.nodes.len() {
+                if left == 0 {
+                    break;
+                }
+                left -= place(&mut self.nodes, &mut self.room, class, width, request, left);
+            }
+            let each = fits(&self.empty, request);
+            if left == 0 || each == 0 {
+                continue;
+            }
+            let opened = left.div_ceil(each);
+            new = new.saturating_add(opened);
+            self.nodes.push(opened);
+            self.room.extend_from_slice(&self.empty);
+            let class = self.nodes.len() - 1;
+            place(&mut self.nodes, &mut self.room, class, width, request, left);
+        }
+        new
+    }
+}
+
+/// Puts up to `pods` pods onto the nodes of a class, which may split into full ones, one that is partly full, and the
+/// rest. Returns how many found room.
+fn place(nodes: &mut Vec<u32>, room: &mut Vec<u64>, class: usize, width: usize, request: &[u64], pods: u32) -> u32 {
+    let (from, to) = (class * width, (class + 1) * width);
+    let each = fits(&room[from..to], request);
+    let placed = pods.min(each.saturating_mul(nodes[class]));
+    if placed == 0 {
+        return 0;
+    }
+    let (full, rest) = (placed / each, placed % each);
+    let untouched = nodes[class] - full - u32::from(rest > 0);
+    let mut split = |count: u32, pods: u32| {
+        let left: Vec<u64> = room[from..to].iter().zip(request).map(|(room, each)| less(*room, *each, pods)).collect();
+        nodes.push(count);
+        room.extend(left);
+    };
+    if rest > 0 {
+        split(1, rest);
+    }
+    if full > 0 && untouched + rest.min(1) > 0 {
+        split(full, each);
+    }
+    match () {
+        () if untouched > 0 => nodes[class] = untouched,
+        () if rest > 0 => nodes[class] = 0,
+        () => room[from..to].iter_mut().zip(request).for_each(|(room, one)| *room = less(*room, *one, each)),
+    }
+    placed
+}
+
+fn less(room: u64, each: u64, pods: u32) -> u64 {
+    if room == UNBOUNDED { room } else { room.saturating_sub(each.saturating_mul(pods.into())) }
+}
+
+fn fits(room: &[u64], request: &[u64]) -> u32 {
+    let each = room.iter().zip(request).filter(|(_, amount)| **amount > 0).map(|(room, amount)| room / amount);
+    each.min().map_or(u32::MAX, |most| u32::try_from(most).unwrap_or(u32::MAX))
+}
+
+/// What one pod asks for; every pod is one.
+fn asked(name: &str, request: &Resources) -> u64 {
+    if name == PODS {
+        return 1000;
+    }
+    let amount = request.amounts().find(|(known, _)| *known == name).map_or(0, |(_, amount)| amount);
+    u64::try_from(amount).unwrap_or(UNBOUNDED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::need::{Unplaced, need};
+    use proptest::prelude::*;
+
+    fn milli(cpu: u32, memory: u32) -> Resources {
+        Resources::parse([("cpu", format!("{cpu}m").as_str()), ("memory", format!("{memory}").as_str())]).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn as_many_nodes_are_needed_as_when_each_pod_is_put_on_one(
+            kinds in proptest::collection::vec((1u32..2_500, 0u32..9, 0u32..40), 1..5),
+            given in proptest::collection::vec((0u32..4_001, 0u32..17), 0..6),
+        ) {
+            let empty = milli(4_000, 16);
+            let mut work: Vec<Unplaced> = Vec::new();
+            for (cpu, memory, pods) in kinds {
+                if !work.iter().any(|w| w.request == milli(cpu, memory)) {
+                    work.push(Unplaced { request: milli(cpu, memory), pods });
+                }
+            }
+            let given: Vec<Resources> = given.into_iter().map(|(cpu, memory)| milli(cpu, memory)).collect();
+            let mut packing = Packing::new(&empty, &work.iter().map(|w| w.request.clone()).collect::<Vec<_>>());
+            let pods: Vec<u32> = work.iter().map(|w| w.pods).collect();
+            let rooms: Vec<Amounts> = given.iter().map(|room| packing.amounts(room)).collect();
+            let counted = packing.nodes(rooms.iter().map(|room| (room, 1)), &pods);
+            let listed = need(&work, &given, Some(&empty), 10_000).new;
+            // Which of several nodes with room comes first differs, so that pods of several kinds may end up otherwise.
+            if work.len() == 1 {
+                prop_assert_eq!(counted, listed);
+            }
+            prop_assert!(counted.abs_diff(listed) <= u32::try_from(work.len()).unwrap(), "{} {}", counted, listed);
+            prop_assert!(counted <= packing.at_most(&pods));
+            let total: u64 = work.iter().map(|w| u64::from(w.pods) * w.request.amounts().next().map_or(0, |(_, m)| u64::try_from(m).unwrap())).sum();
+            let has: u64 = rooms.iter().map(|room| room[1]).sum::<u64>() + u64::from(counted) * 4_000;
+            prop_assert!(has >= total, "{} nodes for {} of cpu", counted, total);
+        }
+    }
+
+    #[test]
+    fn what_a_node_does_not_name_is_there_if_every_node_has_it() {
+        let cores = Resources::parse([("cpu", "4")]).unwrap();
+        let some = Resources::parse([("cpu", "1"), ("memory", "1Gi")]).unwrap();
+        let gpu = Resources::parse([("nvidia.com/gpu", "1")]).unwrap();
+        let mut packing = Packing::new(&cores, &[some, gpu]);
+        assert_eq!(packing.nodes([].into_iter(), &[9, 0]), 3);
+        assert_eq!(packing.nodes([].into_iter(), &[0, 9]), 0);
+    }
+}
