@@ -15,7 +15,7 @@ use crate::nodes::kwok::KwokMachines;
 use crate::nodes::real::RealMachines;
 use crate::options::Options;
 use crate::processes::{self, Part};
-use crate::root::{AKS_PORT, HOST, Root};
+use crate::root::{AKS_PORT, AUTHORITY_PORT, CONTROL_PORT, HOST, Root};
 use crate::{aks, control_plane};
 
 /// The pool that is there from the start.
@@ -72,18 +72,25 @@ async fn serve(folder: &Path) -> anyhow::Result<()> {
         kwok: KwokMachines::new(client, size),
     });
     let pki = root.pki();
-    let listen = format!("{HOST}:{AKS_PORT}").parse()?;
+    let at = |port: u16| format!("{HOST}:{port}").parse();
+    let scoring = aks::PoolOptions { spot: options.spot, ..aks::PoolOptions::user(&facts.agent_pool) };
     let aks = aks::AksOptions {
         tenant_id: facts.tenant_id,
         client_id: facts.client_id,
         subscription_id: facts.subscription_id,
         resource_group: facts.resource_group,
         cluster_name: facts.cluster_name,
-        pools: vec![aks::PoolOptions::system(SYSTEM_POOL, 1), aks::PoolOptions::user(&facts.agent_pool)],
+        pools: vec![aks::PoolOptions::system(SYSTEM_POOL, 1), scoring],
         provisioning: options.provisioning,
+        put_bucket: options.put_bucket,
+        request_bucket: options.request_bucket,
+        faults: options.faults,
+        seed: options.seed,
+        authority_listen: at(AUTHORITY_PORT)?,
+        control_listen: at(CONTROL_PORT)?,
         authority_host: Some(facts.authority_host),
         webhook_ca: Some(pki.join("ca.crt")),
-        ..aks::AksOptions::new(listen, pki.join("aks.crt"), pki.join("aks.key"), facts.kubeconfig)
+        ..aks::AksOptions::new(at(AKS_PORT)?, pki.join("aks.crt"), pki.join("aks.key"), facts.kubeconfig)
     };
     aks::serve(aks, machines).await?;
     bail!("the agentPools API has ended")

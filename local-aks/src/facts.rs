@@ -13,6 +13,8 @@ pub struct Facts {
     pub arm_endpoint: String,
     /// The stand-in for `https://login.microsoftonline.com`.
     pub authority_host: String,
+    /// Where the log of requests, the settings and the faults are: below `/control/`. It answers whatever is down.
+    pub control_endpoint: String,
     /// Tenant of the identity below.
     pub tenant_id: String,
     /// Client id of the workload identity that the API accepts.

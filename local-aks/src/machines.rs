@@ -15,13 +15,33 @@ pub struct MachineSpec {
     pub taints: Vec<String>,
     /// Azure's name of the size, e.g. `Standard_D2s_v5`; shown as the Node's instance type.
     pub vm_size: String,
+    /// What comes of its Node.
+    #[serde(default)]
+    pub becomes: Becomes,
+}
+
+/// What comes of a machine's Node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Becomes {
+    /// It registers and is Ready, as it should.
+    #[default]
+    Ready,
+    /// It registers and stays NotReady.
+    NotReady,
+    /// It never registers.
+    Nothing,
 }
 
 /// Makes and deletes machines. Calls for different machines may run side by side.
 #[async_trait::async_trait]
 pub trait Machines: Send + Sync {
-    /// Starts a machine. Returns when its Node is Ready; after an error nothing of it is left.
+    /// Starts a machine. Returns when its Node is what it [becomes](MachineSpec::becomes); after an error nothing of it
+    /// is left.
     async fn create(&self, machine: &MachineSpec) -> anyhow::Result<()>;
+
+    /// Stops a machine at once, as an evicted virtual machine stops, and leaves its Node: nobody has told Kubernetes.
+    async fn stop(&self, name: &str) -> anyhow::Result<()>;
 
     /// Stops a machine at once, as a deleted virtual machine stops: pods are killed, not drained. Then deletes its
     /// Node, as AKS' cloud controller does. A machine that does not exist is deleted already.

@@ -133,7 +133,7 @@ async fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Up { provisioning, nodes, node_cpus, node_memory, kwok_pods_take } => {
             let options = Options {
-                provisioning,
+                provisioning: provisioning.into(),
                 nodes,
                 node_cpus,
                 node_memory_mib: node_memory,

@@ -8,8 +8,8 @@ use tokio::process::Command;
 
 use crate::command::{find, run};
 use crate::root::{
-    AKS_PORT, API_PORT, API_SERVICE, AZURITE_PORT, BRIDGE, ETCD_PEER_PORT, ETCD_PORT, HOST, POD_NETWORK, REGISTRY_PORT,
-    Root,
+    AKS_PORT, API_PORT, API_SERVICE, AUTHORITY_PORT, AZURITE_PORT, BRIDGE, CONTROL_PORT, ETCD_PEER_PORT, ETCD_PORT,
+    HOST, POD_NETWORK, REGISTRY_PORT, Root,
 };
 
 /// Arguments of iptables that follow `-I` or `-D`, per table. The comment says whose they are.
@@ -67,6 +67,8 @@ pub(crate) fn check_ports() -> anyhow::Result<()> {
     let ports = [
         (HOST, API_PORT),
         (HOST, AKS_PORT),
+        (HOST, AUTHORITY_PORT),
+        (HOST, CONTROL_PORT),
         (HOST, REGISTRY_PORT),
         (HOST, AZURITE_PORT),
         (local, ETCD_PORT),

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::aks::faults::FaultOrder;
+use crate::aks::{Delay, Rate};
+
 /// What the machines of user pools are. The system node is always real.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -19,8 +22,18 @@ pub enum NodeKind {
 pub struct Options {
     /// Everything is kept below this folder: tools, state, logs.
     pub root: PathBuf,
-    /// How long a new machine takes before it starts, as a virtual machine would.
-    pub provisioning: Duration,
+    /// How long a new machine takes before it starts, as a virtual machine would; drawn for each.
+    pub provisioning: Delay,
+    /// Seeds what is random: how long machines take, which go, and their names.
+    pub seed: u64,
+    /// Whether the user pool is one of spot machines.
+    pub spot: bool,
+    /// The bucket of each pool's PUTs.
+    pub put_bucket: Rate,
+    /// The bucket of all other requests to the agentPools API.
+    pub request_bucket: Rate,
+    /// What goes wrong from the start.
+    pub faults: FaultOrder,
     /// What machines of user pools are.
     pub nodes: NodeKind,
     /// Allocatable CPUs of a node. A machine with fewer CPUs gives all it has.
@@ -33,9 +46,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
+        let aks = crate::aks::Settings::default();
         Self {
             root: default_root(),
-            provisioning: Duration::from_secs(20),
+            provisioning: aks.provisioning,
+            seed: 0,
+            spot: false,
+            put_bucket: aks.put_bucket,
+            request_bucket: aks.request_bucket,
+            faults: FaultOrder::default(),
             nodes: NodeKind::Real,
             node_cpus: 2,
             node_memory_mib: 2048,

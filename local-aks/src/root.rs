@@ -16,7 +16,12 @@ pub(crate) const API_SERVICE: &str = "10.96.0.1";
 pub(crate) const CGROUP: &str = "local-aks";
 
 pub(crate) const API_PORT: u16 = 6443;
+/// Of the Resource Manager.
 pub(crate) const AKS_PORT: u16 = 8443;
+/// Of the token endpoint.
+pub(crate) const AUTHORITY_PORT: u16 = 8444;
+/// Of the control endpoints and the webhook, which are there whatever is down.
+pub(crate) const CONTROL_PORT: u16 = 8445;
 pub(crate) const REGISTRY_PORT: u16 = 5000;
 /// That of a registry which a test may start.
 pub(crate) const OTHER_REGISTRY_PORT: u16 = 5001;

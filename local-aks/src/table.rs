@@ -16,6 +16,8 @@ pub async fn table(facts: &Facts) -> anyhow::Result<String> {
     let lines = [
         ("KUBECONFIG", facts.kubeconfig.display().to_string()),
         ("agentPools API", facts.arm_endpoint.clone()),
+        ("token endpoint", facts.authority_host.clone()),
+        ("control", facts.control_endpoint.clone()),
         ("CA bundle", facts.ca_bundle.display().to_string()),
         ("registry", facts.registry.clone()),
         ("Blob Storage", facts.store_url.clone()),

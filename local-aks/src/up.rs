@@ -17,7 +17,7 @@ use crate::options::{NodeKind, Options};
 use crate::pki::Authority;
 use crate::processes::Part;
 use crate::progress::Progress;
-use crate::root::{AKS_PORT, HOST, Root};
+use crate::root::{AKS_PORT, AUTHORITY_PORT, CONTROL_PORT, HOST, Root};
 use crate::{azurite, control_plane, daemon, network, nodes, packages, registry, sysctls, tools};
 
 /// How long the system node may take.
@@ -102,7 +102,8 @@ fn facts(root: &Root, authority: &Authority) -> Facts {
         kubeconfig: root.kubeconfig("admin"),
         ca_bundle: authority.bundle(),
         arm_endpoint: format!("https://{HOST}:{AKS_PORT}"),
-        authority_host: format!("https://{HOST}:{AKS_PORT}/"),
+        authority_host: format!("https://{HOST}:{AUTHORITY_PORT}/"),
+        control_endpoint: format!("https://{HOST}:{CONTROL_PORT}"),
         tenant_id: "00000000-0000-0000-0000-00000000000a".to_owned(),
         client_id: "00000000-0000-0000-0000-00000000000b".to_owned(),
         subscription_id: "00000000-0000-0000-0000-000000000000".to_owned(),

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::Machines;
 use super::control_plane::ControlPlane;
-use super::faults::RequestFaults;
+use super::faults::{Outages, RequestFaults};
 use super::fleet::Fleet;
 use super::identity::{Application, Tokens};
 use super::log::RequestLog;
@@ -20,6 +20,10 @@ pub(super) struct App {
     pub(super) tokens: Mutex<Tokens>,
     pub(super) log: Mutex<RequestLog>,
     pub(super) faults: Mutex<RequestFaults>,
+    pub(super) outages: Mutex<Outages>,
+    /// Tells the doors that an outage began or ended by order.
+    pub(super) outages_changed: watch::Sender<()>,
+    pub(super) seed: u64,
     /// Wakes the driver: there may be new work, or old work may be due earlier.
     pub(super) changed: Notify,
     pub(super) machines: Arc<dyn Machines>,

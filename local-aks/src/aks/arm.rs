@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::app::{App, lock};
 use super::error::ApiError;
+use super::faults::Endpoint;
 use super::fleet::{Conditions, Draw, Scope};
 use super::log::Entry;
 use super::machine::Addresses;
@@ -118,9 +119,16 @@ async fn answer(app: &App, parts: &Parts, body: Body, notes: &mut Notes) -> Resu
     let own_host = url::Url::parse(&own).ok().and_then(|url| Some(url.host_str()?.to_owned())).unwrap_or_default();
     let authorization = text(&parts.headers, "authorization");
     let now = app.now();
+    if let Some(down) = lock(&app.outages).unavailable(Endpoint::Arm, now) {
+        return Err(down);
+    }
     notes.subject = Some(lock(&app.tokens).check(authorization.as_deref(), &own_host, now)?);
     check_api_version(parts.uri.query())?;
-    let route = Route::parse(path, &app.fleet().scope)?;
+    let scope = app.fleet().scope.clone();
+    let route = Route::parse(path, &scope)?;
+    if let Some(throttled) = lock(&app.outages).throttled(&scope.subscription, method, now) {
+        return Err(throttled);
+    }
     let strike = lock(&app.faults).take(method, path, true);
     let error = match strike {
         Some(strike) if !strike.after => return Err(strike.error),
@@ -223,10 +231,13 @@ fn operation_result(app: &App, own: &str, id: &str) -> Result<Reply, ApiError> {
             Ok(body) => Reply::json(200, body),
             Err(_) => Reply { status: 204, ..Reply::default() },
         }),
-        Status::Failed | Status::Canceled => Err(match &operation.failure {
-            Some(failure) => ApiError::new(400, failure.code.clone(), failure.message.clone()),
-            None => ApiError::new(409, "OperationPreempted", "The operation was canceled."),
-        }),
+        Status::Failed | Status::Canceled => {
+            let status = if operation.status == Status::Failed { 400 } else { 409 };
+            Err(match &operation.failure {
+                Some(failure) => ApiError::new(status, failure.code.clone(), failure.message.clone()),
+                None => ApiError::new(status, "OperationPreempted", "The operation was canceled."),
+            })
+        }
     }
 }
 

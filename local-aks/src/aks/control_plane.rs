@@ -1,10 +1,13 @@
 //! What the stand-in for AKS asks of the cluster's API server.
 
+mod eviction;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
 use async_trait::async_trait;
+use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use k8s_openapi::api::core::v1::{Node, ServiceAccount, Taint as NodeTaint};
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
@@ -21,6 +24,10 @@ use super::work::Restyle;
 pub(super) trait ControlPlane: Send + Sync {
     /// Applies changed labels and taints to nodes that exist.
     async fn restyle(&self, change: &Restyle) -> anyhow::Result<()>;
+    /// Tells a node when its machine will be taken, as a scheduled event does; may cordon and drain it too.
+    async fn warn(&self, node: &str, not_before: Timestamp, drain: bool) -> anyhow::Result<()>;
+    /// Waits until Kubernetes has seen that a node's machine is dead: the node is not Ready, or gone.
+    async fn lost(&self, node: &str) -> anyhow::Result<()>;
     /// The addresses of a pool's nodes.
     async fn addresses(&self, pool: &str) -> anyhow::Result<Addresses>;
     /// Whose token this is; None where the API server does not vouch for it and the audience.
@@ -96,6 +103,19 @@ impl ControlPlane for KubeControlPlane {
             self.restyle_node(node, change).await?;
         }
         Ok(())
+    }
+
+    async fn warn(&self, node: &str, not_before: Timestamp, drain: bool) -> anyhow::Result<()> {
+        eviction::warn(&self.0, node, not_before).await?;
+        if !drain {
+            return Ok(());
+        }
+        self.restyle(&eviction::drained(node)).await?;
+        eviction::drain(&self.0, node).await
+    }
+
+    async fn lost(&self, node: &str) -> anyhow::Result<()> {
+        eviction::lost(&self.0, node).await
     }
 
     async fn addresses(&self, pool: &str) -> anyhow::Result<Addresses> {

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::MachineSpec;
 use super::app::App;
 use super::error::Failure;
+use super::fleet::Taking;
 use super::work::{Outcome, Work};
 
 /// Machines made or deleted at the same time; a real one starts a kubelet, which this machine must bear.
@@ -21,10 +22,14 @@ pub(super) async fn drive(app: Arc<App>) {
     let mut acting = JoinSet::new();
     loop {
         let now = app.now();
-        let (works, next) = {
+        let (works, takings, next) = {
             let mut fleet = app.fleet();
-            (fleet.take_due(now), fleet.next_due())
+            (fleet.take_due(now), fleet.take_machines(now), fleet.next_due())
         };
+        for taking in takings {
+            let app = app.clone();
+            acting.spawn(async move { taken(&app, taking).await });
+        }
         for work in works {
             let app = app.clone();
             acting.spawn(async move {
@@ -73,8 +78,37 @@ async fn act(app: &App, work: &Work) -> Outcome {
         }
     }
     outcome.created.sort();
-    outcome.error = work.doomed.clone().or(outcome.error);
     outcome
+}
+
+/// Does to a machine what becomes of one that Azure takes back. Nobody waits for it: what goes wrong is in the log.
+async fn taken(app: &App, taking: Taking) {
+    let (machine, done) = match taking {
+        Taking::Notice { machine, not_before, drain } => {
+            tracing::info!(machine, %not_before, drain, "the machine will be taken");
+            let done = caught(app.control_plane.warn(&machine, not_before, drain)).await;
+            (machine, done)
+        }
+        Taking::Stop { machine, deleted } => {
+            tracing::info!(machine, deleted, "the machine is taken");
+            let done = caught(stop(app, &machine, deleted)).await;
+            (machine, done)
+        }
+    };
+    if let Err(error) = done {
+        tracing::warn!(machine, error = format!("{error:#}"), "taking the machine failed");
+    }
+}
+
+/// As on AKS: the machine dies, its Node is NotReady some time later, and only then the cloud controller looks for the
+/// machine, finds none, and deletes the Node.
+async fn stop(app: &App, machine: &str, deleted: bool) -> anyhow::Result<()> {
+    app.machines.stop(machine).await?;
+    if deleted {
+        app.control_plane.lost(machine).await?;
+        app.machines.delete(machine).await?;
+    }
+    Ok(())
 }
 
 async fn create(app: &App, spec: &MachineSpec) -> anyhow::Result<()> {

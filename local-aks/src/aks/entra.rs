@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::app::{App, lock};
 use super::arm::{Reply, base};
+use super::faults::Endpoint;
 use super::identity::{self, AUDIENCE, Refusal, TokenRequest};
 use super::log::Entry;
 use super::webhook;
@@ -44,6 +45,10 @@ pub(super) async fn token(State(app): State<Arc<App>>, Path(tenant): Path<String
 }
 
 async fn exchange(app: &App, tenant: &str, form: &[u8], subject: &mut Option<String>) -> Result<Value, Refusal> {
+    if lock(&app.outages).unavailable(Endpoint::Tokens, app.now()).is_some() {
+        let why = "A transient error has occurred. Please try again.".to_owned();
+        return Err(Refusal::new(503, "temporarily_unavailable", 90_033, why));
+    }
     let request = TokenRequest::parse(&app.application, tenant, form)?;
     let reviewed = app.control_plane.subject(&request.assertion, AUDIENCE).await.map_err(|error| {
         Refusal::new(

@@ -2,11 +2,14 @@
 //! [`Work`] for machines come out, and what became of the work goes in again. The clock and the random numbers are
 //! handed in; nothing here waits or does I/O.
 
+mod machines;
+mod preempt;
 mod progress;
+mod settings;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rand::rngs::StdRng;
@@ -18,7 +21,11 @@ use super::error::{ApiError, Failure};
 use super::machine::{Addresses, Machine};
 use super::operation::{Operation, Verb};
 use super::properties::{Defaults, Properties};
-use super::work::{ProvisioningFault, Work};
+use super::work::Work;
+
+pub(super) use machines::Taking;
+pub(crate) use settings::Settings;
+use standing::Faults;
 
 /// Where the cluster is in Azure; part of every id.
 #[derive(Debug, Clone)]
@@ -27,33 +34,6 @@ pub(super) struct Scope {
     pub(super) group: String,
     pub(super) cluster: String,
     pub(super) location: String,
-}
-
-/// What may be changed while it runs.
-#[derive(Debug, Clone)]
-pub(super) struct Settings {
-    /// From an accepted PUT until the new machines start.
-    pub(super) provisioning: Duration,
-    /// From an accepted deletion until the machines go.
-    pub(super) deleting: Duration,
-    /// How long a change of labels, taints or other properties takes.
-    pub(super) updating: Duration,
-    /// Whether the count falls by itself after deleteMachines, which Azure does not document.
-    pub(super) count_falls: bool,
-    /// How many machines a page of their list holds.
-    pub(super) page: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            provisioning: Duration::from_secs(20),
-            deleting: Duration::from_secs(2),
-            updating: Duration::from_secs(1),
-            count_falls: true,
-            page: 100,
-        }
-    }
 }
 
 /// The conditional headers of a request.
@@ -80,6 +60,8 @@ struct Pool {
     machines: BTreeMap<String, Machine>,
     next_index: u64,
     busy_with: Option<String>,
+    /// A machine was taken during the operation, which therefore ends with the count at what there is.
+    recount: bool,
     failure: Option<Failure>,
 }
 
@@ -110,7 +92,9 @@ pub(super) struct Fleet {
     /// The eight digits that all of a cluster's machine names share.
     digits: u32,
     rng: StdRng,
-    pub(super) provisioning_faults: Vec<ProvisioningFault>,
+    /// Of its own, so that how long machines take changes nothing about names and victims.
+    delays: StdRng,
+    faults: Faults,
     pub(super) machines_made: u64,
     pub(super) machines_deleted: u64,
 }
@@ -118,6 +102,7 @@ pub(super) struct Fleet {
 impl Fleet {
     pub(super) fn new(scope: Scope, settings: Settings, defaults: Defaults, seed: u64, now: Timestamp) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
+        let other_bucket = Bucket::new(settings.request_bucket, now);
         Self {
             scope,
             settings,
@@ -125,10 +110,11 @@ impl Fleet {
             pools: BTreeMap::new(),
             operations: BTreeMap::new(),
             put_buckets: BTreeMap::new(),
-            other_bucket: Bucket::new(60, Duration::from_secs(1), now),
+            other_bucket,
             digits: rng.random_range(10_000_000..100_000_000),
             rng,
-            provisioning_faults: Vec::new(),
+            delays: StdRng::seed_from_u64(seed ^ u64::MAX),
+            faults: Faults::default(),
             machines_made: 0,
             machines_deleted: 0,
         }
@@ -140,7 +126,7 @@ impl Fleet {
             Draw::Put(pool) => self
                 .put_buckets
                 .entry(pool.to_owned())
-                .or_insert_with(|| Bucket::new(20, Duration::from_secs(60), now))
+                .or_insert_with(|| Bucket::new(self.settings.put_bucket, now))
                 .take(now)
                 .map_err(|wait| ApiError::throttled("PutAgentPoolHandler.PUT", wait)),
             Draw::Other => self
@@ -148,6 +134,17 @@ impl Fleet {
                 .take(now)
                 .map_err(|wait| ApiError::throttled(&format!("subscription {}", self.scope.subscription), wait)),
         }
+    }
+
+    /// Changes the settings. Buckets of another rate begin full.
+    pub(super) fn set(&mut self, settings: Settings, now: Timestamp) {
+        if settings.put_bucket != self.settings.put_bucket {
+            self.put_buckets.clear();
+        }
+        if settings.request_bucket != self.settings.request_bucket {
+            self.other_bucket = Bucket::new(settings.request_bucket, now);
+        }
+        self.settings = settings;
     }
 
     pub(super) fn list(&self) -> Value {
@@ -217,7 +214,7 @@ impl Fleet {
     pub(super) fn found(&mut self, name: &str, body: &Value, now: Timestamp) -> Result<(), ApiError> {
         let made = self.create(name, body, &Conditions::default(), now)?;
         if let Some(operation) = made.operation.and_then(|id| self.operations.get_mut(&id)) {
-            operation.due = Some(now);
+            operation.steps.iter_mut().for_each(|step| step.due = now);
         }
         Ok(())
     }
@@ -246,10 +243,13 @@ impl Fleet {
             machines: BTreeMap::new(),
             next_index: 0,
             busy_with: None,
+            recount: false,
             failure: None,
         };
         self.pools.insert(name.to_owned(), pool);
-        let operation = self.change(name, properties, Verb::Creating, now)?;
+        let operation = self.change(name, properties, Verb::Creating, now).inspect_err(|_| {
+            self.pools.remove(name);
+        })?;
         Ok(Put { created: true, body: self.get(name)?, operation: Some(operation) })
     }
 
@@ -284,8 +284,8 @@ impl Fleet {
                 format!("Agent pool '{name}' is of mode System and must keep at least one machine."),
             ));
         }
-        let work = Work { operation: String::new(), delete, create: Vec::new(), restyle: None, doomed: None };
-        self.begin(name, Verb::DeletingMachines, work, self.settings.deleting, now)
+        let steps = vec![(self.settings.deleting, Work { delete, ..Work::default() })];
+        self.begin(name, Verb::DeletingMachines, steps, now)
     }
 
     /// Deletes a pool; None where there is none.
@@ -304,8 +304,8 @@ impl Fleet {
         if pool.properties.is_system() {
             self.another_system_pool(name)?;
         }
-        let work = Work { operation: String::new(), delete, create: Vec::new(), restyle: None, doomed: None };
-        self.begin(name, Verb::Deleting, work, self.settings.deleting, now).map(Some)
+        let steps = vec![(self.settings.deleting, Work { delete, ..Work::default() })];
+        self.begin(name, Verb::Deleting, steps, now).map(Some)
     }
 
     fn pool(&self, name: &str) -> Result<&Pool, ApiError> {

@@ -1,18 +1,22 @@
 //! A stand-in for the parts of Azure around an AKS cluster: the agentPools API, the token endpoint of Microsoft Entra
-//! ID, and the workload-identity webhook, on one https listener.
+//! ID, and the workload-identity webhook, each on an https listener of its own, so that one can be down without the
+//! others.
 //!
 //! [`fleet`] holds pools and operations as a pure state machine; [`arm`], [`entra`] and [`control`] put http around it,
-//! and [`driver`] makes and deletes machines when an operation's delay is over.
+//! and [`driver`] makes and deletes machines when an operation's delay is over. [`faults`] has what can be made to go
+//! wrong.
 
 mod app;
 mod arm;
 mod bucket;
 mod control;
 mod control_plane;
+mod delay;
+mod door;
 mod driver;
 mod entra;
 mod error;
-mod faults;
+pub mod faults;
 mod fleet;
 mod identity;
 mod log;
@@ -21,6 +25,7 @@ mod operation;
 mod properties;
 mod route;
 mod server;
+mod span;
 #[cfg(test)]
 mod tests;
 mod webhook;
@@ -38,8 +43,13 @@ use jiff::Timestamp;
 use crate::{MachineSpec, Machines};
 
 use control_plane::KubeControlPlane;
-use fleet::Settings;
+use faults::FaultOrder;
+pub(crate) use fleet::Settings;
 use server::Server;
+
+pub use bucket::Rate;
+pub use delay::Delay;
+pub use span::Span;
 
 /// A pool that is there from the start.
 #[derive(Debug, Clone)]
@@ -51,6 +61,8 @@ pub struct PoolOptions {
     pub vm_size: String,
     pub node_labels: BTreeMap<String, String>,
     pub node_taints: Vec<String>,
+    /// Of spot machines, which Azure may take back.
+    pub spot: bool,
 }
 
 impl PoolOptions {
@@ -68,6 +80,7 @@ impl PoolOptions {
             vm_size: "Standard_D4ds_v5".into(),
             node_labels: BTreeMap::new(),
             node_taints: Vec::new(),
+            spot: false,
         }
     }
 }
@@ -75,7 +88,12 @@ impl PoolOptions {
 /// Everything that [`serve`] needs to know.
 #[derive(Debug, Clone)]
 pub struct AksOptions {
+    /// Of the Resource Manager API.
     pub listen: SocketAddr,
+    /// Of the token endpoint.
+    pub authority_listen: SocketAddr,
+    /// Of the control endpoints and the webhook.
+    pub control_listen: SocketAddr,
     /// PEM, the chain; must name the address that clients use.
     pub tls_cert: PathBuf,
     pub tls_key: PathBuf,
@@ -88,26 +106,36 @@ pub struct AksOptions {
     pub cluster_name: String,
     pub location: String,
     pub pools: Vec<PoolOptions>,
-    /// From an accepted PUT until the new machines start; may be changed later at `PUT /control/settings`.
-    pub provisioning: Duration,
+    /// From an accepted PUT until a new machine starts; may be changed later at `PUT /control/settings`.
+    pub provisioning: Delay,
+    /// The bucket of each pool's PUTs; may be changed as well.
+    pub put_bucket: Rate,
+    /// The bucket of all other requests; may be changed as well.
+    pub request_bucket: Rate,
+    /// What goes wrong from the start; more may be ordered later at `POST /control/faults`.
+    pub faults: FaultOrder,
     /// Whether a pool's count falls by itself after deleteMachines.
     pub count_falls: bool,
     /// Who may exchange tokens: the subjects of the identity's federated credentials.
     pub federated_subjects: Vec<String>,
     pub token_lifetime: Duration,
-    /// AZURE_AUTHORITY_HOST for pods; `https://<listen>/` by default.
+    /// AZURE_AUTHORITY_HOST for pods; `https://<authority_listen>/` by default.
     pub authority_host: Option<String>,
     /// A PEM file with the CA of `tls_cert`. Given, the workload-identity webhook is installed.
     pub webhook_ca: Option<PathBuf>,
-    /// Seeds the choice of victims and the names; the same seed and requests give the same answers.
+    /// Seeds the choice of victims, the names and how long machines take; the same seed and requests give the same answers.
     pub seed: u64,
 }
 
 impl AksOptions {
-    /// Options with the usual names and delays.
+    /// Options with the usual names and delays. The token endpoint and the control endpoints get any ports beside `listen`.
     pub fn new(listen: SocketAddr, tls_cert: PathBuf, tls_key: PathBuf, kubeconfig: PathBuf) -> Self {
+        let beside = SocketAddr::new(listen.ip(), 0);
+        let settings = Settings::default();
         Self {
             listen,
+            authority_listen: beside,
+            control_listen: beside,
             tls_cert,
             tls_key,
             kubeconfig,
@@ -118,7 +146,10 @@ impl AksOptions {
             cluster_name: "local-aks".into(),
             location: "local".into(),
             pools: vec![PoolOptions::system("system", 1), PoolOptions::user("scoring")],
-            provisioning: Settings::default().provisioning,
+            provisioning: settings.provisioning,
+            put_bucket: settings.put_bucket,
+            request_bucket: settings.request_bucket,
+            faults: FaultOrder::default(),
             count_falls: true,
             federated_subjects: vec!["system:serviceaccount:batch-scoring:batch-scoring".into()],
             token_lifetime: Duration::from_secs(3600),
@@ -147,7 +178,7 @@ pub async fn serve_until(
     let mut server = Server::start(&options, machines, Arc::new(control_plane), Arc::new(Timestamp::now)).await?;
     if let Some(ca) = &options.webhook_ca {
         let pem = std::fs::read(ca).with_context(|| format!("read the CA {}", ca.display()))?;
-        webhook::install(client, &format!("https://{}/mutate", server.address()), &pem).await?;
+        webhook::install(client, &format!("https://{}/mutate", server.addresses().control), &pem).await?;
     }
     tokio::select! {
         ended = server.ended() => ended,

@@ -137,6 +137,11 @@ impl Properties {
         self.0.get("powerState").and_then(|state| state.get("code")).and_then(Value::as_str) == Some("Stopped")
     }
 
+    /// Whether an evicted machine stays, deallocated, instead of being deleted.
+    pub(super) fn deallocates_evicted(&self) -> bool {
+        self.text("scaleSetEvictionPolicy") == Some("Deallocate")
+    }
+
     pub(super) fn vm_size(&self) -> &str {
         self.text("vmSize").unwrap_or_default()
     }

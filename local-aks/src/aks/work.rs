@@ -6,19 +6,27 @@ use super::MachineSpec;
 use super::error::Failure;
 use super::properties::{Properties, Taint};
 
-/// What is to be done with machines and nodes now that an operation's delay is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is to be done with machines and nodes now that its time has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Work {
     pub(super) operation: String,
     pub(super) delete: Vec<String>,
     pub(super) create: Vec<MachineSpec>,
     pub(super) restyle: Option<Restyle>,
-    /// The operation fails with this, after what is listed above was done.
-    pub(super) doomed: Option<Failure>,
+}
+
+impl Work {
+    /// Both in one.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.delete.extend(other.delete);
+        self.create.extend(other.create);
+        self.restyle = self.restyle.or(other.restyle);
+        self
+    }
 }
 
 /// A change of labels and taints on nodes that exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Restyle {
     pub(super) nodes: Vec<String>,
     pub(super) remove_taints: Vec<Taint>,
@@ -33,13 +41,6 @@ pub(super) struct Outcome {
     pub(super) created: Vec<String>,
     pub(super) deleted: Vec<String>,
     pub(super) error: Option<Failure>,
-}
-
-/// A provisioning fault to come: the next operation that makes machines makes only `machines` of them, then fails.
-#[derive(Debug, Clone)]
-pub(super) struct ProvisioningFault {
-    pub(super) machines: usize,
-    pub(super) failure: Failure,
 }
 
 impl Restyle {

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use crate::machines::MachineSpec;
+use crate::machines::{Becomes, MachineSpec};
 use crate::pki::Authority;
 use crate::registry;
 use crate::root::{BRIDGE, CGROUP, HOST, KUBELET_PORTS, POD_NETWORK, Root};
@@ -53,7 +53,10 @@ pub(crate) fn write(
     }
     fs::write(folder.join("enter.sh"), ENTER)?;
     fs::write(folder.join("containerd.toml"), containerd()?)?;
-    fs::write(folder.join("cni/10-local-aks.conflist"), serde_json::to_vec_pretty(&cni(number))?)?;
+    // Without a network, kubelet registers its Node and says NotReady for ever.
+    if machine.becomes != Becomes::NotReady {
+        fs::write(folder.join("cni/10-local-aks.conflist"), serde_json::to_vec_pretty(&cni(number))?)?;
+    }
     for address in [registry::address(), registry::other_address()] {
         let hosts = folder.join("certs.d").join(&address);
         fs::create_dir_all(&hosts)?;

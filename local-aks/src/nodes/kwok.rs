@@ -1,20 +1,26 @@
 //! Fake nodes, by the thousand: kwok plays what kubelets would.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::machines::{MachineSpec, Machines};
+use crate::machines::{Becomes, MachineSpec, Machines};
 use crate::nodes::files::Size;
 use crate::nodes::real::is_ready;
 use crate::pki::Authority;
 use crate::processes::{Part, start_detached};
 use crate::root::Root;
+
+/// The label by which kwok knows its nodes, and its values: played by kwok, or left alone.
+const KIND: &str = "type";
+const PLAYED: &str = "kwok";
+const LEFT_ALONE: &str = "kwok-stopped";
 
 /// What kwok does with nodes and pods, and when.
 const STAGES: &str = include_str!("kwok.yaml");
@@ -32,8 +38,9 @@ impl KwokMachines {
 
     fn node(&self, machine: &MachineSpec) -> anyhow::Result<Node> {
         let mut labels = machine.labels.clone();
+        let played = machine.becomes == Becomes::Ready;
         let own = [
-            ("type", "kwok"),
+            (KIND, if played { PLAYED } else { LEFT_ALONE }),
             ("kubernetes.io/hostname", &machine.name),
             ("kubernetes.io/os", "linux"),
             ("kubernetes.io/arch", "amd64"),
@@ -53,20 +60,40 @@ impl KwokMachines {
             "kind": "Node",
             "metadata": {"name": machine.name, "labels": labels, "annotations": {"kwok.x-k8s.io/node": "fake"}},
             "spec": {"taints": taints},
-            "status": {"allocatable": resources, "capacity": resources},
+            "status": {"allocatable": resources, "capacity": resources, "conditions": conditions(played)},
         });
         Ok(serde_json::from_value(node)?)
     }
 }
 
+/// kwok sets those of the nodes that it plays. The others' say what a kubelet does whose network never comes up.
+fn conditions(played: bool) -> serde_json::Value {
+    if played {
+        return json!([]);
+    }
+    let now = jiff::Timestamp::now().to_string();
+    json!([{
+        "type": "Ready", "status": "False", "reason": "KubeletNotReady",
+        "message": "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
+                    message:Network plugin returns error: cni plugin not initialized",
+        "lastHeartbeatTime": now, "lastTransitionTime": now,
+    }])
+}
+
 #[async_trait::async_trait]
 impl Machines for KwokMachines {
     async fn create(&self, machine: &MachineSpec) -> anyhow::Result<()> {
+        if machine.becomes == Becomes::Nothing {
+            return Ok(());
+        }
         let nodes = Api::<Node>::all(self.client.clone());
         nodes
             .create(&PostParams::default(), &self.node(machine)?)
             .await
             .with_context(|| format!("cannot make the Node {}", machine.name))?;
+        if machine.becomes == Becomes::NotReady {
+            return Ok(());
+        }
         let ready = kube::runtime::wait::await_condition(nodes, &machine.name, |node: Option<&Node>| {
             node.is_some_and(is_ready)
         });
@@ -74,6 +101,21 @@ impl Machines for KwokMachines {
             .await
             .with_context(|| format!("kwok did not make the Node {} Ready in 30 s: see kwok.log", machine.name))??;
         Ok(())
+    }
+
+    /// kwok no longer plays the node: its lease runs out, and Kubernetes finds it silent after 40 s, as a real one.
+    async fn stop(&self, name: &str) -> anyhow::Result<()> {
+        let nodes = Api::<Node>::all(self.client.clone());
+        let node = nodes.get_opt(name).await.with_context(|| format!("cannot read the Node {name}"))?;
+        let is_played = |labels: &BTreeMap<_, _>| labels.get(KIND).is_some_and(|kind: &String| kind == PLAYED);
+        if !node.and_then(|node| node.metadata.labels).is_some_and(|labels| is_played(&labels)) {
+            return Ok(());
+        }
+        let patch = Patch::Merge(json!({"metadata": {"labels": {KIND: LEFT_ALONE}}}));
+        match nodes.patch(name, &PatchParams::default(), &patch).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            done => done.map(drop).with_context(|| format!("cannot take the Node {name} from kwok")),
+        }
     }
 
     async fn delete(&self, name: &str) -> anyhow::Result<()> {
@@ -89,7 +131,7 @@ pub(crate) fn start(root: &Root, authority: &Authority, pods_take: Duration) -> 
     std::fs::write(&stages, STAGES.replace("POD_MILLISECONDS", &pods_take.as_millis().to_string()))?;
     let mut command = Command::new(root.tool("kwok"));
     command.arg("--kubeconfig").arg(root.kubeconfig("kwok")).arg("--config").arg(stages);
-    command.args(["--manage-nodes-with-label-selector=type=kwok", "--node-lease-duration-seconds=40"]);
+    command.args([&format!("--manage-nodes-with-label-selector={KIND}={PLAYED}"), "--node-lease-duration-seconds=40"]);
     // Its server is for the logs of pods that have none.
     command.args(["--server-address=", "--node-port=0"]);
     start_detached(root, "kwok", &mut command)

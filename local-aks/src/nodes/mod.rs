@@ -37,6 +37,12 @@ impl Machines for Fleet {
         self.real.create(machine).await
     }
 
+    async fn stop(&self, name: &str) -> anyhow::Result<()> {
+        // Whatever it is: no process has a fake node's name, and kwok has nothing of a real one's.
+        self.real.stop(name).await?;
+        self.kwok.stop(name).await
+    }
+
     async fn delete(&self, name: &str) -> anyhow::Result<()> {
         // Whatever it is: of a fake node there is only the Node.
         self.real.delete(name).await

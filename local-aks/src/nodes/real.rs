@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::cgroups;
 use crate::command::find;
-use crate::machines::{MachineSpec, Machines};
+use crate::machines::{Becomes, MachineSpec, Machines};
 use crate::nodes::files::{self, BIN, NODE, Size};
 use crate::pki::Authority;
 use crate::processes::{self, Part};
@@ -62,9 +62,10 @@ impl RealMachines {
         containerd.ready(LIMIT, || async move { files::containerd_listens(pid) }).await?;
         let mut kubelet = self.start_kubelet(machine, pid)?;
         let nodes = Api::<Node>::all(self.client.clone());
-        let is_ready =
-            || async { nodes.get_opt(&machine.name).await.is_ok_and(|node| node.is_some_and(|node| is_ready(&node))) };
-        kubelet.ready(LIMIT, is_ready).await?;
+        // One that never becomes Ready is as far as it gets once it has registered.
+        let is_up = |node: Node| machine.becomes == Becomes::NotReady || is_ready(&node);
+        let is_up = || async { nodes.get_opt(&machine.name).await.is_ok_and(|node| node.is_some_and(is_up)) };
+        kubelet.ready(LIMIT, is_up).await?;
         if let Some(running) = self.nodes.lock().await.get_mut(&machine.name) {
             running.parts = vec![kubelet, containerd];
         }
@@ -92,8 +93,8 @@ impl RealMachines {
         processes::start(&self.root, "kubelet", Some(&machine.name), command.stdin(Stdio::null()))
     }
 
-    /// Stops everything of a node. The order matters: kubelet would restart containers.
-    async fn stop(&self, name: &str) -> anyhow::Result<()> {
+    /// Ends everything of a node. The order matters: kubelet would restart containers.
+    async fn end(&self, name: &str) -> anyhow::Result<()> {
         let limit = Duration::from_secs(20);
         let of_part = |part: Option<&str>| {
             let found = processes::marked().into_iter();
@@ -117,6 +118,9 @@ impl RealMachines {
 #[async_trait::async_trait]
 impl Machines for RealMachines {
     async fn create(&self, machine: &MachineSpec) -> anyhow::Result<()> {
+        if machine.becomes == Becomes::Nothing {
+            return Ok(());
+        }
         let number = self.claim(&machine.name).await?;
         let started =
             self.start(machine, number).await.with_context(|| format!("cannot start the node {}", machine.name));
@@ -129,8 +133,12 @@ impl Machines for RealMachines {
         started
     }
 
+    async fn stop(&self, name: &str) -> anyhow::Result<()> {
+        self.end(name).await.with_context(|| format!("cannot stop the node {name}"))
+    }
+
     async fn delete(&self, name: &str) -> anyhow::Result<()> {
-        self.stop(name).await.with_context(|| format!("cannot stop the node {name}"))?;
+        self.stop(name).await?;
         crate::nodes::delete_node(&self.client, name).await?;
         // Only now may another node have its number, and with it its addresses.
         self.nodes.lock().await.remove(name);

@@ -48,7 +48,7 @@ async fn clear(options: &Options) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn real() -> anyhow::Result<()> {
-    let options = Options { provisioning: Duration::from_secs(1), ..Options::default() };
+    let options = Options { provisioning: Duration::from_secs(1).into(), ..Options::default() };
     clear(&options).await?;
     local_aks::prepare(&options.root, &Progress::lines()).await?;
     let before = Host::look();
@@ -103,7 +103,7 @@ async fn live(options: &Options, facts: &Facts) -> anyhow::Result<()> {
 
 pub(crate) async fn crash() -> anyhow::Result<()> {
     let options = Options {
-        provisioning: Duration::ZERO,
+        provisioning: Duration::ZERO.into(),
         nodes: NodeKind::Kwok,
         kwok_pod_duration: Duration::from_secs(1),
         ..Options::default()

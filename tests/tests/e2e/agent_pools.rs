@@ -48,7 +48,7 @@ pub(crate) struct Changes {
 impl Cluster {
     /// What the pool was asked to become since a request of a number (0: from the start).
     pub(crate) async fn pool_changes(&self, since: u64) -> Result<Changes> {
-        let log: Log = serde_json::from_str(&self.arm_get("/control/log").await?).context("read the log")?;
+        let log: Log = serde_json::from_str(&self.control_get("/control/log").await?).context("read the log")?;
         let pool = format!("/agentPools/{}", self.facts.agent_pool).to_ascii_lowercase();
         let mut changes = Changes::default();
         for request in log.requests {
@@ -86,9 +86,9 @@ impl Cluster {
         Ok(nodes.list(&of_pool).await?.items.len())
     }
 
-    async fn arm_get(&self, path: &str) -> Result<String> {
+    async fn control_get(&self, path: &str) -> Result<String> {
         let request = axum::http::Request::get(path).body(Vec::new())?;
-        let text = self.arm.request_text(request).await;
-        text.with_context(|| format!("GET {}{path}", self.facts.arm_endpoint))
+        let text = self.control.request_text(request).await;
+        text.with_context(|| format!("GET {}{path}", self.facts.control_endpoint))
     }
 }

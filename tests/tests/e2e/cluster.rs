@@ -44,8 +44,8 @@ pub(crate) struct Cluster {
     pub(crate) binaries: Binaries,
     pub(crate) images: Images,
     pub(crate) client: kube::Client,
-    /// For what tests ask the agentPools API itself.
-    pub(crate) arm: kube::Client,
+    /// For what the agentPools API was asked.
+    pub(crate) control: kube::Client,
     pub(crate) blobs: Blobs,
     pub(crate) observer: Observer,
     inputs: OnceCell<Inputs>,
@@ -69,9 +69,9 @@ impl Cluster {
             images::push(&binaries, &Registry { address: &facts.registry, insecure: true, crane: &crane }, &scratch)
                 .await?;
         let client = kube::Client::try_from(local::config(&facts).await?).context("make a client")?;
-        let mut arm = kube::Config::new(facts.arm_endpoint.parse().context("the ARM endpoint")?);
-        arm.root_cert_file = Some(facts.ca_bundle.clone());
-        let arm = kube::Client::try_from(arm).context("make a client for the agentPools API")?;
+        let mut control = kube::Config::new(facts.control_endpoint.parse().context("the control endpoint")?);
+        control.root_cert_file = Some(facts.ca_bundle.clone());
+        let control = kube::Client::try_from(control).context("make a client for the control endpoint")?;
         let blobs = Blobs::new(&facts.store_url, &facts.store_account, &facts.store_key);
         let observer = Observer::start(&client, &facts.agent_pool);
         let (inputs, first_run, measured) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
@@ -80,7 +80,7 @@ impl Cluster {
             binaries,
             images,
             client,
-            arm,
+            control,
             blobs,
             observer,
             inputs,
@@ -225,7 +225,7 @@ impl tests::harness::Cluster for Cluster {
 
     /// Builds the images, brings the cluster up, installs the chart.
     async fn up() -> Result<Self> {
-        let options = Options { provisioning: PROVISIONING, ..Options::default() };
+        let options = Options { provisioning: PROVISIONING.into(), ..Options::default() };
         let root = options.root.clone();
         tell("build the images' programs");
         let binaries = images::build(&workspace(), tell).await?;

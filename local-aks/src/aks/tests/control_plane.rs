@@ -11,9 +11,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod, ServiceAccount};
 use kube::Client;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use rcgen::KeyPair;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -182,8 +182,8 @@ async fn tokens_are_reviewed(client: &Client, control_plane: &KubeControlPlane) 
 }
 
 async fn labelled_pods_get_their_identity(client: &Client, server: &Server, options: &AksOptions, ca: &[u8]) {
-    webhook::install(client.clone(), &format!("https://{}/mutate", server.address()), ca).await.unwrap();
-    webhook::install(client.clone(), &format!("https://{}/mutate", server.address()), ca).await.unwrap();
+    webhook::install(client.clone(), &format!("https://{}/mutate", server.addresses().control), ca).await.unwrap();
+    webhook::install(client.clone(), &format!("https://{}/mutate", server.addresses().control), ca).await.unwrap();
     let using = json!({"azure.workload.identity/use": "true"});
     // The API server takes up to a moment to see a new webhook.
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -199,7 +199,10 @@ async fn labelled_pods_get_their_identity(client: &Client, server: &Server, opti
     };
     let env = environment(&mutated);
     assert!(env.contains(&("AZURE_CLIENT_ID".into(), options.client_id.clone())), "{env:?}");
-    assert!(env.contains(&("AZURE_AUTHORITY_HOST".into(), format!("https://{}/", server.address()))), "{env:?}");
+    assert!(
+        env.contains(&("AZURE_AUTHORITY_HOST".into(), format!("https://{}/", server.addresses().authority))),
+        "{env:?}"
+    );
     let volumes = mutated.spec.unwrap().volumes.unwrap();
     let token = volumes[0].projected.clone().unwrap().sources.unwrap()[0].service_account_token.clone().unwrap();
     assert_eq!(token.audience.as_deref(), Some(AUDIENCE));
@@ -232,6 +235,55 @@ async fn nodes_follow_their_pool(client: &Client, control_plane: &KubeControlPla
     assert_eq!(taints, ["own", "b"]);
 }
 
+async fn a_node_whose_machine_is_taken_is_warned_drained_and_found_lost(
+    client: &Client,
+    control_plane: &KubeControlPlane,
+) {
+    let (nodes, pods): (Api<Node>, Api<Pod>) = (Api::all(client.clone()), Api::namespaced(client.clone(), "default"));
+    let node = object(json!({
+        "metadata": {"name": "n2"}, "spec": {"taints": [{"key": "own", "effect": "NoExecute"}]},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }));
+    nodes.create(&PostParams::default(), &node).await.unwrap();
+    let here = |name: &str, owners: Value| {
+        object::<Pod>(json!({
+            "metadata": {"name": name, "ownerReferences": owners},
+            "spec": {"serviceAccountName": "scorer", "automountServiceAccountToken": false, "nodeName": "n2",
+                "tolerations": [{"operator": "Exists"}], "containers": [{"name": "c", "image": "i"}]},
+        }))
+    };
+    let daemon = json!([{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "u"}]);
+    for pod in [here("leaves", json!([])), here("stays", daemon)] {
+        pods.create(&PostParams::default(), &pod).await.unwrap();
+    }
+    control_plane.warn("n2", Timestamp::now(), true).await.unwrap();
+    control_plane.warn("not-there", Timestamp::now(), false).await.unwrap();
+    let node = nodes.get("n2").await.unwrap();
+    let conditions = node.status.unwrap().conditions.unwrap();
+    let of_kind = |kind: &str| conditions.iter().find(|one| one.type_ == kind).map(|one| one.status.as_str());
+    assert_eq!((of_kind("VMEventScheduled"), of_kind("Ready")), (Some("True"), Some("True")), "the kubelet's own stay");
+    let spec = node.spec.unwrap();
+    let taints: Vec<String> = spec.taints.unwrap().into_iter().map(|taint| taint.key).collect();
+    assert!(spec.unschedulable == Some(true) && taints.contains(&"own".into()), "{taints:?}");
+    assert!(taints.contains(&"remediator.kubernetes.azure.com/unschedulable".into()), "{taints:?}");
+    let leaving = async |name: &str| {
+        pods.get_opt(name).await.unwrap().is_none_or(|pod| pod.metadata.deletion_timestamp.is_some())
+    };
+    assert!(leaving("leaves").await && !leaving("stays").await);
+    let events: Api<Event> = Api::namespaced(client.clone(), "default");
+    let events = events.list(&ListParams::default()).await.unwrap();
+    let told = events.items.iter().any(|one| {
+        one.reason.as_deref() == Some("PreemptScheduled") && one.involved_object.name.as_deref() == Some("n2")
+    });
+    assert!(told, "{events:?}");
+    control_plane.lost("not-there").await.unwrap();
+    let lost = async |seconds| tokio::time::timeout(Duration::from_secs(seconds), control_plane.lost("n2")).await;
+    assert!(lost(1).await.is_err(), "a node that is Ready is not lost");
+    let silent = json!({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}});
+    nodes.patch_status("n2", &PatchParams::default(), &Patch::Strategic(silent)).await.unwrap();
+    lost(30).await.expect("a node that is not Ready is lost").unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_api_server_is_asked_and_told_as_aks_would() {
     let Some(bin) = tools("a_real_api_server_is_asked_and_told_as_aks_would").await else { return };
@@ -247,6 +299,7 @@ async fn a_real_api_server_is_asked_and_told_as_aks_would() {
     tokens_are_reviewed(&client, &control_plane).await;
     labelled_pods_get_their_identity(&client, &server, &options, &std::fs::read(ca).unwrap()).await;
     nodes_follow_their_pool(&client, &control_plane).await;
+    a_node_whose_machine_is_taken_is_warned_drained_and_found_lost(&client, &control_plane).await;
     server.stop().await;
     let refused = pod(&client, "late", "scorer", json!({"azure.workload.identity/use": "true"})).await;
     assert!(refused.is_err(), "labelled pods are refused while the webhook is away, as on AKS");

@@ -92,7 +92,7 @@ async fn play(example: &Value) {
         if name.is_empty() {
             options.pools.push(PoolOptions { count: 1, ..PoolOptions::user("agentpool1") });
         }
-        options.provisioning = Duration::from_millis(10);
+        options.provisioning = Duration::from_millis(10).into();
     })
     .await;
     let url = stand.pool(&format!("/{name}"));
@@ -154,7 +154,7 @@ async fn play(example: &Value) {
         "AgentPools_AbortLatestOperation" => {
             let url = stand.pool(&format!("/{name}/abort"));
             assert_eq!(stand.ask(Method::POST, &url).send().await.unwrap().status(), 204, "nothing to abort");
-            stand.control(Method::PUT, "settings", json!({"provisioningSeconds": 3600})).await;
+            stand.control(Method::PUT, "settings", json!({"provisioning": "1h"})).await;
             stand.put(&name, json!({"count": 3})).await.error_for_status().unwrap();
             accepted(example, &stand.ask(Method::POST, &url).send().await.unwrap());
         }

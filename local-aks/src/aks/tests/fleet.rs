@@ -2,40 +2,40 @@
 
 use serde_json::{Value, json};
 
-use super::super::error::Failure;
+use super::super::faults::FaultOrder;
 use super::super::fleet::{Conditions, Fleet};
-use super::super::work::{Outcome, ProvisioningFault, Work};
+use super::super::work::{Outcome, Work};
 use super::{at, empty_fleet};
 
-const P: &str = "scoring";
+pub(super) const P: &str = "scoring";
 
-fn put(fleet: &mut Fleet, properties: Value, now: i64) -> Result<Value, (u16, String)> {
+pub(super) fn put(fleet: &mut Fleet, properties: Value, now: i64) -> Result<Value, (u16, String)> {
     let mut body = json!({});
     body["properties"] = properties;
     let put = fleet.put(P, &body, &Conditions::default(), at(now));
     put.map(|put| put.body["properties"].clone()).map_err(|error| (error.status, error.code))
 }
 
-fn get(fleet: &Fleet) -> Value {
+pub(super) fn get(fleet: &Fleet) -> Value {
     fleet.get(P).unwrap()["properties"].clone()
 }
 
-fn machines(fleet: &Fleet) -> Vec<String> {
+pub(super) fn machines(fleet: &Fleet) -> Vec<String> {
     let page = fleet.machines(P, "", &Default::default()).unwrap();
     page.value.iter().map(|machine| machine["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Everything goes as asked.
-fn well(work: &Work) -> Outcome {
+pub(super) fn well(work: &Work) -> Outcome {
     Outcome {
         created: work.create.iter().map(|spec| spec.name.clone()).collect(),
         deleted: work.delete.clone(),
-        error: work.doomed.clone(),
+        error: None,
     }
 }
 
 /// Lets all operations end, as their work says.
-fn settle(fleet: &mut Fleet, now: i64) -> Vec<Work> {
+pub(super) fn settle(fleet: &mut Fleet, now: i64) -> Vec<Work> {
     let works = fleet.take_due(at(now));
     for work in &works {
         fleet.finish(&work.operation, well(work), at(now));
@@ -43,8 +43,14 @@ fn settle(fleet: &mut Fleet, now: i64) -> Vec<Work> {
     works
 }
 
+pub(super) fn order(fleet: &mut Fleet, faults: &Value, now: i64) {
+    let faults = FaultOrder::read(&faults.to_string()).unwrap();
+    fleet.check(&faults).unwrap();
+    fleet.order(&faults, at(now));
+}
+
 /// A pool of `count` machines.
-fn pool_of(count: u64) -> Fleet {
+pub(super) fn pool_of(count: u64) -> Fleet {
     let mut fleet = empty_fleet(1);
     put(&mut fleet, json!({"count": count, "vmSize": "Standard_D2s_v5"}), 0).unwrap();
     settle(&mut fleet, 20);
@@ -233,9 +239,7 @@ fn lowering_the_count_takes_victims_at_random_but_the_same_for_the_same_seed() {
 #[test]
 fn a_quota_error_fails_the_operation_and_the_pool_says_so_until_the_next_success() {
     let mut fleet = pool_of(0);
-    fleet
-        .provisioning_faults
-        .push(ProvisioningFault { machines: 1, failure: Failure::new("QuotaExceeded", "no cores") });
+    order(&mut fleet, &json!({"provisioning": [{"kind": "quota", "machines": 1}]}), 30);
     put(&mut fleet, json!({"count": 3}), 30).unwrap();
     let work = settle(&mut fleet, 60).pop().unwrap();
     assert_eq!(fleet.operation(&work.operation).unwrap().render("i", "a")["error"]["code"], "QuotaExceeded");

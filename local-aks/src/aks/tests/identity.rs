@@ -22,7 +22,7 @@ fn client(stand: &Stand, subject: &str) -> (bool, String) {
         .args(["--exact", CLIENT, "--ignored", "--nocapture"])
         .env("AZURE_CLIENT_ID", &stand.options.client_id)
         .env("AZURE_TENANT_ID", &stand.options.tenant_id)
-        .env("AZURE_AUTHORITY_HOST", stand.url("/"))
+        .env("AZURE_AUTHORITY_HOST", stand.authority_url("/"))
         .env("AZURE_FEDERATED_TOKEN_FILE", &token)
         .env("SSL_CERT_FILE", stand.ca())
         .stdin(Stdio::null())
@@ -75,9 +75,9 @@ async fn a_bearer_for_something_else_is_not_taken() {
 async fn discovery_leads_to_the_token_endpoint() {
     let stand = Stand::start().await;
     let tenant = &stand.options.tenant_id;
-    let url = stand.url(&format!("/{tenant}/v2.0/.well-known/openid-configuration"));
+    let url = stand.authority_url(&format!("/{tenant}/v2.0/.well-known/openid-configuration"));
     let found: Value = stand.client.get(url).send().await.unwrap().json().await.unwrap();
-    assert_eq!(found["token_endpoint"], stand.url(&format!("/{tenant}/oauth2/v2.0/token")));
+    assert_eq!(found["token_endpoint"], stand.authority_url(&format!("/{tenant}/oauth2/v2.0/token")));
     stand.stop().await;
 }
 
@@ -88,12 +88,12 @@ async fn the_webhook_answers_admission_reviews() {
         let pod = json!({"metadata": {}, "spec": {"serviceAccountName": account, "containers": [{"name": "c"}]}});
         let request = json!({"uid": "u", "namespace": "ns", "object": pod});
         let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
-        stand.client.post(stand.url("/mutate")).json(&review).send()
+        stand.client.post(stand.control_url("/mutate")).json(&review).send()
     };
     let answer: Value = review("scorer").await.unwrap().json().await.unwrap();
     assert_eq!((&answer["response"]["uid"], &answer["response"]["allowed"]), (&json!("u"), &json!(true)));
     let patch = STANDARD.decode(answer["response"]["patch"].as_str().unwrap()).unwrap();
-    assert!(String::from_utf8_lossy(&patch).contains(&stand.url("/")), "the authority host is this server");
+    assert!(String::from_utf8_lossy(&patch).contains(&stand.authority_url("/")), "the authority host is this server");
     let answer: Value = review("nobody").await.unwrap().json().await.unwrap();
     assert_eq!(answer["response"]["allowed"], json!(false));
     stand.stop().await;

@@ -5,8 +5,10 @@ mod examples;
 mod fleet;
 mod https;
 mod identity;
+mod outages;
 mod properties;
 mod stand;
+mod troubles;
 
 use jiff::Timestamp;
 

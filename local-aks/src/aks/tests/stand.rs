@@ -17,6 +17,7 @@ use super::super::machine::Addresses;
 use super::super::server::Server;
 use super::super::work::Restyle;
 use super::super::{AksOptions, PoolOptions};
+use crate::machines::Becomes;
 use crate::{MachineSpec, Machines};
 
 pub(super) const SUBJECT: &str = "system:serviceaccount:batch-scoring:batch-scoring-operator";
@@ -31,37 +32,64 @@ pub(super) enum Start {
     Panics,
 }
 
-/// Machines that are names in a set, and how the next ones start.
+/// Machines that are names in a set, how the next ones start, and those that were stopped, not deleted.
 #[derive(Default)]
-pub(super) struct Names(pub(super) Mutex<BTreeSet<String>>, pub(super) Mutex<Start>);
+pub(super) struct Names {
+    pub(super) there: Mutex<BTreeSet<String>>,
+    pub(super) start: Mutex<Start>,
+    pub(super) stopped: Mutex<BTreeSet<String>>,
+    /// What became of the nodes of those that should not become Ready.
+    pub(super) odd: Mutex<BTreeMap<String, Becomes>>,
+}
 
 #[async_trait]
 impl Machines for Names {
     async fn create(&self, machine: &MachineSpec) -> anyhow::Result<()> {
-        let start = *self.1.lock().unwrap();
+        let start = *self.start.lock().unwrap();
         match start {
             Start::Works => {}
             Start::Fails => anyhow::bail!("no room"),
             Start::Panics => panic!("out of luck"),
         }
-        self.0.lock().unwrap().insert(machine.name.clone());
+        if machine.becomes != Becomes::Ready {
+            self.odd.lock().unwrap().insert(machine.name.clone(), machine.becomes);
+        }
+        self.there.lock().unwrap().insert(machine.name.clone());
+        Ok(())
+    }
+
+    async fn stop(&self, name: &str) -> anyhow::Result<()> {
+        self.stopped.lock().unwrap().insert(name.to_owned());
         Ok(())
     }
 
     async fn delete(&self, name: &str) -> anyhow::Result<()> {
-        self.0.lock().unwrap().remove(name);
+        self.there.lock().unwrap().remove(name);
         Ok(())
     }
 }
 
 /// A cluster whose tokens are `token of <subject>`.
 #[derive(Default)]
-pub(super) struct Cluster(pub(super) Mutex<Vec<Restyle>>);
+pub(super) struct Cluster {
+    pub(super) restyled: Mutex<Vec<Restyle>>,
+    /// The nodes that had notice, and whether they were drained.
+    pub(super) warned: Mutex<Vec<(String, bool)>>,
+}
 
 #[async_trait]
 impl ControlPlane for Cluster {
     async fn restyle(&self, change: &Restyle) -> anyhow::Result<()> {
-        self.0.lock().unwrap().push(change.clone());
+        self.restyled.lock().unwrap().push(change.clone());
+        Ok(())
+    }
+
+    async fn warn(&self, node: &str, _not_before: Timestamp, drain: bool) -> anyhow::Result<()> {
+        self.warned.lock().unwrap().push((node.to_owned(), drain));
+        Ok(())
+    }
+
+    async fn lost(&self, _node: &str) -> anyhow::Result<()> {
         Ok(())
     }
 
@@ -101,7 +129,7 @@ impl Stand {
         let directory = TempDir::new().unwrap();
         let (cert, key) = certificates(directory.path());
         let mut options = AksOptions::new(([127, 0, 0, 1], 0).into(), cert, key, PathBuf::new());
-        options.provisioning = Duration::from_millis(50);
+        options.provisioning = Duration::from_millis(50).into();
         options.federated_subjects = vec![SUBJECT.to_owned()];
         change(&mut options);
         let (machines, cluster) = (Arc::new(Names::default()), Arc::new(Cluster::default()));
@@ -111,7 +139,7 @@ impl Stand {
         let client = Client::builder().tls_certs_only([ca]).build().unwrap();
         let mut stand = Self { options, machines, cluster, client, bearer: String::new(), server, directory };
         let fast = json!({"deletingSeconds": 0.02, "updatingSeconds": 0.02});
-        let url = stand.url("/control/settings");
+        let url = stand.control_url("/control/settings");
         stand.client.put(url).body(fast.to_string()).send().await.unwrap().error_for_status().unwrap();
         stand.bearer = stand.token(SUBJECT, "https://management.azure.com/.default").await.unwrap();
         for pool in stand.options.pools.clone() {
@@ -125,7 +153,15 @@ impl Stand {
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        format!("https://{}{path}", self.server.address())
+        format!("https://{}{path}", self.server.addresses().arm)
+    }
+
+    pub(super) fn authority_url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.server.addresses().authority)
+    }
+
+    pub(super) fn control_url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.server.addresses().control)
     }
 
     /// The address of an agent pool, or of what is below it.
@@ -171,12 +207,30 @@ impl Stand {
     pub(super) async fn control(&self, method: Method, path: &str, body: Value) -> Value {
         let answer = self
             .client
-            .request(method, self.url(&format!("/control/{path}")))
+            .request(method, self.control_url(&format!("/control/{path}")))
             .body(body.to_string())
             .send()
             .await
             .unwrap();
-        answer.error_for_status().unwrap().json().await.unwrap()
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+        answer.json().await.unwrap()
+    }
+
+    /// Orders faults, and tells what stands then.
+    pub(super) async fn order(&self, faults: Value) -> Value {
+        self.control(Method::POST, "faults", faults).await
+    }
+
+    /// Waits until there is an answer.
+    pub(super) async fn until<T>(&self, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// A bearer, or the error of the token endpoint.
@@ -188,7 +242,7 @@ impl Stand {
             .append_pair("client_assertion", &format!("token of {subject}"))
             .append_pair("scope", scope)
             .finish();
-        let url = self.url(&format!("/{}/oauth2/v2.0/token", self.options.tenant_id));
+        let url = self.authority_url(&format!("/{}/oauth2/v2.0/token", self.options.tenant_id));
         let form = self.client.post(url).header("content-type", "application/x-www-form-urlencoded").body(form);
         let body: Value = form.send().await.unwrap().json().await.unwrap();
         body["access_token"].as_str().map(str::to_owned).ok_or(body)
