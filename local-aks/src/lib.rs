@@ -12,6 +12,7 @@ mod control_plane;
 mod daemon;
 mod down;
 pub mod facts;
+pub mod faults;
 pub mod gluster;
 pub mod images;
 mod lock;

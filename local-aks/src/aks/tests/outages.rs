@@ -1,11 +1,12 @@
 //! Faults over real https: ordered, told, cleared, and what a client meets of them.
 
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::PoolOptions;
-use super::super::faults::FaultOrder;
+use super::super::faults::{Fault, FaultOrder};
 use super::stand::{SUBJECT, Stand};
+use crate::faults::{Control, table};
 use crate::machines::Becomes;
 
 const SCOPE: &str = "https://management.azure.com/.default";
@@ -207,6 +208,30 @@ async fn a_preempted_operation_tells_the_client_that_follows_it() {
         (&pool["properties"]["provisioningState"], &pool["properties"]["count"]),
         (&json!("Canceled"), &json!(0))
     );
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn the_command_line_orders_shows_and_clears() {
+    let stand = Stand::start().await;
+    let control = Control::at(&stand.control_url(""), &stand.ca()).unwrap();
+    let quota: Fault = "quota --cores 8".parse().unwrap();
+    let throttle: Fault = "throttle --for 2m".parse().unwrap();
+    control.order(&quota.into()).await.unwrap();
+    control.order(&throttle.into()).await.unwrap();
+    let shown = table(&control.faults().await.unwrap());
+    assert!(
+        shown.contains("quota         at=request cores=8\nthrottle      retryAfterSeconds=10 secondsLeft="),
+        "{shown}"
+    );
+    let wrong: Fault = "reclaim --pool nowhere".parse().unwrap();
+    let told = control.order(&wrong.into()).await.unwrap_err().to_string();
+    assert!(told.contains("reclaim[0].pool: there is no agent pool 'nowhere'"), "{told}");
+    let left = control.clear(&["quota".to_owned(), "throttle".to_owned()]).await.unwrap();
+    assert_eq!(table(&left), "no faults\n");
+    assert_eq!(control.settings(&Map::new()).await.unwrap()["provisioning"], "50ms");
+    let change = Map::from_iter([("provisioning".to_owned(), json!("1s..2s"))]);
+    assert_eq!(control.settings(&change).await.unwrap()["provisioning"], "1s..2s");
     stand.stop().await;
 }
 
