@@ -98,6 +98,11 @@ impl Resources {
         u32::try_from(most.min().unwrap_or(u128::MAX)).unwrap_or(u32::MAX)
     }
 
+    /// From names and amounts in thousandths.
+    pub(crate) fn of_amounts(amounts: impl IntoIterator<Item = (String, u128)>) -> Self {
+        Self(amounts.into_iter().collect())
+    }
+
     /// Each name with its amount, in thousandths.
     pub(crate) fn amounts(&self) -> impl Iterator<Item = (&str, u128)> {
         self.0.iter().map(|(name, amount)| (name.as_str(), *amount))

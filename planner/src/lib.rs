@@ -8,6 +8,7 @@ pub mod need;
 pub mod pool;
 pub mod provisioning;
 pub mod run;
+pub mod simulate;
 pub mod slots;
 pub mod ticks;
 pub mod warmth;

@@ -12,9 +12,12 @@ use crate::capacity::Resources;
 use crate::provisioning::Measured;
 
 mod forecast;
+mod operations;
 mod packing;
 
-pub use forecast::{Busy, Forecast, Waiting};
+pub use forecast::{Busy, End, Forecast, Waiting};
+pub use operations::{Put, least_wait, next_put};
+pub(crate) use packing::Packing;
 
 /// Demand that a tick will bring, or has brought and that is not on the way yet.
 ///
@@ -58,10 +61,10 @@ pub enum Prewarm {
 /// How far ahead to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Horizons {
-    /// What is needed within this is asked for now. `None`: nothing is asked for ahead.
+    /// What is needed within this is to be asked for by now. `None`: nothing is asked for ahead.
     pub ask: Option<SignedDuration>,
-    /// Who asks now asks for what is needed within this: until the next PUT takes effect, there is no other.
-    pub together: SignedDuration,
+    /// Whoever asks now cannot ask again before so long.
+    pub operation: SignedDuration,
     /// Letting a node go and taking another costs as much as keeping it for this long.
     pub break_even: SignedDuration,
 }
@@ -79,15 +82,15 @@ impl Horizons {
         let mut after = *puts;
         let taken = after.take(now);
         let token = if taken { after.ready_at(now).duration_since(now) } else { SignedDuration::ZERO };
-        let together = ask.map_or(SignedDuration::ZERO, |ask| ask.saturating_add(measured.p95.max(token)));
         let break_even = measured.drain.saturating_add(ask.unwrap_or(measured.p50));
-        Self { ask, together, break_even }
+        Self { ask, operation: measured.p95.max(token), break_even }
     }
 
-    /// The longest of them: no demand beyond it changes anything now.
+    /// No demand beyond this changes anything now: what is asked for early for the sake of another operation comes within it.
     #[must_use]
     pub fn longest(&self) -> SignedDuration {
-        self.together.max(self.break_even)
+        let ahead = self.ask.map(|ask| ask.saturating_add(self.operation).saturating_add(self.operation));
+        ahead.unwrap_or_default().max(self.break_even)
     }
 }
 
@@ -105,9 +108,9 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let measured = Measured { p50: secs(20), p95: secs(30), drain: secs(10) };
         let with = |left| Horizons::of(Prewarm::Auto, &measured, &Bucket::restore(Rate::PUT, left, now), now);
-        assert_eq!(with(20), Horizons { ask: Some(secs(30)), together: secs(60), break_even: secs(40) });
-        assert_eq!(with(1).together, secs(90));
+        assert_eq!(with(20), Horizons { ask: Some(secs(30)), operation: secs(30), break_even: secs(40) });
+        assert_eq!((with(1).operation, with(1).longest()), (secs(60), secs(150)));
         let off = Horizons::of(Prewarm::Off, &measured, &Bucket::full(Rate::PUT, now), now);
-        assert_eq!(off, Horizons { ask: None, together: secs(0), break_even: secs(30) });
+        assert_eq!(off, Horizons { ask: None, operation: secs(30), break_even: secs(30) });
     }
 }

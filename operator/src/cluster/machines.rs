@@ -134,6 +134,7 @@ fn view(
         draining_since: annotation.filter(|_| cordoned).map(|text| text.parse().unwrap_or(now)),
         busy,
         busy_until: None,
+        ends: Vec::new(),
         idle_since,
         unforeseen: false,
         free: capacity.clone().less(&load.used),

@@ -1,12 +1,12 @@
 //! How many nodes are wanted, and which of those at hand.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::lost::Lost;
 use super::view::{Machine, Node, PoolView, Role, age};
 use super::wants::Wants;
 use crate::capacity::Resources;
-use crate::need::{Unplaced, need};
+use crate::need::{Need, Unplaced, need};
 use crate::warmth::Policy;
 
 /// The machines by their part, and how many are wanted.
@@ -56,11 +56,25 @@ impl<'a> Plan<'a> {
         let others = unusable + stuck;
         let most_new = if view.paused { 0 } else { view.max.saturating_sub(usable + others) };
         let work: Vec<Unplaced> = view.work.iter().map(|work| work.pods.clone()).collect();
-        let needs = |most_new: u32| need(&work, &free, view.capacity.as_ref(), most_new);
+        let capacity = view.capacity.as_ref();
+        let at_once = |most_new: u32| need(&work, &free, capacity, most_new);
+        // Work that finds room on busy nodes before a new node could come needs none.
+        let in_time = now.saturating_add(view.measured.p50).unwrap_or(now);
+        let later = || -> Vec<Resources> {
+            let rooms = free.iter().zip(hands.iter().map(Some).chain(std::iter::repeat(None)));
+            rooms
+                .map(|(room, hand)| hand.and_then(|(m, _)| room_at(m, in_time, &empty)).unwrap_or(room.clone()))
+                .collect()
+        };
+        let needs = |most_new: u32| match at_once(most_new) {
+            all if all.new == 0 => all,
+            some => Need { new: need(&work, &later(), capacity, most_new).new.min(some.new), ..some },
+        };
         let need = needs(most_new);
+        let waits = !work.is_empty() && need.new < at_once(most_new).new;
         let mut in_the_way = lost.replaceable(view);
         let wished = if in_the_way.is_empty() { need.new } else { needs(most_new + size(in_the_way.len())).new };
-        in_the_way.truncate((wished - need.new) as usize);
+        in_the_way.truncate(wished.saturating_sub(need.new) as usize);
 
         let placed = |at: &usize| hands.get(*at).map(|(m, _)| m.name.as_str());
         let mut used: Vec<&str> = need.used.iter().filter_map(placed).collect();
@@ -70,9 +84,10 @@ impl<'a> Plan<'a> {
         let to_come = size(need.used.iter().filter(|at| **at >= hands.len()).count());
 
         let min = view.min.min(view.max);
-        let wants = Wants::of(view, &hands);
+        let delay = if waits { view.measured.p50 } else { SignedDuration::ZERO };
+        let mut wants = Wants::of(view, &hands, delay);
         let wanted = (size(used.len()) + to_come + need.new).max(if view.paused { min.min(usable) } else { min });
-        let desired = wants.desired(wanted, usable).min(view.max);
+        let desired = wants.desired(wanted, usable, view.max).min(view.max);
         let target = (desired + others).min(view.max.max(listed - gone));
         let spare = usable.saturating_sub(desired);
         let excess = (listed - gone).saturating_sub(view.max);
@@ -109,8 +124,18 @@ impl<'a> Plan<'a> {
     pub(super) fn next_due(&self, view: &PoolView) -> Option<SignedDuration> {
         let nodes = self.machines.iter().filter_map(|(m, _)| m.node.as_ref());
         let go = nodes.filter_map(|node| Some(self.stays(view, node)? - age(view.now, node.idle_since?)));
-        go.filter(|left| left.is_positive()).chain(self.wants.next(self.desired.min(view.max))).min()
+        go.filter(|left| left.is_positive()).chain(self.wants.next).min()
     }
+}
+
+/// What will be free on a busy node then, if more than now.
+fn room_at(machine: &Machine, then: Timestamp, empty: &Resources) -> Option<Resources> {
+    let node = machine.node.as_ref().filter(|node| node.busy)?;
+    if node.busy_until.is_some_and(|until| until <= then) {
+        return Some(empty.clone());
+    }
+    let ends = node.ends.iter().filter(|end| end.at <= then);
+    ends.fold(None, |room: Option<Resources>, end| Some(room.unwrap_or_else(|| node.free.clone()).plus(&end.frees)))
 }
 
 fn size(of: usize) -> u32 {

@@ -60,6 +60,7 @@ fn node() -> Node {
         draining_since: None,
         busy: false,
         busy_until: None,
+        ends: Vec::new(),
         idle_since: Some(at(990)),
         unforeseen: false,
         free: cpu(4),

@@ -7,7 +7,7 @@ use super::{NEVER_JOINED_LIMIT, NODE_GONE_LIMIT};
 use crate::bucket::Bucket;
 use crate::capacity::Resources;
 use crate::provisioning::Measured;
-use crate::warmth::{Expected, Policy, Prewarm, Waiting};
+use crate::warmth::{End, Expected, Policy, Prewarm, Waiting};
 
 /// A node that is idle so soon after it was Ready has had no pods.
 const FRESH: SignedDuration = SignedDuration::from_secs(5);
@@ -83,6 +83,8 @@ pub struct Node {
     pub busy: bool,
     /// When its pods will have ended, if known.
     pub busy_until: Option<Timestamp>,
+    /// What those of them give back that end before, as far as known.
+    pub ends: Vec<End>,
     /// Since when it is not busy.
     pub idle_since: Option<Timestamp>,
     /// It was last used by work that no tick had foretold: a run by hand.

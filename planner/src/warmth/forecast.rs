@@ -25,6 +25,17 @@ pub struct Busy<'a> {
     pub free: &'a Resources,
     /// When it is free of them, if known.
     pub until: Option<Timestamp>,
+    /// What becomes free before, as far as known.
+    pub ends: &'a [End],
+}
+
+/// Pods that will have ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// When.
+    pub at: Timestamp,
+    /// What their node has then in addition.
+    pub frees: Resources,
 }
 
 /// The most nodes that are needed from now up to each time: it only rises.
@@ -32,26 +43,27 @@ pub struct Busy<'a> {
 pub struct Forecast {
     /// From this time on (milliseconds from now) so many.
     steps: Vec<(i64, u32)>,
+    /// The same, but from when on a node could come that is asked for now.
+    lasting: Vec<(i64, u32)>,
 }
 
-/// Far away.
-const FOREVER: i64 = i64::MAX;
 /// Work that is late may end at any moment; when it is later than this, nothing is known of its end, in milliseconds.
 const LATE: i64 = 300_000;
 
 impl Forecast {
-    /// From what runs, what waits and what is expected to come before `end`. While the capacity of a node is unknown, all
-    /// pods ask for one node together.
+    /// From what runs, what waits, for the delay at most, and what is expected. A node that is asked for now is there
+    /// after `come`. While the capacity of a node is unknown, all pods ask for one node together.
     #[must_use]
     pub fn of(
         now: Timestamp,
-        end: Timestamp,
+        come: SignedDuration,
         capacity: Option<&Resources>,
         busy: &[Busy],
         waiting: &[Waiting],
+        delay: SignedDuration,
         expected: &[Expected],
     ) -> Self {
-        let coming = || expected.iter().filter(|e| e.at <= end && e.pods > 0);
+        let coming = || expected.iter().filter(|e| e.pods > 0);
         if coming().next().is_none() {
             // Nothing to come: what is there is looked at as it is.
             return Self::default();
@@ -59,7 +71,8 @@ impl Forecast {
         let Some(capacity) = capacity else {
             let first = coming().map(|e| millis(now, e.at)).min().unwrap_or(0);
             let some = u32::from(!busy.is_empty() || !waiting.is_empty());
-            return Self { steps: if some > 0 { vec![(0, 1)] } else { vec![(first, 1)] } };
+            let steps = if some > 0 { vec![(0, 1)] } else { vec![(first, 1)] };
+            return Self { lasting: steps.clone(), steps };
         };
         let mut kinds: Vec<Resources> = Vec::new();
         let mut kind = |request: &Resources| {
@@ -79,16 +92,27 @@ impl Forecast {
             }
         };
         for work in waiting.iter().filter(|work| work.pods.pods > 0) {
-            add(0, work.lasts, &work.pods.request, work.pods.pods);
+            add(whole(delay), work.lasts, &work.pods.request, work.pods.pods);
         }
         for expected in coming() {
             add(millis(now, expected.at), Some(expected.lasts), &expected.request, expected.pods);
         }
         starts.sort_unstable();
         ends.sort_unstable();
-        let mut packing = Packing::new(capacity, &kinds);
-        let busy = Rooms::of(now, busy, &packing);
-        Self { steps: steps(&mut packing, &busy, &starts, &ends) }
+        let packing = Packing::new(capacity, &kinds);
+        let rooms = Rooms::of(now, busy, &packing);
+        let sweep = Sweep { packing, rooms, ends: &ends, pods: vec![0; kinds.len()], ended: 0 };
+        sweep.run(&starts, whole(come))
+    }
+
+    /// When more nodes are needed than before, from now on, and how many then.
+    pub fn steps(&self) -> impl Iterator<Item = (SignedDuration, u32)> {
+        durations(&self.steps)
+    }
+
+    /// The same without what will have passed before a new node could come.
+    pub fn lasting(&self) -> impl Iterator<Item = (SignedDuration, u32)> {
+        durations(&self.lasting)
     }
 
     /// The most nodes needed from now until so long from now.
@@ -98,83 +122,122 @@ impl Forecast {
         let at = self.steps.partition_point(|(from, _)| *from <= ahead);
         at.checked_sub(1).and_then(|last| self.steps.get(last)).map_or(0, |(_, nodes)| *nodes)
     }
-
-    /// How long until more than `nodes` are needed.
-    #[must_use]
-    pub fn above(&self, nodes: u32) -> Option<SignedDuration> {
-        let at = self.steps.partition_point(|(_, needed)| *needed <= nodes);
-        self.steps.get(at).map(|(from, _)| SignedDuration::from_millis(*from))
-    }
 }
 
 /// Goes through the starts in order. Need rises at starts only.
-fn steps(
-    packing: &mut Packing,
-    busy: &Rooms,
-    starts: &[(i64, usize, u32)],
-    ends: &[(i64, usize, u32)],
-) -> Vec<(i64, u32)> {
-    let kinds = starts.iter().map(|(_, kind, _)| kind + 1).max().unwrap_or(0);
-    let mut pods = vec![0_u32; kinds];
-    let mut steps: Vec<(i64, u32)> = vec![(0, busy.at(0))];
-    let mut most = busy.at(0);
-    let (mut next, mut ended) = (0, 0);
-    while let Some((at, _, _)) = starts.get(next) {
-        while let Some((_, kind, gone)) = ends.get(ended).filter(|(end, _, _)| end <= at) {
-            pods[*kind] = pods[*kind].saturating_sub(*gone);
-            ended += 1;
-        }
-        while let Some((_, kind, come)) = starts.get(next).filter(|(start, _, _)| start == at) {
-            pods[*kind] = pods[*kind].saturating_add(*come);
-            next += 1;
-        }
-        let there = busy.at(*at);
-        // Most starts change nothing: this bound is cheap.
-        if there.saturating_add(packing.at_most(&pods)) <= most {
-            continue;
-        }
-        let nodes = there.saturating_add(packing.nodes(busy.rooms(*at), &pods));
-        if nodes > most {
-            most = nodes;
-            steps.push((*at, nodes));
-        }
-    }
-    steps
+struct Sweep<'a> {
+    packing: Packing,
+    rooms: Rooms,
+    ends: &'a [(i64, usize, u32)],
+    /// Pods under way, by kind.
+    pods: Vec<u32>,
+    ended: usize,
 }
 
-/// Busy nodes by the room on them.
+impl Sweep<'_> {
+    fn run(mut self, starts: &[(i64, usize, u32)], come: i64) -> Forecast {
+        self.pass(0);
+        let mut most = self.rooms.nodes;
+        let mut steps: Vec<(i64, u32)> = vec![(0, most)];
+        let mut lasting: Vec<(i64, u32)> = Vec::new();
+        let mut next = 0;
+        while let Some((at, _, _)) = starts.get(next) {
+            if lasting.is_empty() && *at > come {
+                self.pass(come);
+                lasting.push((come, self.nodes()));
+            }
+            self.pass(*at);
+            while let Some((_, kind, more)) = starts.get(next).filter(|(start, _, _)| start == at) {
+                self.pods[*kind] = self.pods[*kind].saturating_add(*more);
+                next += 1;
+            }
+            // Most starts change nothing: this bound is cheap.
+            let least = lasting.last().map_or(most, |(_, nodes)| most.min(*nodes));
+            if self.rooms.nodes.saturating_add(self.packing.at_most(&self.pods)) <= least {
+                continue;
+            }
+            let nodes = self.nodes();
+            if nodes > most {
+                most = nodes;
+                steps.push((*at, nodes));
+            }
+            if lasting.last().is_some_and(|(_, before)| nodes > *before) {
+                lasting.push((*at, nodes));
+            }
+        }
+        if lasting.is_empty() {
+            self.pass(come);
+            lasting.push((come, self.nodes()));
+        }
+        Forecast { steps, lasting }
+    }
+
+    /// Lets the time pass.
+    fn pass(&mut self, time: i64) {
+        while let Some((_, kind, gone)) = self.ends.get(self.ended).filter(|(end, _, _)| *end <= time) {
+            self.pods[*kind] = self.pods[*kind].saturating_sub(*gone);
+            self.ended += 1;
+        }
+        self.rooms.pass(time);
+    }
+
+    fn nodes(&mut self) -> u32 {
+        self.rooms.nodes.saturating_add(self.packing.nodes(self.rooms.rooms(), &self.pods))
+    }
+}
+
+/// Busy nodes by the room on them, which grows as time passes.
 struct Rooms {
-    by_room: BTreeMap<Amounts, Vec<i64>>,
-    ends: Vec<i64>,
+    by_room: BTreeMap<Amounts, u32>,
+    nodes: u32,
+    each: Vec<Amounts>,
+    /// What becomes free of which node, and when; `None`: all of it. The next is the last.
+    frees: Vec<(i64, usize, Option<Amounts>)>,
 }
 
 impl Rooms {
     fn of(now: Timestamp, busy: &[Busy], packing: &Packing) -> Self {
-        let mut by_room: BTreeMap<Amounts, Vec<i64>> = BTreeMap::new();
-        let mut ends = Vec::with_capacity(busy.len());
-        for node in busy {
-            let left = node.until.map(|until| whole(until.duration_since(now))).filter(|left| *left > -LATE);
-            let end = left.map_or(FOREVER, |left| left.max(1));
-            ends.push(end);
-            by_room.entry(packing.amounts(node.free)).or_default().push(end);
+        let (mut by_room, mut each, mut frees) = (BTreeMap::new(), Vec::with_capacity(busy.len()), Vec::new());
+        let left = |at: Timestamp| Some(whole(at.duration_since(now))).filter(|left| *left > -LATE).map(|l| l.max(1));
+        for (node, busy) in busy.iter().enumerate() {
+            let room = packing.amounts(busy.free);
+            *by_room.entry(room.clone()).or_default() += 1;
+            each.push(room);
+            let all = busy.until.and_then(left);
+            frees.extend(all.map(|at| (at, node, None)));
+            let before = |at: &i64| all.is_none_or(|all| *at < all);
+            for end in busy.ends {
+                frees.extend(left(end.at).filter(before).map(|at| (at, node, Some(packing.more(&end.frees)))));
+            }
         }
-        ends.sort_unstable();
-        by_room.values_mut().for_each(|ends| ends.sort_unstable());
-        Self { by_room, ends }
+        frees.sort_unstable_by(|a, b| b.cmp(a));
+        Self { by_room, nodes: u32::try_from(busy.len()).unwrap_or(u32::MAX), each, frees }
     }
 
-    /// How many are still busy then.
-    fn at(&self, time: i64) -> u32 {
-        later(&self.ends, time)
+    /// Lets the time pass.
+    fn pass(&mut self, time: i64) {
+        while let Some((_, node, more)) = self.frees.pop_if(|(at, _, _)| *at <= time) {
+            let room = &mut self.each[node];
+            if let Some(nodes) = self.by_room.get_mut(room) {
+                *nodes = nodes.saturating_sub(1);
+            }
+            match more {
+                None => self.nodes = self.nodes.saturating_sub(1),
+                Some(more) => {
+                    room.iter_mut().zip(&more).for_each(|(room, more)| *room = room.saturating_add(*more));
+                    *self.by_room.entry(room.clone()).or_default() += 1;
+                }
+            }
+        }
     }
 
-    fn rooms(&self, time: i64) -> impl Iterator<Item = (&Amounts, u32)> {
-        self.by_room.iter().map(move |(room, ends)| (room, later(ends, time)))
+    fn rooms(&self) -> impl Iterator<Item = (&Amounts, u32)> {
+        self.by_room.iter().map(|(room, nodes)| (room, *nodes))
     }
 }
 
-fn later(sorted: &[i64], time: i64) -> u32 {
-    u32::try_from(sorted.len() - sorted.partition_point(|end| *end <= time)).unwrap_or(u32::MAX)
+fn durations(steps: &[(i64, u32)]) -> impl Iterator<Item = (SignedDuration, u32)> {
+    steps.iter().map(|(at, nodes)| (SignedDuration::from_millis(*at), *nodes))
 }
 
 fn millis(now: Timestamp, at: Timestamp) -> i64 {
@@ -182,7 +245,7 @@ fn millis(now: Timestamp, at: Timestamp) -> i64 {
 }
 
 fn whole(duration: SignedDuration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(FOREVER)
+    duration.as_secs().saturating_mul(1_000).saturating_add(duration.subsec_millis().into())
 }
 
 #[cfg(test)]
@@ -207,26 +270,47 @@ mod tests {
     }
 
     fn forecast(busy: &[Busy], waiting: &[Waiting], expected: &[Expected]) -> Forecast {
-        Forecast::of(at(0), at(1_000), Some(&cpu(4)), busy, waiting, expected)
+        Forecast::of(at(0), secs(0), Some(&cpu(4)), busy, waiting, secs(0), expected)
     }
 
     #[test]
     fn pods_of_ticks_that_overlap_share_nodes_and_others_take_turns() {
         let found = forecast(&[], &[], &[expect(10, 2, 60), expect(60, 3, 60), expect(200, 4, 60)]);
         assert_eq!((found.within(secs(9)), found.within(secs(10)), found.within(secs(999))), (0, 1, 2));
-        assert_eq!((found.above(0), found.above(1), found.above(2)), (Some(secs(10)), Some(secs(60)), None));
+        assert_eq!(found.steps().collect::<Vec<_>>(), [(secs(0), 0), (secs(10), 1), (secs(60), 2)]);
     }
 
     #[test]
     fn a_busy_node_takes_what_fits_and_all_of_it_once_its_work_has_ended() {
         let free = cpu(1);
-        let until = |end| [Busy { free: &free, until: Some(at(end)) }];
+        let until = |end| [Busy { free: &free, until: Some(at(end)), ends: &[] }];
         assert_eq!(forecast(&until(50), &[], &[expect(40, 1, 9)]).within(secs(99)), 1);
         assert_eq!(forecast(&until(50), &[], &[expect(40, 4, 9)]).within(secs(99)), 2);
         assert_eq!(forecast(&until(40), &[], &[expect(40, 4, 9)]).within(secs(99)), 1);
         assert_eq!(forecast(&until(-299), &[], &[expect(40, 4, 9)]).within(secs(99)), 1);
         assert_eq!(forecast(&until(-300), &[], &[expect(40, 4, 9)]).within(secs(99)), 2);
-        assert_eq!(forecast(&[Busy { free: &free, until: None }], &[], &[expect(900, 4, 9)]).within(secs(900)), 2);
+        assert_eq!(
+            forecast(&[Busy { free: &free, until: None, ends: &[] }], &[], &[expect(900, 4, 9)]).within(secs(900)),
+            2
+        );
+    }
+
+    #[test]
+    fn what_has_passed_before_a_node_could_come_asks_for_none() {
+        let ticks = [expect(10, 8, 20), expect(20, 4, 60), expect(200, 8, 9)];
+        let found = Forecast::of(at(0), secs(50), Some(&cpu(4)), &[], &[], secs(0), &ticks);
+        assert_eq!(found.lasting().collect::<Vec<_>>(), [(secs(50), 1), (secs(200), 2)]);
+        assert_eq!(found.within(secs(50)), 3);
+    }
+
+    #[test]
+    fn room_comes_back_as_pods_end() {
+        let free = cpu(1);
+        let ends = [End { at: at(30), frees: cpu(2) }];
+        let busy = [Busy { free: &free, until: Some(at(500)), ends: &ends }];
+        assert_eq!(forecast(&busy, &[], &[expect(30, 3, 9)]).within(secs(99)), 1);
+        assert_eq!(forecast(&busy, &[], &[expect(29, 3, 9)]).within(secs(99)), 2);
+        assert_eq!(forecast(&busy, &[], &[expect(30, 4, 9)]).within(secs(99)), 2);
     }
 
     #[test]
@@ -243,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_capacity_never_seen_needs_one_node() {
-        let found = Forecast::of(at(0), at(1_000), None, &[], &[], &[expect(10, 99, 9), expect(20, 99, 9)]);
+        let found = Forecast::of(at(0), secs(0), None, &[], &[], secs(0), &[expect(10, 99, 9), expect(20, 99, 9)]);
         assert_eq!((found.within(secs(9)), found.within(secs(99))), (0, 1));
     }
 

@@ -3,11 +3,11 @@
 use crate::capacity::{PODS, Resources};
 
 /// Amounts in the order of the packing's names.
-pub(super) type Amounts = Box<[u64]>;
+pub(crate) type Amounts = Box<[u64]>;
 
 /// Packs pods of a few kinds onto nodes of one kind, first fit.
 #[derive(Debug)]
-pub(super) struct Packing {
+pub(crate) struct Packing {
     names: Vec<Name>,
     requests: Vec<Amounts>,
     empty: Amounts,
@@ -28,7 +28,7 @@ const UNBOUNDED: u64 = u64::MAX;
 
 impl Packing {
     /// For pods that ask for these, on empty nodes with `capacity`.
-    pub(super) fn new(capacity: &Resources, requests: &[Resources]) -> Self {
+    pub(crate) fn new(capacity: &Resources, requests: &[Resources]) -> Self {
         let mut names: Vec<String> = vec![PODS.to_owned()];
         for (name, amount) in requests.iter().flat_map(Resources::amounts) {
             if amount > 0 && !names.iter().any(|known| known == name) {
@@ -48,7 +48,7 @@ impl Packing {
     }
 
     /// The room on a node.
-    pub(super) fn amounts(&self, room: &Resources) -> Amounts {
+    pub(crate) fn amounts(&self, room: &Resources) -> Amounts {
         let mut amounts: Amounts = self.names.iter().map(|name| name.unnamed).collect();
         for (name, amount) in room.amounts() {
             for (known, into) in self.names.iter().zip(&mut amounts) {
@@ -60,8 +60,37 @@ impl Packing {
         amounts
     }
 
+    /// Room that comes in addition.
+    pub(crate) fn more(&self, room: &Resources) -> Amounts {
+        let amount =
+            |name: &Name| room.amounts().find(|(known, _)| *known == name.name).map_or(0, |(_, amount)| amount);
+        self.names.iter().map(|name| u64::try_from(amount(name)).unwrap_or(UNBOUNDED)).collect()
+    }
+
+    /// The room on an empty node.
+    pub(crate) fn empty(&self) -> Amounts {
+        self.empty.clone()
+    }
+
+    /// Puts up to `pods` pods of a kind into this room and tells how many fit.
+    pub(crate) fn take(&self, room: &mut Amounts, kind: usize, pods: u32) -> u32 {
+        let request = &self.requests[kind];
+        let placed = fits(room, request).min(pods);
+        room.iter_mut().zip(request).for_each(|(room, each)| *room = less(*room, *each, placed));
+        placed
+    }
+
+    /// Gives back what so many pods of a kind have taken.
+    pub(crate) fn give(&self, room: &mut Amounts, kind: usize, pods: u32) {
+        for (room, each) in room.iter_mut().zip(&self.requests[kind]) {
+            if *room != UNBOUNDED {
+                *room = room.saturating_add(each.saturating_mul(pods.into()));
+            }
+        }
+    }
+
     /// At most so many nodes are needed for these pods, each kind on nodes of its own.
-    pub(super) fn at_most(&self, pods: &[u32]) -> u32 {
+    pub(crate) fn at_most(&self, pods: &[u32]) -> u32 {
         let each = self.requests.iter().zip(pods).map(|(request, pods)| match fits(&self.empty, request) {
             0 => 0,
             some => pods.div_ceil(some),
@@ -70,7 +99,7 @@ impl Packing {
     }
 
     /// How many empty nodes the pods need beyond the room on the given nodes. Pods too large for any node need none.
-    pub(super) fn nodes<'a>(&mut self, given: impl Iterator<Item = (&'a Amounts, u32)>, pods: &[u32]) -> u32 {
+    pub(crate) fn nodes<'a>(&mut self, given: impl Iterator<Item = (&'a Amounts, u32)>, pods: &[u32]) -> u32 {
         self.nodes.clear();
         self.room.clear();
         for (room, nodes) in given.filter(|(_, nodes)| *nodes > 0) {

@@ -117,6 +117,7 @@ fn machine(name: &str, ready: Readiness) -> Machine {
         draining_since: None,
         busy: true,
         busy_until: None,
+        ends: Vec::new(),
         unforeseen: false,
         idle_since: None,
         free: Resources::default(),

@@ -87,6 +87,7 @@ impl World {
                     draining_since: s.cordoned.map(at),
                     busy: !s.pods.is_empty(),
                     busy_until: None,
+                    ends: Vec::new(),
                     idle_since: s.idle_since.map(at),
                     unforeseen: false,
                     free: cpu(PER_NODE - size(s.pods.len())),

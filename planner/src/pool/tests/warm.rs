@@ -48,14 +48,27 @@ fn prewarming_can_be_turned_off_or_told_how_long() {
 #[test]
 fn who_asks_asks_for_all_that_comes_due_before_the_next_put_could_be_of_use() {
     let ticks = |second| vec![tick(100, 4), Expected { lasts: secs(600), ..tick(second, 8) }];
-    assert_eq!(action(&PoolView { expected: ticks(200), ..pool() }), Some(Action::Put { count: 2 }));
-    assert_eq!(action(&PoolView { expected: ticks(201), ..pool() }), Some(Action::Put { count: 1 }));
+    assert_eq!(action(&PoolView { expected: ticks(199), ..pool() }), Some(Action::Put { count: 2 }));
+    assert_eq!(action(&PoolView { expected: ticks(200), ..pool() }), Some(Action::Put { count: 1 }));
     // With the last token, the next PUT is a minute away at least: here nodes take longer anyway.
     let last = Bucket::restore(Rate::PUT, 1, at(1000));
     let quick = Measured { p95: secs(10), ..pool().measured };
-    let view = |puts| PoolView { puts, measured: quick, expected: vec![tick(10, 4), tick(70, 8)], ..pool() };
+    let view = |puts| PoolView {
+        puts,
+        measured: quick,
+        expected: vec![Expected { lasts: secs(50), ..tick(10, 4) }, tick(69, 8)],
+        ..pool()
+    };
     assert_eq!(action(&view(last)), Some(Action::Put { count: 2 }));
     assert_eq!(action(&view(pool().puts)), Some(Action::Put { count: 1 }));
+}
+
+#[test]
+fn a_few_nodes_are_asked_for_early_when_many_more_come_due_soon_after_them() {
+    let expected = vec![tick(300, 4), tick(350, 16)];
+    let view = |now: i64| PoolView { now: at(1000 + now), expected: expected.clone(), ..pool() };
+    assert_eq!(decide(&view(0)).next, Some(secs(150)));
+    assert_eq!(action(&view(150)), Some(Action::Put { count: 1 }));
 }
 
 #[test]
@@ -91,8 +104,8 @@ fn a_node_that_came_early_with_others_is_not_let_go_before_it_was_of_use() {
     let fresh = Node { since: at(990), idle_since: Some(at(990)), ..node() };
     let came = |asked: i64| Machine { seen: at(asked), ..machine("a", fresh.clone()) };
     let view = |asked, tick| PoolView { expected: vec![tick], ..with(vec![came(asked)]) };
-    assert_eq!(action(&view(960, tick(160, 4))), None);
-    assert_eq!(action(&view(960, tick(161, 4))), Some(Action::Cordon(vec!["a".into()])));
+    assert_eq!(action(&view(960, tick(260, 4))), None);
+    assert_eq!(action(&view(960, tick(261, 4))), Some(Action::Cordon(vec!["a".into()])));
     let used = Node { since: at(900), ..fresh };
     let view = PoolView { expected: vec![tick(160, 4)], ..with(vec![Machine { seen: at(960), ..machine("a", used) }]) };
     assert_eq!(action(&view), Some(Action::Cordon(vec!["a".into()])));
@@ -120,4 +133,13 @@ fn idle_nodes_of_other_policies_are_there_for_ticks_as_well() {
     assert_eq!(action(&PoolView { expected: Vec::new(), ..idle.clone() }), Some(Action::Cordon(vec!["a".into()])));
     let never = PoolView { policy: Policy::Never, expected: vec![tick(900, 4)], ..idle };
     assert_eq!(action(&never), None);
+}
+
+#[test]
+fn work_that_finds_room_before_a_new_node_could_come_asks_for_none() {
+    let ends = |after: i64| Node { busy_until: Some(at(1000 + after)), ..busy() };
+    let view = |after, pods| PoolView { work: super::pods(pods), ..with(vec![machine("a", ends(after))]) };
+    assert_eq!(action(&view(60, 4)), None);
+    assert_eq!(action(&view(61, 4)), Some(Action::Put { count: 2 }));
+    assert_eq!(action(&view(60, 5)), Some(Action::Put { count: 2 }));
 }
