@@ -29,7 +29,7 @@ pub struct PoolView {
     pub prewarm: Prewarm,
     /// How long nodes take to come and to go.
     pub measured: Measured,
-    /// What ticks will bring, as far ahead as is known; a while more than twice the time that nodes take to come is enough.
+    /// What ticks will bring, as far ahead as is known; what is beyond [`crate::warmth::Horizons::longest`] matters later.
     pub expected: Vec<Expected>,
     /// The count of the agent pool.
     pub count: u32,
