@@ -1,4 +1,4 @@
-//! Resources of nodes and pods, and how pods fit onto nodes.
+//! Resources of nodes and pods.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ pub const PODS: &str = "pods";
 const ORDINARY: [&str; 4] = ["cpu", "memory", "ephemeral-storage", PODS];
 
 /// Amounts by resource name, in thousandths (milli-cores, milli-bytes, …), so that all of them are whole numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Resources(BTreeMap<String, u128>);
 
 /// Why a text is not an amount of a resource.
@@ -88,12 +88,9 @@ impl Resources {
     /// How many pods that ask for `request` fit in here.
     #[must_use]
     pub fn fits(&self, request: &Self) -> u32 {
-        let named = request.0.iter().map(|(name, amount)| (name.as_str(), *amount)).filter(|(name, _)| *name != PODS);
-        let most = named.chain([(PODS, 1000)]).map(|(name, amount)| match self.0.get(name) {
-            _ if amount == 0 => u128::MAX,
+        let most = request.of_a_pod().map(|(name, amount)| match self.free(name) {
             Some(free) => free / amount,
-            None if ORDINARY.contains(&name) => u128::MAX,
-            None => 0,
+            None => u128::MAX,
         });
         u32::try_from(most.min().unwrap_or(u128::MAX)).unwrap_or(u32::MAX)
     }
@@ -108,65 +105,18 @@ impl Resources {
         self.0.iter().map(|(name, amount)| (name.as_str(), *amount))
     }
 
-    fn take(&mut self, request: &Self, pods: u32) {
-        let named = request.0.iter().map(|(name, amount)| (name.as_str(), *amount)).filter(|(name, _)| *name != PODS);
-        for (name, amount) in named.chain([(PODS, 1000)]) {
-            if let Some(free) = self.0.get_mut(name) {
-                *free = free.saturating_sub(amount.saturating_mul(pods.into()));
-            }
+    /// What one pod that asks for this takes, name by name: nothing that is none, and one of [`PODS`], whatever is asked.
+    pub(crate) fn of_a_pod(&self) -> impl Iterator<Item = (&str, u128)> {
+        self.amounts().filter(|(name, amount)| *name != PODS && *amount > 0).chain([(PODS, 1000)])
+    }
+
+    /// How much there is for pods; `None`: it does not limit them.
+    pub(crate) fn free(&self, name: &str) -> Option<u128> {
+        match self.0.get(name) {
+            Some(amount) => Some(*amount),
+            None if ORDINARY.contains(&name) => None,
+            None => Some(0),
         }
-    }
-}
-
-/// Nodes, each with what is still free on it, that pods are put onto: first fit.
-#[derive(Clone, Debug)]
-pub struct Bins {
-    empty: Resources,
-    free: Vec<Resources>,
-    most: usize,
-}
-
-impl Bins {
-    /// Starts with nodes that have `free`; up to `most` nodes in all may be opened, each with `empty`.
-    #[must_use]
-    pub fn new(empty: Resources, free: Vec<Resources>, most: usize) -> Self {
-        Self { empty, free, most }
-    }
-
-    /// Puts up to `pods` pods onto the nodes and tells how many found room, and the nodes that took some, by index.
-    pub fn place(&mut self, request: &Resources, pods: u32) -> (u32, Vec<usize>) {
-        let (mut left, mut took) = (pods, Vec::new());
-        let mut bin = 0;
-        while left > 0 && bin < self.most.max(self.free.len()) {
-            if bin == self.free.len() {
-                if self.empty.fits(request) == 0 {
-                    break;
-                }
-                self.free.push(self.empty.clone());
-            }
-            if let Some(free) = self.free.get_mut(bin) {
-                let here = free.fits(request).min(left);
-                if here > 0 {
-                    free.take(request, here);
-                    left -= here;
-                    took.push(bin);
-                }
-            }
-            bin += 1;
-        }
-        (pods - left, took)
-    }
-
-    /// How many nodes there are, opened ones included.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.free.len()
-    }
-
-    /// True when there are no nodes.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.free.is_empty()
     }
 }
 
@@ -258,19 +208,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn placed_pods_never_take_more_than_a_node_has(pods in proptest::collection::vec((1u128..3_000, 1u32..20), 1..10), most in 1usize..8) {
-            let mut bins = Bins::new(Resources([("cpu".to_owned(), 4_000u128)].into()), Vec::new(), most);
-            let mut used = 0u128;
-            for (cpu, count) in pods {
-                let (placed, _) = bins.place(&Resources([("cpu".to_owned(), cpu)].into()), count);
-                prop_assert!(placed <= count);
-                used += cpu * u128::from(placed);
-            }
-            prop_assert!(bins.len() <= most);
-            prop_assert!(used <= 4_000 * bins.len() as u128);
-        }
-
         #[test]
         fn an_amount_reads_back_as_written(milli in 0u128..10_000_000_000_000_000) {
             let amounts = Resources([("cpu".to_owned(), milli)].into());

@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod backfill;
+pub mod bins;
 pub mod bucket;
 pub mod capacity;
 pub mod need;

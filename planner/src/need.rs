@@ -1,6 +1,7 @@
 //! Nodes: how many the given slots need, on top of what there is.
 
-use crate::capacity::{Bins, Resources};
+use crate::bins::Bins;
+use crate::capacity::Resources;
 
 /// Pods that have a slot and are on no node yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct Need {
 /// Puts the pods onto the nodes at hand, in their order and with what is free on each, then onto new ones. While the
 /// capacity of a node is unknown, all pods ask for one node together.
 #[must_use]
-pub fn need(work: &[Unplaced], free: &[Resources], capacity: Option<&Resources>, most_new: u32) -> Need {
+pub fn need(work: &[&Unplaced], free: &[&Resources], capacity: Option<&Resources>, most_new: u32) -> Need {
     if work.iter().all(|w| w.pods == 0) {
         return Need::default();
     }
@@ -32,11 +33,16 @@ pub fn need(work: &[Unplaced], free: &[Resources], capacity: Option<&Resources>,
         return Need { used: if any { vec![0] } else { Vec::new() }, new: u32::from(!any && most_new > 0) };
     };
     let most = free.len().saturating_add(usize::try_from(most_new).unwrap_or(usize::MAX));
-    let mut bins = Bins::new(empty.clone(), free.to_vec(), most);
-    let mut used: Vec<usize> = work.iter().flat_map(|w| bins.place(&w.request, w.pods).1).collect();
-    used.sort_unstable();
-    used.dedup();
-    used.retain(|bin| *bin < free.len());
+    let mut bins = Bins::new(empty, free, most, work.iter().map(|w| &w.request));
+    let mut takes_some = vec![false; free.len()];
+    for (which, work) in work.iter().enumerate() {
+        bins.place(which, work.pods, |node| {
+            if let Some(takes) = takes_some.get_mut(node) {
+                *takes = true;
+            }
+        });
+    }
+    let used = takes_some.iter().enumerate().filter_map(|(node, takes)| takes.then_some(node)).collect();
     Need { used, new: u32::try_from(bins.len() - free.len()).unwrap_or(u32::MAX) }
 }
 
@@ -48,24 +54,24 @@ mod tests {
         Resources::parse([("cpu", amount)]).unwrap()
     }
 
-    fn work(pods: u32) -> Vec<Unplaced> {
-        vec![Unplaced { request: cpu("1"), pods }]
+    fn work(pods: u32) -> Unplaced {
+        Unplaced { request: cpu("1"), pods }
     }
 
     #[test]
     fn room_at_hand_is_used_before_new_nodes() {
-        let need = need(&work(8), &[cpu("0"), cpu("2"), cpu("4")], Some(&cpu("4")), 9);
+        let need = need(&[&work(8)], &[&cpu("0"), &cpu("2"), &cpu("4")], Some(&cpu("4")), 9);
         assert_eq!((need.used, need.new), (vec![1, 2], 1));
     }
 
     #[test]
     fn no_pod_no_node() {
-        assert_eq!(need(&work(0), &[cpu("4")], Some(&cpu("4")), 9), Need::default());
+        assert_eq!(need(&[&work(0)], &[&cpu("4")], Some(&cpu("4")), 9), Need::default());
     }
 
     #[test]
     fn an_unknown_capacity_needs_one_node_to_learn_it() {
-        assert_eq!(need(&work(50), &[], None, 9), Need { used: vec![], new: 1 });
-        assert_eq!(need(&work(50), &[Resources::default()], None, 9), Need { used: vec![0], new: 0 });
+        assert_eq!(need(&[&work(50)], &[], None, 9), Need { used: vec![], new: 1 });
+        assert_eq!(need(&[&work(50)], &[&Resources::default()], None, 9), Need { used: vec![0], new: 0 });
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::capacity::{Bins, Resources};
+use crate::bins::Bins;
+use crate::capacity::Resources;
 
 /// A run that has items to score.
 #[derive(Clone, Debug)]
@@ -69,23 +70,24 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
     order.sort_by_key(|d| (Reverse(d.priority), d.created, d.run.clone()));
 
     let most = usize::try_from(room.max_nodes).unwrap_or(usize::MAX);
-    let mut bins = room.capacity.clone().map(|empty| Bins::new(empty, Vec::new(), most));
+    let requests = || order.iter().map(|demand| &demand.request);
+    let mut bins = room.capacity.as_ref().map(|empty| Bins::new(empty, &[], most, requests()));
     if let Some(bins) = &mut bins {
-        for demand in &order {
-            bins.place(&demand.request, demand.started.min(demand.remaining));
+        for (run, demand) in order.iter().enumerate() {
+            bins.place(run, demand.started.min(demand.remaining), drop);
         }
     }
 
     let mut grants = Grants::default();
     // Nobody knows how many pods a node takes until one is there: a single pod asks for it.
     let mut unknown = if room.max_nodes > 0 && demands.iter().all(|d| d.started == 0) { 1 } else { 0 };
-    for demand in order {
+    for (run, demand) in order.into_iter().enumerate() {
         let floor = demand.started.min(demand.remaining);
         let wished = demand.remaining - floor;
         let extra = match &mut bins {
             _ if room.closing => wished.min(demand.given.saturating_sub(floor)),
             _ if room.paused => 0,
-            Some(bins) => bins.place(&demand.request, wished).0,
+            Some(bins) => bins.place(run, wished, drop),
             None => wished.min(std::mem::take(&mut unknown)),
         };
         if room.capacity.as_ref().is_some_and(|empty| empty.fits(&demand.request) == 0) && wished > 0 {

@@ -1,12 +1,14 @@
 //! How many nodes are wanted, and which of those at hand.
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::lost::Lost;
 use super::view::{Machine, Node, PoolView, Role, age};
 use super::wants::Wants;
 use crate::capacity::Resources;
-use crate::need::{Need, Unplaced, need};
+use crate::need::{Unplaced, need};
 use crate::warmth::Policy;
 
 /// The machines by their part, and how many are wanted.
@@ -24,8 +26,8 @@ pub(super) struct Plan<'a> {
     pub(super) spare: u32,
     /// How many are above the maximum.
     pub(super) excess: u32,
-    /// Lost nodes without pods, in whose place others are needed: the maximum leaves no other.
-    pub(super) in_the_way: Vec<String>,
+    /// Lost nodes without pods, in whose place others are needed: the maximum leaves no other. In order.
+    in_the_way: Vec<String>,
     /// What is wanted for work to come.
     wants: Wants,
 }
@@ -44,49 +46,49 @@ impl<'a> Plan<'a> {
         let nameless = if view.running { view.count.saturating_sub(listed) } else { 0 };
         let hands: Vec<&(&Machine, Role)> = machines.iter().filter(|(m, role)| m.takes_pods(*role, now)).collect();
         let empty = view.capacity.clone().unwrap_or_default();
-        let mut free: Vec<Resources> = hands
+        let mut free: Vec<&Resources> = hands
             .iter()
             .map(|(m, role)| match (&m.node, role) {
-                (Some(node), Role::Busy | Role::Idle) => node.free.clone(),
-                _ => empty.clone(),
+                (Some(node), Role::Busy | Role::Idle) => &node.free,
+                _ => &empty,
             })
             .collect();
-        free.extend((0..nameless).map(|_| empty.clone()));
+        free.extend((0..nameless).map(|_| &empty));
         let usable = size(free.len());
         let others = unusable + stuck;
         let most_new = if view.paused { 0 } else { view.max.saturating_sub(usable + others) };
-        let work: Vec<Unplaced> = view.work.iter().map(|work| work.pods.clone()).collect();
-        let capacity = view.capacity.as_ref();
-        let at_once = |most_new: u32| need(&work, &free, capacity, most_new);
+        let mut in_the_way = lost.replaceable(view);
+        // As many as the maximum leaves, and those that would be if the lost ones were gone: the former do not change by it.
+        let most = most_new.saturating_add(size(in_the_way.len()));
+        let work: Vec<&Unplaced> = view.work.iter().map(|work| &work.pods).collect();
+        let need = |free: &[&Resources]| need(&work, free, view.capacity.as_ref(), most);
+        let at_once = need(&free);
         // Work that finds room on busy nodes before a new node could come needs none.
         let in_time = now.saturating_add(view.measured.p50).unwrap_or(now);
-        let later = || -> Vec<Resources> {
-            let rooms = free.iter().zip(hands.iter().map(Some).chain(std::iter::repeat(None)));
-            rooms
-                .map(|(room, hand)| hand.and_then(|(m, _)| room_at(m, in_time, &empty)).unwrap_or(room.clone()))
-                .collect()
+        let wished = if at_once.new == 0 {
+            0
+        } else {
+            let grown: Vec<_> = hands.iter().map(|(m, _)| room_at(m, in_time, &empty)).collect();
+            let grown = grown.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+            let later: Vec<&Resources> = free.iter().zip(grown).map(|(room, grown)| grown.unwrap_or(room)).collect();
+            need(&later).new.min(at_once.new)
         };
-        let needs = |most_new: u32| match at_once(most_new) {
-            all if all.new == 0 => all,
-            some => Need { new: need(&work, &later(), capacity, most_new).new.min(some.new), ..some },
-        };
-        let need = needs(most_new);
-        let waits = !work.is_empty() && need.new < at_once(most_new).new;
-        let mut in_the_way = lost.replaceable(view);
-        let wished = if in_the_way.is_empty() { need.new } else { needs(most_new + size(in_the_way.len())).new };
-        in_the_way.truncate(wished.saturating_sub(need.new) as usize);
+        let new = wished.min(most_new);
+        let waits = new < at_once.new.min(most_new);
+        in_the_way.truncate((wished - new) as usize);
+        in_the_way.sort_unstable();
 
         let placed = |at: &usize| hands.get(*at).map(|(m, _)| m.name.as_str());
-        let mut used: Vec<&str> = need.used.iter().filter_map(placed).collect();
+        let mut used: Vec<&str> = at_once.used.iter().filter_map(placed).collect();
         used.extend(hands.iter().filter(|(_, role)| *role == Role::Busy).map(|(m, _)| m.name.as_str()));
         used.sort_unstable();
         used.dedup();
-        let to_come = size(need.used.iter().filter(|at| **at >= hands.len()).count());
+        let to_come = size(at_once.used.iter().filter(|at| **at >= hands.len()).count());
 
         let min = view.min.min(view.max);
         let delay = if waits { view.measured.p50 } else { SignedDuration::ZERO };
         let mut wants = Wants::of(view, &hands, delay);
-        let wanted = (size(used.len()) + to_come + need.new).max(if view.paused { min.min(usable) } else { min });
+        let wanted = (size(used.len()) + to_come + new).max(if view.paused { min.min(usable) } else { min });
         let desired = wants.desired(wanted, usable, view.max).min(view.max);
         let target = (desired + others).min(view.max.max(listed - gone));
         let spare = usable.saturating_sub(desired);
@@ -100,6 +102,11 @@ impl<'a> Plan<'a> {
 
     pub(super) fn is_used(&self, machine: &Machine) -> bool {
         self.used.binary_search(&machine.name.as_str()).is_ok()
+    }
+
+    /// Whether it is lost, and another is needed in its place.
+    pub(super) fn is_in_the_way(&self, machine: &Machine) -> bool {
+        self.in_the_way.binary_search(&machine.name).is_ok()
     }
 
     /// Whether a node that is not needed may go by now.
@@ -129,13 +136,14 @@ impl<'a> Plan<'a> {
 }
 
 /// What will be free on a busy node then, if more than now.
-fn room_at(machine: &Machine, then: Timestamp, empty: &Resources) -> Option<Resources> {
+fn room_at<'a>(machine: &Machine, then: Timestamp, empty: &'a Resources) -> Option<Cow<'a, Resources>> {
     let node = machine.node.as_ref().filter(|node| node.busy)?;
     if node.busy_until.is_some_and(|until| until <= then) {
-        return Some(empty.clone());
+        return Some(Cow::Borrowed(empty));
     }
     let ends = node.ends.iter().filter(|end| end.at <= then);
-    ends.fold(None, |room: Option<Resources>, end| Some(room.unwrap_or_else(|| node.free.clone()).plus(&end.frees)))
+    let plus = |room: Option<Resources>, frees| Some(room.unwrap_or_else(|| node.free.clone()).plus(frees));
+    ends.map(|end| &end.frees).fold(None, plus).map(Cow::Owned)
 }
 
 fn size(of: usize) -> u32 {

@@ -107,7 +107,7 @@ fn operation(view: &PoolView, plan: &Plan, lost: &Lost) -> Option<Action> {
         return put(plan.target);
     }
     let limit = if lost.outage { OUTAGE_LIMIT } else { NOT_READY_LIMIT };
-    let goes = |m: &Machine| m.is_dead(view.now, limit) || plan.in_the_way.contains(&m.name);
+    let goes = |m: &Machine| m.is_dead(view.now, limit) || plan.is_in_the_way(m);
     let lost = plan.names(|m, role| m.listed && role != Role::Gone && goes(m));
     // Cordons are seconds apart; one operation takes all of them, unless the last would keep the first for long.
     let since = |m: &Machine| m.node.as_ref().and_then(|node| node.draining_since);

@@ -75,7 +75,7 @@ impl Autoscaler {
         // Pods are pending because no node that is there has room: only those on their way have.
         let coming = cluster.machines.iter().filter(|machine| machine.node.is_none() && !machine.leaving).count();
         let capacity = cluster.setting.capacity.clone();
-        let room = vec![capacity.clone(); coming];
+        let (work, room): (Vec<_>, Vec<_>) = (work.iter().collect(), vec![&capacity; coming]);
         let there = u32::try_from(cluster.machines.len()).unwrap_or(u32::MAX);
         let new = need(&work, &room, Some(&capacity), cluster.setting.max_nodes.saturating_sub(there)).new;
         if new > 0 {

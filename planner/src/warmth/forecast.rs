@@ -75,11 +75,14 @@ impl Forecast {
             return Self { lasting: steps.clone(), steps };
         };
         let mut kinds: Vec<Resources> = Vec::new();
-        let mut kind = |request: &Resources| {
-            kinds.iter().position(|known| known == request).unwrap_or_else(|| {
+        let mut known: BTreeMap<Resources, usize> = BTreeMap::new();
+        let mut kind = |request: &Resources| match known.get(request) {
+            Some(kind) => *kind,
+            None => {
+                known.insert(request.clone(), kinds.len());
                 kinds.push(request.clone());
                 kinds.len() - 1
-            })
+            }
         };
         // Starts and ends of pods: when, of what kind, how many come or go.
         let mut starts: Vec<(i64, usize, u32)> = Vec::new();
@@ -181,7 +184,7 @@ impl Sweep<'_> {
         self.rooms.pass(time);
     }
 
-    fn nodes(&mut self) -> u32 {
+    fn nodes(&self) -> u32 {
         self.rooms.nodes.saturating_add(self.packing.nodes(self.rooms.rooms(), &self.pods))
     }
 }

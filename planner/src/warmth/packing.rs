@@ -1,5 +1,6 @@
 //! How many nodes pods need together. Nodes with the same room are counted, not listed: ten thousand cost what one does.
 
+use crate::bins::tree::{Tree, UNLIMITED as UNBOUNDED};
 use crate::capacity::{PODS, Resources};
 
 /// Amounts in the order of the packing's names.
@@ -11,9 +12,6 @@ pub(crate) struct Packing {
     names: Vec<Name>,
     requests: Vec<Amounts>,
     empty: Amounts,
-    /// Nodes with pods on them: so many, each with so much room.
-    nodes: Vec<u32>,
-    room: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -22,9 +20,6 @@ struct Name {
     /// What a node has that does not name it: without bound if every node has it, else nothing.
     unnamed: u64,
 }
-
-/// More than any node has: it is never used up.
-const UNBOUNDED: u64 = u64::MAX;
 
 impl Packing {
     /// For pods that ask for these, on empty nodes with `capacity`.
@@ -42,7 +37,7 @@ impl Packing {
         let names: Vec<Name> = names.into_iter().map(|name| Name { unnamed: unnamed(&name), name }).collect();
         let one = |request: &Resources| names.iter().map(|name| asked(&name.name, request)).collect();
         let requests = requests.iter().map(one).collect();
-        let mut packing = Self { names, requests, empty: [].into(), nodes: Vec::new(), room: Vec::new() };
+        let mut packing = Self { names, requests, empty: [].into() };
         packing.empty = packing.amounts(capacity);
         packing
     }
@@ -99,22 +94,18 @@ impl Packing {
     }
 
     /// How many empty nodes the pods need beyond the room on the given nodes. Pods too large for any node need none.
-    pub(crate) fn nodes<'a>(&mut self, given: impl Iterator<Item = (&'a Amounts, u32)>, pods: &[u32]) -> u32 {
-        self.nodes.clear();
-        self.room.clear();
-        for (room, nodes) in given.filter(|(_, nodes)| *nodes > 0) {
-            self.nodes.push(nodes);
-            self.room.extend_from_slice(room);
-        }
-        let width = self.names.len();
+    pub(crate) fn nodes<'a>(&self, given: impl Iterator<Item = (&'a Amounts, u32)>, pods: &[u32]) -> u32 {
+        let (room, nodes): (Vec<_>, Vec<_>) = given.filter(|(_, nodes)| *nodes > 0).unzip();
+        let mut classes = Classes { nodes, room: Tree::new(self.names.len(), room.into_iter()) };
         let mut new = 0_u32;
         for (request, pods) in self.requests.iter().zip(pods) {
             let mut left = *pods;
-            for class in 0..self.nodes.len() {
-                if left == 0 {
-                    break;
-                }
-                left -= place(&mut self.nodes, &mut self.room, class, width, request, left);
+            // Of those that split off meanwhile none has room for more.
+            let (mut class, last) = (0, classes.nodes.len());
+            while left > 0 {
+                let Some(next) = classes.room.first(class, request).filter(|next| *next < last) else { break };
+                left -= classes.place(next, request, left);
+                class = next + 1;
             }
             let each = fits(&self.empty, request);
             if left == 0 || each == 0 {
@@ -122,43 +113,54 @@ impl Packing {
             }
             let opened = left.div_ceil(each);
             new = new.saturating_add(opened);
-            self.nodes.push(opened);
-            self.room.extend_from_slice(&self.empty);
-            let class = self.nodes.len() - 1;
-            place(&mut self.nodes, &mut self.room, class, width, request, left);
+            classes.push(opened, &self.empty);
+            classes.place(last, request, left);
         }
         new
     }
 }
 
-/// Puts up to `pods` pods onto the nodes of a class, which may split into full ones, one that is partly full, and the
-/// rest. Returns how many found room.
-fn place(nodes: &mut Vec<u32>, room: &mut Vec<u64>, class: usize, width: usize, request: &[u64], pods: u32) -> u32 {
-    let (from, to) = (class * width, (class + 1) * width);
-    let each = fits(&room[from..to], request);
-    let placed = pods.min(each.saturating_mul(nodes[class]));
-    if placed == 0 {
-        return 0;
+/// Nodes with pods on them by class: so many, each with so much room.
+struct Classes {
+    nodes: Vec<u32>,
+    room: Tree,
+}
+
+impl Classes {
+    fn push(&mut self, nodes: u32, room: &[u64]) {
+        self.nodes.push(nodes);
+        self.room.push(room);
     }
-    let (full, rest) = (placed / each, placed % each);
-    let untouched = nodes[class] - full - u32::from(rest > 0);
-    let mut split = |count: u32, pods: u32| {
-        let left: Vec<u64> = room[from..to].iter().zip(request).map(|(room, each)| less(*room, *each, pods)).collect();
-        nodes.push(count);
-        room.extend(left);
-    };
-    if rest > 0 {
-        split(1, rest);
+
+    /// Puts up to `pods` pods onto the nodes of a class, which may split into full ones, one that is partly full, and the
+    /// rest. Returns how many found room.
+    fn place(&mut self, class: usize, request: &[u64], pods: u32) -> u32 {
+        let room = self.room.row(class).to_vec();
+        let each = fits(&room, request);
+        let placed = pods.min(each.saturating_mul(self.nodes[class]));
+        if placed == 0 {
+            return 0;
+        }
+        let (full, rest) = (placed / each, placed % each);
+        let untouched = self.nodes[class] - full - u32::from(rest > 0);
+        let with =
+            |pods: u32| -> Vec<u64> { room.iter().zip(request).map(|(room, each)| less(*room, *each, pods)).collect() };
+        if rest > 0 {
+            self.push(1, &with(rest));
+        }
+        if full > 0 && untouched + rest.min(1) > 0 {
+            self.push(full, &with(each));
+        }
+        match () {
+            () if untouched > 0 => self.nodes[class] = untouched,
+            () if rest > 0 => {
+                self.nodes[class] = 0;
+                self.room.set(class, &vec![0; room.len()]);
+            }
+            () => self.room.set(class, &with(each)),
+        }
+        placed
     }
-    if full > 0 && untouched + rest.min(1) > 0 {
-        split(full, each);
-    }
-    match () {
-        () if untouched > 0 => nodes[class] = untouched,
-        () if rest > 0 => nodes[class] = 0,
-        () => room[from..to].iter_mut().zip(request).for_each(|(room, one)| *room = less(*room, *one, each)),
-    }
-    placed
 }
 
 fn less(room: u64, each: u64, pods: u32) -> u64 {
@@ -203,11 +205,12 @@ mod tests {
                 }
             }
             let given: Vec<Resources> = given.into_iter().map(|(cpu, memory)| milli(cpu, memory)).collect();
-            let mut packing = Packing::new(&empty, &work.iter().map(|w| w.request.clone()).collect::<Vec<_>>());
+            let packing = Packing::new(&empty, &work.iter().map(|w| w.request.clone()).collect::<Vec<_>>());
             let pods: Vec<u32> = work.iter().map(|w| w.pods).collect();
             let rooms: Vec<Amounts> = given.iter().map(|room| packing.amounts(room)).collect();
             let counted = packing.nodes(rooms.iter().map(|room| (room, 1)), &pods);
-            let listed = need(&work, &given, Some(&empty), 10_000).new;
+            let (listed_work, listed_rooms): (Vec<_>, Vec<_>) = (work.iter().collect(), given.iter().collect());
+            let listed = need(&listed_work, &listed_rooms, Some(&empty), 10_000).new;
             // Which of several nodes with room comes first differs, so that pods of several kinds may end up otherwise.
             if work.len() == 1 {
                 prop_assert_eq!(counted, listed);
@@ -225,7 +228,7 @@ mod tests {
         let cores = Resources::parse([("cpu", "4")]).unwrap();
         let some = Resources::parse([("cpu", "1"), ("memory", "1Gi")]).unwrap();
         let gpu = Resources::parse([("nvidia.com/gpu", "1")]).unwrap();
-        let mut packing = Packing::new(&cores, &[some, gpu]);
+        let packing = Packing::new(&cores, &[some, gpu]);
         assert_eq!(packing.nodes([].into_iter(), &[9, 0]), 3);
         assert_eq!(packing.nodes([].into_iter(), &[0, 9]), 0);
     }
