@@ -1,12 +1,17 @@
 //! Slots: which run may have how many pods at a time.
+//!
+//! Runs of a higher priority get theirs first. Between those of one priority, whoever has the smallest part of the pool
+//! gets the next slot, the oldest first where parts are equal: so nobody has more than another who wants more, but for one
+//! pod. Nothing is killed for it, so that a run that came early is above its part until enough of its pods have ended.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::bins::Bins;
 use crate::capacity::Resources;
+
+mod fair;
 
 /// A run that has items to score.
 #[derive(Clone, Debug)]
@@ -32,6 +37,16 @@ impl Demand {
     #[must_use]
     pub fn unplaced(&self, slots: u32) -> u32 {
         slots.min(self.remaining).saturating_sub(self.started)
+    }
+
+    /// Slots that it keeps: its started pods.
+    fn floor(&self) -> u32 {
+        self.started.min(self.remaining)
+    }
+
+    /// Slots that it wants beyond these.
+    fn wished(&self) -> u32 {
+        self.remaining - self.floor()
     }
 }
 
@@ -62,38 +77,34 @@ pub struct Grants {
     pub too_large: Vec<String>,
 }
 
-/// Gives slots against `max_nodes` nodes: by priority, then by age. Started pods keep theirs, whatever comes.
+/// Gives slots against `max_nodes` nodes: by priority, between equals by fair share of the pool, then by age. Started pods
+/// keep theirs, whatever comes.
 #[must_use]
 pub fn grant(demands: &[Demand], room: &Room) -> Grants {
-    // A run's turn comes in this order; fair share between equals means more, smaller turns over the same bins.
     let mut order: Vec<&Demand> = demands.iter().collect();
-    order.sort_by_key(|d| (Reverse(d.priority), d.created, d.run.clone()));
+    order.sort_by(|a, b| (Reverse(a.priority), a.created, &a.run).cmp(&(Reverse(b.priority), b.created, &b.run)));
 
-    let most = usize::try_from(room.max_nodes).unwrap_or(usize::MAX);
-    let requests = || order.iter().map(|demand| &demand.request);
-    let mut bins = room.capacity.as_ref().map(|empty| Bins::new(empty, &[], most, requests()));
-    if let Some(bins) = &mut bins {
-        for (run, demand) in order.iter().enumerate() {
-            bins.place(run, demand.started.min(demand.remaining), drop);
+    let extra = match &room.capacity {
+        _ if room.closing => order.iter().map(|d| d.wished().min(d.given.saturating_sub(d.floor()))).collect(),
+        _ if room.paused => vec![0; order.len()],
+        Some(empty) => {
+            let most = usize::try_from(room.max_nodes).unwrap_or(usize::MAX);
+            fair::shares(&order, empty, most)
         }
-    }
+        // Nobody knows how many pods a node takes until one is there: a single pod asks for it.
+        None => {
+            let asks = |d: &&Demand| room.max_nodes > 0 && d.wished() > 0;
+            let first = order.iter().position(asks).filter(|_| demands.iter().all(|d| d.started == 0));
+            (0..order.len()).map(|at| u32::from(first == Some(at))).collect()
+        }
+    };
 
     let mut grants = Grants::default();
-    // Nobody knows how many pods a node takes until one is there: a single pod asks for it.
-    let mut unknown = if room.max_nodes > 0 && demands.iter().all(|d| d.started == 0) { 1 } else { 0 };
-    for (run, demand) in order.into_iter().enumerate() {
-        let floor = demand.started.min(demand.remaining);
-        let wished = demand.remaining - floor;
-        let extra = match &mut bins {
-            _ if room.closing => wished.min(demand.given.saturating_sub(floor)),
-            _ if room.paused => 0,
-            Some(bins) => bins.place(run, wished, drop),
-            None => wished.min(std::mem::take(&mut unknown)),
-        };
-        if room.capacity.as_ref().is_some_and(|empty| empty.fits(&demand.request) == 0) && wished > 0 {
+    for (demand, extra) in order.into_iter().zip(extra) {
+        if room.capacity.as_ref().is_some_and(|empty| empty.fits(&demand.request) == 0) && demand.wished() > 0 {
             grants.too_large.push(demand.run.clone());
         }
-        let slots = floor + extra;
+        let slots = demand.floor() + extra;
         // A number that says the same is left as it is: with fewer items than slots, nothing changes by rewriting it.
         let kept = demand.given > slots && slots == demand.remaining;
         grants.slots.insert(demand.run.clone(), if kept { demand.given } else { slots });
@@ -104,107 +115,4 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn cpu(amount: &str) -> Resources {
-        Resources::parse([("cpu", amount)]).unwrap()
-    }
-
-    fn demand(run: &str, remaining: u32) -> Demand {
-        Demand {
-            run: run.to_owned(),
-            priority: 0,
-            created: Timestamp::UNIX_EPOCH,
-            request: cpu("1"),
-            remaining,
-            started: 0,
-            given: 0,
-        }
-    }
-
-    fn room(nodes: u32) -> Room {
-        Room { capacity: Some(cpu("4")), max_nodes: nodes, paused: false, closing: false }
-    }
-
-    #[test]
-    fn a_run_gets_as_many_slots_as_the_largest_pool_has_room_for() {
-        let grants = grant(&[demand("a", 100)], &room(3));
-        assert_eq!((grants.slots["a"], grants.waiting), (12, 88));
-    }
-
-    #[test]
-    fn priority_goes_before_age_and_age_before_name() {
-        let late = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(60);
-        let urgent = Demand { priority: 5, created: late, ..demand("z", 3) };
-        let young = Demand { created: late, ..demand("a", 9) };
-        let old = demand("m", 4);
-        let grants = grant(&[young, old, urgent], &room(2));
-        assert_eq!((grants.slots["z"], grants.slots["m"], grants.slots["a"]), (3, 4, 1));
-    }
-
-    #[test]
-    fn started_pods_keep_their_slots_when_a_more_urgent_run_comes_or_the_pool_shrinks() {
-        let running = Demand { started: 6, given: 8, ..demand("low", 20) };
-        let urgent = Demand { priority: 1, ..demand("high", 20) };
-        let grants = grant(&[running, urgent], &room(2));
-        assert_eq!((grants.slots["low"], grants.slots["high"]), (6, 2));
-        let shrunk = grant(&[Demand { started: 6, given: 8, ..demand("low", 20) }], &room(1));
-        assert_eq!(shrunk.slots["low"], 6);
-    }
-
-    #[test]
-    fn the_last_items_of_a_run_do_not_rewrite_its_slots() {
-        let ending = Demand { remaining: 2, started: 2, given: 12, ..demand("a", 2) };
-        assert_eq!(grant(&[ending], &room(3)).slots["a"], 12);
-    }
-
-    #[test]
-    fn a_paused_cluster_gives_nothing_new() {
-        let paused = Room { paused: true, ..room(3) };
-        let grants = grant(&[Demand { started: 2, given: 6, ..demand("a", 9) }, demand("b", 4)], &paused);
-        assert_eq!((grants.slots["a"], grants.slots["b"]), (2, 0));
-    }
-
-    #[test]
-    fn while_a_cluster_closes_runs_keep_what_they_have() {
-        let closing = Room { closing: true, ..room(3) };
-        let grants = grant(&[Demand { started: 2, given: 6, ..demand("a", 9) }, demand("b", 4)], &closing);
-        assert_eq!((grants.slots["a"], grants.slots["b"]), (6, 0));
-    }
-
-    #[test]
-    fn while_no_node_was_ever_seen_one_pod_asks_for_it() {
-        let unknown = Room { capacity: None, ..room(3) };
-        let grants = grant(&[demand("a", 9), demand("b", 4)], &unknown);
-        assert_eq!((grants.slots["a"], grants.slots["b"]), (1, 0));
-    }
-
-    #[test]
-    fn a_pod_larger_than_a_node_is_told_and_does_not_block_others() {
-        let huge = Demand { request: cpu("5"), priority: 9, ..demand("huge", 1) };
-        let grants = grant(&[huge, demand("a", 2)], &room(1));
-        assert_eq!(grants.too_large, ["huge"]);
-        assert_eq!((grants.slots["huge"], grants.slots["a"]), (0, 2));
-    }
-
-    proptest! {
-        #[test]
-        fn grants_fit_the_pool_and_never_fall_below_started_pods(
-            runs in proptest::collection::vec((0u32..50, 0u32..8, 0u32..60, -2i32..3), 1..6), nodes in 0u32..6
-        ) {
-            let demands: Vec<Demand> = runs.iter().enumerate().map(|(i, (remaining, started, given, priority))| Demand {
-                started: *started, given: *given, priority: *priority, ..demand(&format!("r{i}"), *remaining)
-            }).collect();
-            let grants = grant(&demands, &room(nodes));
-            let started: u32 = demands.iter().map(|d| d.started.min(d.remaining)).sum();
-            prop_assert!(grants.given <= started.max(nodes * 4));
-            for d in &demands {
-                prop_assert!(grants.slots[&d.run] >= d.started.min(d.remaining));
-            }
-            // Nobody waits while there is room.
-            prop_assert!(grants.waiting == 0 || grants.given >= nodes * 4);
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,124 @@
+//! Fair shares of the pool between runs of one priority.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+
+use super::Demand;
+use crate::bins::Bins;
+use crate::capacity::Resources;
+
+/// A part of the pool: of the resource of which a run takes the largest part. As all nodes are alike, parts of one node
+/// compare as parts of the pool do; they are compared exactly, so that equal ones are equal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    amount: u128,
+    whole: u128,
+}
+
+impl Part {
+    /// What one pod takes of an empty node; nothing where nothing limits it.
+    pub(super) fn of_a_pod(request: &Resources, empty: &Resources) -> Self {
+        let parts = request.of_a_pod().filter_map(|(name, amount)| Some(Self { amount, whole: empty.free(name)? }));
+        parts.filter(|part| part.whole > 0).max().unwrap_or(Self { amount: 0, whole: 1 })
+    }
+
+    /// What so many pods take.
+    pub(super) fn times(self, pods: u32) -> Self {
+        Self { amount: self.amount.saturating_mul(pods.into()), whole: self.whole }
+    }
+}
+
+impl Ord for Part {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.whole == other.whole {
+            return self.amount.cmp(&other.amount);
+        }
+        // Products of numbers below 2^64 are there at once; others are rare.
+        if (self.amount | self.whole | other.amount | other.whole) >> 64 == 0 {
+            return (self.amount * other.whole).cmp(&(other.amount * self.whole));
+        }
+        by_digits(*self, *other)
+    }
+}
+
+/// Compares parts by their continued fractions, in which no number is larger than theirs.
+fn by_digits(mut this: Part, mut that: Part) -> Ordering {
+    loop {
+        let digits = (this.amount / this.whole).cmp(&(that.amount / that.whole));
+        let (left, right) = (this.amount % this.whole, that.amount % that.whole);
+        if digits.is_ne() || left == 0 || right == 0 {
+            return digits.then(left.min(1).cmp(&right.min(1)));
+        }
+        // Of what is left, the smaller is the one whose inverse is larger.
+        let inverse = |of: Part, left: u128| Part { amount: of.whole, whole: left };
+        (this, that) = (inverse(that, right), inverse(this, left));
+    }
+}
+
+impl PartialOrd for Part {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Part {}
+
+/// How many slots each run gets beyond those of its started pods, with up to `most` nodes that have `empty`. Runs come by
+/// priority, then in the order in which equals get theirs.
+pub(super) fn shares(order: &[&Demand], empty: &Resources, most: usize) -> Vec<u32> {
+    let mut bins = Bins::new(empty, &[], most, order.iter().map(|d| &d.request));
+    for (run, demand) in order.iter().enumerate() {
+        bins.place(run, demand.floor(), drop);
+    }
+    let mut extra = vec![0; order.len()];
+    let mut first = 0;
+    for equals in order.chunk_by(|a, b| a.priority == b.priority) {
+        let turn = |(at, demand): (usize, &&Demand)| {
+            let pod = Part::of_a_pod(&demand.request, empty);
+            (demand.wished() > 0).then(|| Reverse((pod.times(demand.floor()), first + at, pod)))
+        };
+        let mut turns: BinaryHeap<_> = equals.iter().enumerate().filter_map(turn).collect();
+        while let Some(mut next) = turns.peek_mut() {
+            let Reverse((part, run, pod)) = &mut *next;
+            // The room only shrinks: who finds none now never will.
+            if bins.place(*run, 1, drop) == 0 {
+                PeekMut::pop(next);
+                continue;
+            }
+            extra[*run] += 1;
+            *part = pod.times(order[*run].floor() + extra[*run]);
+            if extra[*run] == order[*run].wished() {
+                PeekMut::pop(next);
+            }
+        }
+        first += equals.len();
+    }
+    extra
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn parts_compare_as_their_products_do_and_as_their_digits(
+            (a, b) in (0u128..100, 1u128..100), (c, d) in (0u128..100, 1u128..100), times in 1u128..=u128::MAX / 100
+        ) {
+            let exactly = (a * d).cmp(&(c * b));
+            let part = |amount, whole| Part { amount, whole };
+            prop_assert_eq!(part(a, b).cmp(&part(c, d)), exactly);
+            prop_assert_eq!(by_digits(part(a, b), part(c, d)), exactly);
+            prop_assert_eq!(part(a * times, b * times).cmp(&part(c, d)), exactly);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Each rule of slots on its own; what holds of fair shares whatever the runs are; and a pool over time.
+
+use proptest::prelude::*;
+
+use super::*;
+
+mod fair;
+mod simulated;
+
+fn cpu(amount: &str) -> Resources {
+    Resources::parse([("cpu", amount)]).unwrap()
+}
+
+fn demand(run: &str, remaining: u32) -> Demand {
+    Demand {
+        run: run.to_owned(),
+        priority: 0,
+        created: Timestamp::UNIX_EPOCH,
+        request: cpu("1"),
+        remaining,
+        started: 0,
+        given: 0,
+    }
+}
+
+fn room(nodes: u32) -> Room {
+    Room { capacity: Some(cpu("4")), max_nodes: nodes, paused: false, closing: false }
+}
+
+#[test]
+fn a_run_gets_as_many_slots_as_the_largest_pool_has_room_for() {
+    let grants = grant(&[demand("a", 100)], &room(3));
+    assert_eq!((grants.slots["a"], grants.waiting), (12, 88));
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+#[test]
+fn priority_goes_before_fair_share_and_age_before_name_where_shares_are_equal() {
+    let urgent = Demand { priority: 5, created: at(60), ..demand("z", 3) };
+    let young = Demand { created: at(60), ..demand("a", 9) };
+    let old = demand("m", 4);
+    let grants = grant(&[young.clone(), old.clone(), urgent], &room(2));
+    assert_eq!((grants.slots["z"], grants.slots["m"], grants.slots["a"]), (3, 3, 2));
+    let same_age = Demand { created: at(60), ..old };
+    assert_eq!(grant(&[same_age, young], &room(1)).slots, [("a".to_owned(), 2), ("m".to_owned(), 2)].into());
+}
+
+#[test]
+fn runs_with_fewer_items_than_their_share_leave_the_rest_to_the_others() {
+    let grants = grant(&[demand("a", 90), demand("b", 1), demand("c", 90)], &room(3));
+    assert_eq!((grants.slots["a"], grants.slots["b"], grants.slots["c"]), (6, 1, 5));
+}
+
+#[test]
+fn a_run_that_came_early_gives_way_as_its_pods_end() {
+    let early = |started| Demand { started, given: 12, ..demand("a", 90) };
+    let both = |started, other| {
+        let late = Demand { created: at(60), started: other, ..demand("b", 90) };
+        let grants = grant(&[early(started), late], &room(3));
+        (grants.slots["a"], grants.slots["b"])
+    };
+    assert_eq!(both(12, 0), (12, 0));
+    assert_eq!(both(10, 0), (10, 2));
+    assert_eq!(both(5, 3), (6, 6));
+}
+
+#[test]
+fn slots_whose_pods_have_not_started_go_to_whoever_has_less() {
+    let promised = Demand { given: 12, started: 1, ..demand("a", 90) };
+    let grants = grant(&[promised, Demand { created: at(60), ..demand("b", 90) }], &room(3));
+    assert_eq!((grants.slots["a"], grants.slots["b"]), (6, 6));
+}
+
+#[test]
+fn a_share_is_of_the_resource_of_which_a_run_takes_most() {
+    let pod = |cpu, memory| Resources::parse([("cpu", cpu), ("memory", memory)]).unwrap();
+    let room = Room { capacity: Some(pod("9", "18Gi")), ..room(1) };
+    let a = Demand { request: pod("1", "4Gi"), ..demand("a", 90) };
+    let b = Demand { request: pod("3", "1Gi"), ..demand("b", 90) };
+    // Two thirds of the memory for one, and as much of the processors for the other.
+    let grants = grant(&[a, b], &room);
+    assert_eq!((grants.slots["a"], grants.slots["b"]), (3, 2));
+}
+
+#[test]
+fn a_gap_that_is_too_small_for_one_run_is_filled_by_another() {
+    let large = Demand { request: cpu("3"), ..demand("a", 9) };
+    let grants = grant(&[large, demand("b", 9)], &room(2));
+    assert_eq!((grants.slots["a"], grants.slots["b"]), (1, 5));
+}
+
+#[test]
+fn started_pods_keep_their_slots_when_a_more_urgent_run_comes_or_the_pool_shrinks() {
+    let running = Demand { started: 6, given: 8, ..demand("low", 20) };
+    let urgent = Demand { priority: 1, ..demand("high", 20) };
+    let grants = grant(&[running, urgent], &room(2));
+    assert_eq!((grants.slots["low"], grants.slots["high"]), (6, 2));
+    let shrunk = grant(&[Demand { started: 6, given: 8, ..demand("low", 20) }], &room(1));
+    assert_eq!(shrunk.slots["low"], 6);
+}
+
+#[test]
+fn the_last_items_of_a_run_do_not_rewrite_its_slots() {
+    let ending = Demand { remaining: 2, started: 2, given: 12, ..demand("a", 2) };
+    assert_eq!(grant(&[ending], &room(3)).slots["a"], 12);
+}
+
+#[test]
+fn a_paused_cluster_gives_nothing_new() {
+    let paused = Room { paused: true, ..room(3) };
+    let grants = grant(&[Demand { started: 2, given: 6, ..demand("a", 9) }, demand("b", 4)], &paused);
+    assert_eq!((grants.slots["a"], grants.slots["b"]), (2, 0));
+}
+
+#[test]
+fn while_a_cluster_closes_runs_keep_what_they_have() {
+    let closing = Room { closing: true, ..room(3) };
+    let grants = grant(&[Demand { started: 2, given: 6, ..demand("a", 9) }, demand("b", 4)], &closing);
+    assert_eq!((grants.slots["a"], grants.slots["b"]), (6, 0));
+}
+
+#[test]
+fn while_no_node_was_ever_seen_one_pod_asks_for_it() {
+    let unknown = Room { capacity: None, ..room(3) };
+    let grants = grant(&[demand("a", 9), demand("b", 4)], &unknown);
+    assert_eq!((grants.slots["a"], grants.slots["b"]), (1, 0));
+    let ended = Demand { priority: 9, ..demand("c", 0) };
+    assert_eq!(grant(&[ended, demand("a", 9)], &unknown).slots["a"], 1);
+}
+
+#[test]
+fn a_pod_larger_than_a_node_is_told_and_does_not_block_others() {
+    let huge = Demand { request: cpu("5"), priority: 9, ..demand("huge", 1) };
+    let grants = grant(&[huge, demand("a", 2)], &room(1));
+    assert_eq!(grants.too_large, ["huge"]);
+    assert_eq!((grants.slots["huge"], grants.slots["a"]), (0, 2));
+}

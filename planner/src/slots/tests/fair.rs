@@ -1,0 +1,220 @@
+//! What holds of fair shares, whatever the runs are.
+
+use super::*;
+use crate::bins::plain::PlainBins;
+
+const CPU: u32 = 12;
+const MEMORY: u32 = 16;
+const PODS: u32 = 10;
+
+fn resources(cpu: u32, memory: u32) -> Resources {
+    let (cpu, memory) = (cpu.to_string(), memory.to_string());
+    Resources::parse([("cpu", cpu.as_str()), ("memory", memory.as_str())]).unwrap()
+}
+
+fn nodes(nodes: u32) -> Room {
+    let pods = Resources::parse([("pods", PODS.to_string().as_str())]).unwrap();
+    Room { capacity: Some(resources(CPU, MEMORY).overlaid(&pods)), max_nodes: nodes, paused: false, closing: false }
+}
+
+/// A run and what its pods take.
+#[derive(Clone, Debug)]
+struct Run {
+    demand: Demand,
+    cpu: u32,
+    memory: u32,
+}
+
+impl Run {
+    /// The dominant share of so many pods, in 240ths of a node.
+    fn share(&self, pods: u32) -> u32 {
+        let pod = (self.cpu * 240 / CPU).max(self.memory * 240 / MEMORY).max(240 / PODS);
+        pod * pods
+    }
+
+    fn is_no_larger_than(&self, other: &Self) -> bool {
+        self.cpu <= other.cpu && self.memory <= other.memory
+    }
+}
+
+/// Up to eight runs; a pod of few of them is larger than a node.
+fn runs() -> impl Strategy<Value = Vec<Run>> {
+    let size = prop_oneof![9 => (0..=6u32, 0..=8u32), 1 => (CPU + 1..=20, 0..=8u32)];
+    let run = (size, -1i32..2, 0i64..3, 0u32..30, 0u32..12, 0u32..30);
+    proptest::collection::vec(run, 1..9).prop_map(|runs| {
+        let run = |(at, run): (usize, _)| {
+            let ((cpu, memory), priority, created, remaining, started, given) = run;
+            let request = resources(cpu, memory);
+            let created = super::at(created);
+            let demand = Demand { priority, created, request, started, given, ..demand(&format!("r{at}"), remaining) };
+            Run { demand, cpu, memory }
+        };
+        runs.into_iter().enumerate().map(run).collect()
+    })
+}
+
+/// The same runs with nothing started.
+fn fresh(runs: Vec<Run>) -> Vec<Run> {
+    let unstarted = |run: Run| Run { demand: Demand { started: 0, given: 0, ..run.demand }, ..run };
+    runs.into_iter().map(unstarted).collect()
+}
+
+/// The same runs with pods of one size.
+fn alike(runs: Vec<Run>) -> Vec<Run> {
+    let alike =
+        |run: Run| Run { demand: Demand { request: resources(1, 4), given: 0, ..run.demand }, cpu: 1, memory: 4 };
+    runs.into_iter().map(alike).collect()
+}
+
+fn grants(runs: &[Run], room: &Room) -> Grants {
+    let demands: Vec<Demand> = runs.iter().map(|run| run.demand.clone()).collect();
+    grant(&demands, room)
+}
+
+/// The slots of each run that mean something: those beyond its items are numbers that were left as they were.
+fn used(runs: &[Run], room: &Room) -> Vec<u32> {
+    let grants = grants(runs, room);
+    runs.iter().map(|run| grants.slots[&run.demand.run].min(run.demand.remaining)).collect()
+}
+
+/// Pod by pod: of those that may still get one, the run with the smallest share is looked for anew each time.
+fn plainly(runs: &[Run], room: &Room) -> Vec<u32> {
+    let demand = |at: &usize| &runs[*at].demand;
+    let mut order: Vec<usize> = (0..runs.len()).collect();
+    order.sort_by_key(|at| (Reverse(demand(at).priority), demand(at).created, demand(at).run.clone()));
+    let mut bins = PlainBins::new(room.capacity.clone().unwrap(), Vec::new(), room.max_nodes as usize);
+    let mut slots: Vec<u32> = runs.iter().map(|run| run.demand.started.min(run.demand.remaining)).collect();
+    for at in &order {
+        for _ in 0..slots[*at] {
+            bins.place_one(&demand(at).request);
+        }
+    }
+    let mut out = Vec::new();
+    loop {
+        let wants = |at: &&usize| slots[**at] < demand(at).remaining && !out.contains(*at);
+        let turn = |at: &&usize| (Reverse(demand(at).priority), runs[**at].share(slots[**at]));
+        let Some(next) = order.iter().filter(wants).min_by_key(turn).copied() else { break };
+        match bins.place_one(&runs[next].demand.request) {
+            Some(_) => slots[next] += 1,
+            None => out.push(next),
+        }
+    }
+    for at in out {
+        assert_eq!(bins.place_one(&runs[at].demand.request), None, "{at} waits though there is room");
+    }
+    slots
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn slots_are_given_as_if_the_smallest_share_were_looked_for_pod_by_pod(runs in runs(), most in 0u32..8) {
+        prop_assert_eq!(used(&runs, &nodes(most)), plainly(&runs, &nodes(most)));
+    }
+
+    #[test]
+    fn nobody_who_waits_has_less_than_another_but_for_a_pod(runs in runs().prop_map(fresh), most in 0u32..8) {
+        let slots = used(&runs, &nodes(most));
+        for (run, has) in runs.iter().zip(&slots).filter(|(run, has)| **has < run.demand.remaining) {
+            for (other, others) in runs.iter().zip(&slots).filter(|(other, _)| other.demand.priority == run.demand.priority) {
+                // A larger pod may find no room where a smaller one still does.
+                if run.is_no_larger_than(other) {
+                    let but_one = other.share(others.saturating_sub(1));
+                    prop_assert!(but_one <= run.share(*has), "{run:?} has {has}, {other:?} {others}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn equal_runs_that_wait_have_the_same_number_of_pods_but_for_one(
+        runs in runs().prop_map(|runs| alike(fresh(runs))), most in 0u32..8
+    ) {
+        let slots = used(&runs, &nodes(most));
+        let waiting = runs.iter().zip(&slots).filter(|(run, has)| **has < run.demand.remaining);
+        let mut by_priority: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
+        waiting.for_each(|(run, has)| by_priority.entry(run.demand.priority).or_default().push(*has));
+        for slots in by_priority.values() {
+            prop_assert!(slots.iter().max().unwrap() - slots.iter().min().unwrap() <= 1, "{slots:?}");
+        }
+    }
+
+    #[test]
+    fn what_runs_of_a_lower_priority_want_takes_nothing_from_higher_ones(runs in runs(), most in 0u32..8) {
+        let modest = |run: &Run| {
+            let higher = run.demand.priority > 0;
+            let remaining = if higher { run.demand.remaining } else { run.demand.started.min(run.demand.remaining) };
+            Run { demand: Demand { remaining, ..run.demand.clone() }, ..run.clone() }
+        };
+        let alone: Vec<Run> = runs.iter().map(modest).collect();
+        let (with, without) = (used(&runs, &nodes(most)), used(&alone, &nodes(most)));
+        for (at, run) in runs.iter().enumerate().filter(|(_, run)| run.demand.priority > 0) {
+            prop_assert_eq!(with[at], without[at], "{:?}", run);
+        }
+    }
+
+    #[test]
+    fn slots_add_up_and_started_pods_keep_theirs(runs in runs(), most in 0u32..8) {
+        let (slots, grants) = (used(&runs, &nodes(most)), grants(&runs, &nodes(most)));
+        let remaining: u32 = runs.iter().map(|run| run.demand.remaining).sum();
+        prop_assert_eq!(grants.given, slots.iter().sum::<u32>());
+        prop_assert_eq!(grants.given + grants.waiting, remaining);
+        for (run, has) in runs.iter().zip(&slots) {
+            prop_assert!(*has >= run.demand.started.min(run.demand.remaining));
+        }
+        // Beyond what started pods take, nothing is given that the pool has not.
+        let started = |run: &Run| run.demand.started.min(run.demand.remaining);
+        let fits = |of: fn(&Run) -> u32, capacity| {
+            let extra = runs.iter().zip(&slots).map(|(run, has)| of(run) * (has - started(run)));
+            extra.sum::<u32>() <= most * capacity
+        };
+        prop_assert!(fits(|run| run.cpu, CPU) && fits(|run| run.memory, MEMORY) && fits(|_| 1, PODS), "{slots:?}");
+    }
+
+    #[test]
+    fn with_pods_of_one_size_no_more_is_given_than_has_room_or_has_started(
+        runs in runs().prop_map(alike), most in 0u32..8
+    ) {
+        let started: u32 = runs.iter().map(|run| run.demand.started.min(run.demand.remaining)).sum();
+        let grants = grants(&runs, &nodes(most));
+        let room = most * (MEMORY / 4);
+        prop_assert!(grants.given <= started.max(room));
+        prop_assert!(grants.waiting == 0 || grants.given >= room, "somebody waits while there is room");
+    }
+
+    #[test]
+    fn the_order_in_which_runs_are_told_does_not_matter(
+        (runs, told) in runs().prop_flat_map(|runs| (Just(runs.clone()), Just(runs).prop_shuffle())), most in 0u32..8
+    ) {
+        let (one, other) = (grants(&runs, &nodes(most)), grants(&told, &nodes(most)));
+        prop_assert_eq!(one, other);
+    }
+
+    #[test]
+    fn with_pods_of_one_size_more_nodes_take_slots_from_nobody(
+        runs in runs().prop_map(alike), most in 0u32..8, more in 1u32..4
+    ) {
+        let (few, many) = (used(&runs, &nodes(most)), used(&runs, &nodes(most + more)));
+        prop_assert!(few.iter().zip(&many).all(|(few, many)| few <= many), "{few:?} {many:?}");
+    }
+
+    #[test]
+    fn with_pods_of_one_size_another_run_gives_slots_to_nobody(runs in runs().prop_map(alike), most in 0u32..8) {
+        let (with, without) = (used(&runs, &nodes(most)), used(&runs[1..], &nodes(most)));
+        prop_assert!(with[1..].iter().zip(&without).all(|(with, without)| with <= without), "{with:?} {without:?}");
+    }
+
+    #[test]
+    fn with_pods_of_one_size_slots_stay_as_they_are_while_their_pods_start(
+        runs in runs().prop_map(alike), most in 0u32..8, starting in proptest::collection::vec(0u32..30, 8)
+    ) {
+        let slots = used(&runs, &nodes(most));
+        let mut later = runs;
+        for ((run, has), starts) in later.iter_mut().zip(&slots).zip(starting) {
+            run.demand.started = (run.demand.started.min(*has) + starts).min(*has);
+            run.demand.given = *has;
+        }
+        prop_assert_eq!(used(&later, &nodes(most)), slots);
+    }
+}
