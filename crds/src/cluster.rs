@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::Span;
 
-use crate::Condition;
+use crate::{Condition, Prewarm};
 
 /// A pool of nodes and its policy: who may use it, how far it grows, when its nodes go.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -60,6 +60,10 @@ pub struct ScoringClusterSpec {
     /// When an idle node goes.
     #[serde(default)]
     pub scale_down: ScaleDown,
+    /// How long before a tick its nodes are asked for: `Auto` (as long as 95 of a hundred nodes take to come, as
+    /// measured), `Off` (default: when work waits), or a duration such as `5m`.
+    #[serde(default)]
+    pub prewarm: Prewarm,
     /// True: no new slots are given and no nodes are added; running pods end.
     #[serde(default)]
     pub paused: bool,
@@ -95,10 +99,12 @@ pub struct AksPool {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleDown {
-    /// `After` (default): once idle for `after`. `Never`: idle nodes stay.
+    /// `After` (default): once idle for `after`. `BreakEven`: at once, unless the next tick's work is closer than it takes
+    /// to let the node go and get another; after a run that no tick foretold, once idle for that long. `Never`: idle
+    /// nodes stay.
     #[serde(default)]
     pub policy: ScaleDownPolicy,
-    /// How long a node stays idle before it goes. Default `60s`.
+    /// How long a node stays idle before it goes, with `After`. Default `60s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Span>,
 }
@@ -109,6 +115,8 @@ pub enum ScaleDownPolicy {
     /// Once it has been idle for `after`.
     #[default]
     After,
+    /// When keeping it would cost more than letting it go and getting another.
+    BreakEven,
     /// Never.
     Never,
 }
@@ -129,6 +137,12 @@ pub struct ScoringClusterStatus {
     /// What a node has for scorer pods, as learned from the last node seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_capacity: Option<BTreeMap<String, String>>,
+    /// How long nodes take to come and to go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<ProvisioningStatus>,
+    /// The next work that a tick is going to bring, where `prewarm` or `BreakEven` look ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_demand: Option<NextDemand>,
     /// Since when each idle node has been idle.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub idle_since: BTreeMap<String, Timestamp>,
@@ -173,6 +187,38 @@ pub struct SlotCounts {
     pub given: u32,
     /// Items that wait for a slot.
     pub waiting: u32,
+}
+
+/// How long nodes take to come and to go. Below 20 samples, a guess counts for those that are missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvisioningStatus {
+    /// Half of all nodes are Ready so many seconds after they were asked for.
+    pub p50_seconds: u32,
+    /// 95 of a hundred are.
+    pub p95_seconds: u32,
+    /// Half of all nodes are gone so many seconds after it was decided to let them go.
+    pub drain_seconds: u32,
+    /// The latest measured times to come, in seconds, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub come: Vec<u32>,
+    /// The latest measured times to go, in seconds, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub go: Vec<u32>,
+}
+
+/// Work that a tick is going to bring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NextDemand {
+    /// The schedule: `namespace/name`.
+    pub schedule: String,
+    /// When its run starts.
+    pub at: Timestamp,
+    /// How many pods it had at a time when it ran last.
+    pub pods: u32,
 }
 
 /// The agent pool as AKS last told it.

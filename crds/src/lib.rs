@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod condition;
+pub mod prewarm;
 pub mod run;
 pub mod schedule;
 pub mod scorer;
@@ -12,6 +13,7 @@ mod terse;
 
 pub use cluster::{ScoringCluster, ScoringClusterSpec, ScoringClusterStatus};
 pub use condition::Condition;
+pub use prewarm::Prewarm;
 pub use run::{ScoringRun, ScoringRunSpec, ScoringRunStatus};
 pub use schedule::{ScoringSchedule, ScoringScheduleSpec, ScoringScheduleStatus};
 pub use scorer::Scorer;

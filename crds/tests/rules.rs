@@ -242,6 +242,14 @@ fn a_pool_is_not_smaller_than_its_minimum_and_its_capacity_is_in_quantities() {
 }
 
 #[test]
+fn nodes_come_before_their_tick_by_a_word_or_a_duration() {
+    for prewarm in ["Auto", "Off", "5m"] {
+        accepted::<ScoringCluster>(&cluster(&json!({"prewarm": prewarm})), None);
+    }
+    accepted::<ScoringCluster>(&cluster(&json!({"scaleDown": {"policy": "BreakEven"}})), None);
+}
+
+#[test]
 fn a_cluster_keeps_its_agent_pool_and_may_be_changed_otherwise() {
     let of = |pool: &str, most: u32| cluster(&json!({"maxNodes": most, "nodePool": {"aks": {"agentPool": pool}}}));
     accepted::<ScoringCluster>(&of("spot", 9), Some(&of("spot", 3)));

@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use planner::capacity::Resources;
 use planner::pool::{self, Readiness};
+use planner::warmth::End;
 
 use super::folded::Folded;
+use super::foresight::Foresight;
+use super::timing::Timing;
 use super::{out_of_service, pods};
 use crate::context::{Ctx, name_of};
 
@@ -22,6 +25,10 @@ pub(super) struct Remembered {
     pub(super) listed: BTreeSet<String>,
     /// When each was first seen.
     pub(super) seen: BTreeMap<String, Timestamp>,
+    /// How long they take to come and to go.
+    pub(super) timing: Timing,
+    /// Nodes whose last pods were of a run that no tick foretold.
+    pub(super) unforeseen: BTreeSet<String>,
     /// Those that have been nodes, and since when one is not any more.
     pub(super) joined: BTreeMap<String, Option<Timestamp>>,
     /// When the deletion of each was asked for.
@@ -35,6 +42,12 @@ pub(super) struct Remembered {
 /// What is on one node.
 #[derive(Clone, Debug, Default)]
 struct Load {
+    /// When its pods will have ended, as far as known, and what they give back.
+    ends: Vec<End>,
+    /// It is not known of a pod when it will have ended.
+    endless: bool,
+    /// A pod of a run that no tick foretold is on it.
+    unforeseen: bool,
     used: Resources,
     running: bool,
     unfolded: bool,
@@ -47,6 +60,7 @@ pub(super) fn of_pool(
     pods: &[Arc<Pod>],
     capacity: &Resources,
     running: bool,
+    foresight: &Foresight,
     remembered: &mut Remembered,
 ) -> Vec<pool::Machine> {
     let now = ctx.now();
@@ -56,7 +70,9 @@ pub(super) fn of_pool(
     remembered.seen.retain(|name, _| names.contains(name));
     remembered.joined.retain(|name, _| names.contains(name));
     remembered.idle_since.retain(|name, _| by_name.contains_key(name.as_str()));
+    remembered.timing.left(&names, &remembered.leaving, now);
     remembered.leaving.retain(|name, _| names.contains(name));
+    remembered.unforeseen.retain(|name| names.contains(name));
     remembered.held.retain(|name, _| names.contains(name));
 
     let mut folded = Folded::of(ctx);
@@ -66,8 +82,13 @@ pub(super) fn of_pool(
         let load = loads.entry(node).or_default();
         if !pods::has_ended(pod) {
             load.running = true;
-            let request = pod.spec.as_ref().map(pods::request).unwrap_or_default();
-            load.used = std::mem::take(&mut load.used).plus(&request.plus(&one_pod()));
+            let request = pod.spec.as_ref().map(pods::request).unwrap_or_default().plus(&one_pod());
+            load.used = std::mem::take(&mut load.used).plus(&request);
+            load.unforeseen |= foresight.is_unforeseen(pod);
+            match foresight.end(pod) {
+                Some(at) => load.ends.push(End { at, frees: request }),
+                None => load.endless = true,
+            }
         } else if !load.unfolded {
             load.unfolded = !folded.has(pod);
         }
@@ -75,12 +96,16 @@ pub(super) fn of_pool(
     names
         .into_iter()
         .map(|name| {
-            let seen = *remembered.seen.entry(name.clone()).or_insert(now);
+            let timing = &mut remembered.timing;
+            let seen = *remembered.seen.entry(name.clone()).or_insert_with(|| {
+                timing.came(&name);
+                now
+            });
             let node_gone = node_gone(&mut remembered.joined, &name, by_name.contains_key(name.as_str()), now);
             let node = by_name.get(name.as_str()).map(|node| {
                 let load = loads.remove(name.as_str()).unwrap_or_default();
                 let busy = load.running || load.unfolded || remembered.held.contains_key(&name);
-                view(node, capacity, &load, busy, remembered, now)
+                view(node, capacity, load, busy, remembered, now)
             });
             // While an operation goes on, the list may be older than its first nodes.
             let listed =
@@ -108,7 +133,7 @@ fn node_gone(
 fn view(
     node: &Node,
     capacity: &Resources,
-    load: &Load,
+    load: Load,
     busy: bool,
     kept: &mut Remembered,
     now: Timestamp,
@@ -120,23 +145,33 @@ fn view(
             kept.idle_since.remove(&name);
             None
         }
-        false if ready.is_ready() => Some(*kept.idle_since.entry(name).or_insert(now)),
+        false if ready.is_ready() => Some(*kept.idle_since.entry(name.clone()).or_insert(now)),
         false => kept.idle_since.get(&name).copied(),
     };
+    if ready.is_ready() {
+        kept.timing.ready(&name, since);
+    }
+    if load.running && load.unforeseen {
+        kept.unforeseen.insert(name.clone());
+    } else if load.running {
+        kept.unforeseen.remove(&name);
+    }
     let annotation = node.metadata.annotations.as_ref().and_then(|all| all.get(DRAINING));
     let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or_default();
+    // An annotation that nobody can read starts the settling anew.
+    let draining_since = annotation.filter(|_| cordoned).map(|text| text.parse().unwrap_or(now));
+    kept.timing.draining(&name, draining_since);
     pool::Node {
         ready,
         since,
         out_of_service: out_of_service::of(node),
         cordoned,
-        // An annotation that nobody can read starts the settling anew.
-        draining_since: annotation.filter(|_| cordoned).map(|text| text.parse().unwrap_or(now)),
+        draining_since,
         busy,
-        busy_until: None,
-        ends: Vec::new(),
+        busy_until: load.ends.iter().map(|end| end.at).max().filter(|_| !load.endless),
+        ends: load.ends,
         idle_since,
-        unforeseen: false,
+        unforeseen: kept.unforeseen.contains(&name),
         free: capacity.clone().less(&load.used),
     }
 }
@@ -177,7 +212,7 @@ mod tests {
     }
 
     fn see(node: &Node, busy: bool, kept: &mut Remembered) -> pool::Node {
-        view(node, &Resources::default(), &Load::default(), busy, kept, at("2026-01-01T00:01:00Z"))
+        view(node, &Resources::default(), Load::default(), busy, kept, at("2026-01-01T00:01:00Z"))
     }
 
     #[test]

@@ -11,6 +11,7 @@ use planner::bucket::{Bucket, Rate};
 use planner::capacity::Resources;
 
 use super::machines::Remembered;
+use super::timing::Timing;
 use crate::aks::{AgentPool, AksError, Kind};
 use crate::conditions::whole_seconds;
 
@@ -81,10 +82,11 @@ impl Memory {
         let saved = status.and_then(|status| status.put_bucket.as_ref());
         let puts = saved.map_or(Bucket::full(Rate::PUT, now), |b| Bucket::restore(Rate::PUT, b.left, b.at));
         let idle_since = status.map(|status| status.idle_since.clone()).unwrap_or_default();
+        let timing = Timing::restore(status.and_then(|status| status.provisioning.as_ref()));
         Self {
             pool: None,
             listed: None,
-            machines: Remembered { idle_since, ..Remembered::default() },
+            machines: Remembered { idle_since, timing, ..Remembered::default() },
             puts,
             trouble: None,
             not_before: None,
@@ -199,6 +201,9 @@ impl Memory {
     /// A PUT was accepted. The same one again and again without effect gets rarer.
     pub(super) fn put(&mut self, count: u32, pool: AgentPool, now: Timestamp) {
         let machines = self.machines.listed.len();
+        if count as usize > machines {
+            self.machines.timing.asked(now);
+        }
         let before = self.last_put.filter(|(c, m, _)| (*c, *m) == (count, machines));
         let repeats = before.map_or(0, |(_, _, repeats)| repeats + 1);
         self.last_put = Some((count, machines, repeats));

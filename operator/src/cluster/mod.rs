@@ -3,6 +3,7 @@
 mod act;
 mod claim;
 mod folded;
+mod foresight;
 mod hold;
 mod machines;
 mod memory;
@@ -13,6 +14,7 @@ mod provider;
 mod reconcile;
 mod report;
 mod step;
+mod timing;
 pub(crate) mod too_large;
 mod work;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crds::cluster::ScaleDownPolicy;
 use crds::{ScoringCluster, names};
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -12,11 +13,11 @@ use kube::{Api, Resource};
 use planner::capacity::Resources;
 use planner::need::Unplaced;
 use planner::pool::{LATER, PoolDecision, PoolView, SOON, Wait};
-use planner::provisioning::Measured;
 use planner::slots::{Grants, Room, grant};
-use planner::warmth::{Policy, Prewarm, Waiting};
+use planner::warmth::{Horizons, Policy, Prewarm, Waiting};
 
 use super::act::{self, MANAGER};
+use super::foresight::Foresight;
 use super::memory::Memory;
 use super::report::{self, Refusal, Report};
 use super::work::{self, Work};
@@ -45,6 +46,8 @@ pub(super) struct Scene {
     pub(super) capacity: Option<Resources>,
     /// Who gets how many slots.
     pub(super) grants: Grants,
+    /// What is known of work to come, where the cluster looks ahead.
+    pub(super) foresight: Foresight,
 }
 
 /// One look at a cluster.
@@ -76,7 +79,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     }
 
     let learned = learn(cluster, ctx, &mut memory).await?;
-    let scene = look(cluster, ctx, learned.clone())?;
+    let scene = look(cluster, ctx, learned.clone(), &memory)?;
     // Until the pool has been seen once, nothing is promised: the slots that runs have stay as they are.
     if memory.pool.is_some() {
         give(ctx, &scene, &mut memory).await?;
@@ -100,6 +103,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
         memory: &memory,
         pool: decided.as_ref().map(|(view, decision)| (view, decision)),
         grants: &scene.grants,
+        next: scene.foresight.coming.first(),
         learned: learned.as_ref(),
         refusal: None,
         now: ctx.now(),
@@ -135,7 +139,7 @@ fn wants_nothing(decision: &PoolDecision) -> bool {
 }
 
 /// Reads what the caches know of the cluster.
-fn look(cluster: &ScoringCluster, ctx: &Ctx, learned: Option<Resources>) -> Result<Scene, Error> {
+fn look(cluster: &ScoringCluster, ctx: &Ctx, learned: Option<Resources>, memory: &Memory) -> Result<Scene, Error> {
     let name = name_of(cluster);
     let agent_pool = Some(cluster.spec.node_pool.aks.agent_pool.as_str());
     let nodes = ctx.caches.nodes.all();
@@ -150,7 +154,28 @@ fn look(cluster: &ScoringCluster, ctx: &Ctx, learned: Option<Resources>) -> Resu
     let (paused, closing) = (cluster.spec.paused, hold::deleted(cluster).is_some());
     let room = Room { capacity: capacity.clone(), max_nodes: cluster.spec.max_nodes, paused, closing };
     let grants = grant(&demands, &room);
-    Ok(Scene { nodes, pods, work, capacity, grants })
+    let foresight = match ahead(cluster, ctx, memory) {
+        Some(horizons) => Foresight::of(ctx, cluster, capacity.as_ref(), horizons.longest()),
+        None => Foresight::default(),
+    };
+    Ok(Scene { nodes, pods, work, capacity, grants, foresight })
+}
+
+/// How far ahead a cluster looks, if it does. One that is being deleted does not.
+fn ahead(cluster: &ScoringCluster, ctx: &Ctx, memory: &Memory) -> Option<Horizons> {
+    let spec = &cluster.spec;
+    let looks = spec.prewarm != crds::Prewarm::Off || spec.scale_down.policy == ScaleDownPolicy::BreakEven;
+    let measured = memory.machines.timing.provisioning.measured();
+    let horizons = || Horizons::of(prewarm(cluster), &measured, &memory.puts, ctx.now());
+    (looks && hold::deleted(cluster).is_none()).then(horizons)
+}
+
+fn prewarm(cluster: &ScoringCluster) -> Prewarm {
+    match cluster.spec.prewarm {
+        crds::Prewarm::Auto => Prewarm::Auto,
+        crds::Prewarm::Off => Prewarm::Off,
+        crds::Prewarm::Lead(lead) => Prewarm::Lead(lead.to_signed()),
+    }
 }
 
 /// What an empty node has for scorer pods: what the spec says, and for the rest what was learned.
@@ -224,26 +249,27 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
     memory.age(now, agent_pool.is_running());
     let capacity = scene.capacity.clone();
     let empty = capacity.clone().unwrap_or_default();
+    let (foresight, running) = (&scene.foresight, agent_pool.is_running());
     let mut machines =
-        machines::of_pool(ctx, &scene.nodes, &scene.pods, &empty, agent_pool.is_running(), &mut memory.machines);
+        machines::of_pool(ctx, &scene.nodes, &scene.pods, &empty, running, foresight, &mut memory.machines);
     if agent_pool.deallocates() {
         // Deallocated nodes stay registered, not Ready and empty: they are neither room nor lost.
         machines.retain(|machine| machine.node.as_ref().is_none_or(|node| node.ready.is_ready() || node.busy));
     }
     let spec = &cluster.spec;
     let after = || spec.scale_down.after.map_or(IDLE_AFTER, spec::Span::to_signed);
-    let never = spec.scale_down.policy == crds::cluster::ScaleDownPolicy::Never;
     let unplaced = scene.work.iter().map(|work| {
         let slots = scene.grants.slots.get(&work.demand.run).copied().unwrap_or_default();
         let pods = Unplaced { request: work.demand.request.clone(), pods: work.demand.unplaced(slots) };
-        Waiting { pods, lasts: None }
+        Waiting { lasts: foresight.lasts(&work.demand.run), pods }
     });
     // Of a cluster that is being deleted, nodes only go: at once when they are idle, and all of them.
     let closing = hold::deleted(cluster).is_some();
-    let policy = match () {
-        () if closing => Policy::After(SignedDuration::ZERO),
-        () if never => Policy::Never,
-        () => Policy::After(after()),
+    let policy = match spec.scale_down.policy {
+        _ if closing => Policy::After(SignedDuration::ZERO),
+        ScaleDownPolicy::Never => Policy::Never,
+        ScaleDownPolicy::BreakEven => Policy::BreakEven,
+        ScaleDownPolicy::After => Policy::After(after()),
     };
     Some(PoolView {
         now,
@@ -251,9 +277,9 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
         max: spec.max_nodes,
         paused: spec.paused || closing,
         policy,
-        prewarm: Prewarm::Off,
-        measured: Measured::default(),
-        expected: Vec::new(),
+        prewarm: if closing { Prewarm::Off } else { prewarm(cluster) },
+        measured: memory.machines.timing.provisioning.measured(),
+        expected: foresight.coming.iter().map(|(_, expected)| expected.clone()).collect(),
         count: agent_pool.count(),
         running: agent_pool.is_running(),
         tainted: closing || agent_pool.has_taint(&taint(cluster)),
@@ -302,8 +328,16 @@ async fn refused(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, refus
     step::tell(cluster, ctx, memory, true, "Refused", refusal.reason, &refusal.message).await;
     memory.active = false;
     let grants = Grants { slots: BTreeMap::new(), ..Grants::default() };
-    let report =
-        Report { cluster, memory, pool: None, grants: &grants, learned: None, refusal: Some(&refusal), now: ctx.now() };
+    let report = Report {
+        cluster,
+        memory,
+        pool: None,
+        grants: &grants,
+        next: None,
+        learned: None,
+        refusal: Some(&refusal),
+        now: ctx.now(),
+    };
     let wanted = report::status(&report);
     write(cluster, ctx, memory, &wanted).await?;
     Ok(Action::requeue(Duration::from_secs(30)))

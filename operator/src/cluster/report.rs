@@ -1,11 +1,12 @@
 //! What people see of a cluster: counts and conditions.
 
-use crds::cluster::{AgentPoolStatus, NodeCounts, SlotCounts};
+use crds::cluster::{AgentPoolStatus, NextDemand, NodeCounts, SlotCounts};
 use crds::{ScoringCluster, ScoringClusterStatus};
 use jiff::{SignedDuration, Timestamp};
 use planner::capacity::Resources;
 use planner::pool::{Lost, NOT_READY_LIMIT, OUTAGE_LIMIT, PoolDecision, PoolView, Wait};
 use planner::slots::Grants;
+use planner::warmth::Expected;
 
 use super::memory::{Memory, Trouble};
 use super::too_large;
@@ -37,6 +38,8 @@ pub(super) struct Report<'a> {
     pub(super) pool: Option<(&'a PoolView, &'a PoolDecision)>,
     /// Slots.
     pub(super) grants: &'a Grants,
+    /// The next work that a tick will bring, and its schedule.
+    pub(super) next: Option<&'a (String, Expected)>,
     /// What a node has, as learned.
     pub(super) learned: Option<&'a Resources>,
     /// Why the pool is not touched, if so.
@@ -66,6 +69,12 @@ pub(super) fn status(report: &Report<'_>) -> ScoringClusterStatus {
         nodes: report.pool.map_or_else(|| before.nodes.clone(), |(view, decision)| counts(view, decision)),
         slots: SlotCounts { given: report.grants.given, waiting: report.grants.waiting },
         node_capacity: report.learned.map(Resources::to_quantities).filter(|map| !map.is_empty()),
+        provisioning: report.memory.machines.timing.status(),
+        next_demand: report.next.map(|(schedule, next)| NextDemand {
+            schedule: schedule.clone(),
+            at: whole_seconds(next.at),
+            pods: next.pods,
+        }),
         idle_since: idle.map(|(name, since)| (name.clone(), whole_seconds(*since))).collect(),
         agent_pool: seen.or(before.agent_pool),
         put_bucket: report.memory.bucket(report.now),
@@ -208,6 +217,8 @@ pub(super) fn is_urgent(before: Option<&ScoringClusterStatus>, after: &ScoringCl
         idle_since: std::collections::BTreeMap::new(),
         agent_pool: None,
         put_bucket: None,
+        provisioning: None,
+        next_demand: None,
         ..status.clone()
     };
     plain(before) != plain(after)

@@ -140,6 +140,7 @@ async fn put(
         memory,
         pool: Some(decided),
         grants: &scene.grants,
+        next: scene.foresight.coming.first(),
         learned: learned.as_ref(),
         refusal: None,
         now,

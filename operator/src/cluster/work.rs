@@ -115,7 +115,7 @@ fn indexes(list: &str) -> u32 {
 }
 
 /// Whether the cluster's administrator lets this namespace use it.
-fn may_use(ctx: &Ctx, cluster: &ScoringCluster, namespace: &str) -> bool {
+pub(super) fn may_use(ctx: &Ctx, cluster: &ScoringCluster, namespace: &str) -> bool {
     let Some(selector) = &cluster.spec.namespace_selector else { return true };
     let labels = ctx.caches.namespaces.get_global(namespace).and_then(|ns| ns.metadata.labels.clone());
     selects(selector, &labels.unwrap_or_default()).unwrap_or(false)

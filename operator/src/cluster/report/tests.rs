@@ -56,7 +56,7 @@ fn empty_pool() -> PoolView {
 fn told(memory: &Memory, refusal: Option<&Refusal>, view: &PoolView, grants: &Grants) -> ScoringClusterStatus {
     let (cluster, decision) = (cluster(), decide(view));
     let pool = refusal.is_none().then_some((view, &decision));
-    status(&Report { cluster: &cluster, memory, pool, grants, learned: None, refusal, now: now() })
+    status(&Report { cluster: &cluster, memory, pool, grants, next: None, learned: None, refusal, now: now() })
 }
 
 fn reason<'a>(status: &'a ScoringClusterStatus, type_: &str) -> (&'a str, &'a str) {
