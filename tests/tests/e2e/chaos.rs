@@ -27,6 +27,8 @@ use crate::{manifests, python};
 const NAMESPACE: &str = "e2e-chaos";
 /// How many deaths the test brings when it is not told otherwise, and how many one ScoringRun sees.
 const SAMPLE: usize = 12;
+/// How many runs score at a time, at most, so that many deaths do not take hours.
+const AT_ONCE: usize = 4;
 /// How often one item is killed: its Job waits 10 s after the first failure, and twice as long after each further one.
 const OF_ONE: u32 = 2;
 /// So slow that deaths come in the middle, and talkative, so that logs have something to lose.
@@ -74,24 +76,31 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let mut undisturbed: Option<BTreeMap<String, Vec<u8>>> = None;
     // The first run is left alone: what it writes is what the others have to.
     while undisturbed.is_none() || chaos.count() < deaths {
-        // A schedule for each run, so that nothing of one can pass for something of another.
-        schedule["metadata"]["name"] = json!(format!("chaos-{runs}"));
-        cluster.apply(&schedule).await?;
-        let name = format!("chaos-{runs}-now");
-        cluster.apply(&manifests::run_now(NAMESPACE, &name, &format!("chaos-{runs}"))).await?;
+        let left = deaths.saturating_sub(chaos.count());
+        let more = if undisturbed.is_none() { 1 } else { left.div_ceil(SAMPLE).min(AT_ONCE) };
+        let names: Vec<String> = (runs..runs + more).map(|number| format!("chaos-{number}-now")).collect();
+        for (number, name) in (runs..).zip(&names) {
+            // A schedule for each run, so that nothing of one can pass for something of another.
+            schedule["metadata"]["name"] = json!(format!("chaos-{number}"));
+            cluster.apply(&schedule).await?;
+            cluster.apply(&manifests::run_now(NAMESPACE, name, &format!("chaos-{number}"))).await?;
+        }
         if undisturbed.is_some() {
-            let enough = deaths.min(chaos.count() + SAMPLE);
-            chaos.rage(&name, enough).await?;
+            let enough = deaths.min(chaos.count() + SAMPLE * more);
+            chaos.rage(&names, enough).await?;
         }
-        let ended = whole(&cluster, &name).await.with_context(|| format!("run {name}, CHAOS_SEED={seed}"))?;
-        attempts += ended.record.pod_ends.len();
-        tell(&format!("chaos: {name} is whole after {} of {deaths} deaths, {attempts} attempts so far", chaos.count()));
-        let predictions = by_sensor(&ended)?;
-        match &undisturbed {
-            None => undisturbed = Some(predictions),
-            Some(expected) => same_files(&predictions, expected)?,
+        for name in &names {
+            let ended = whole(&cluster, name).await.with_context(|| format!("run {name}, CHAOS_SEED={seed}"))?;
+            attempts += ended.record.pod_ends.len();
+            let count = chaos.count();
+            tell(&format!("chaos: {name} is whole after {count} of {deaths} deaths, {attempts} attempts so far"));
+            let predictions = by_sensor(&ended)?;
+            match &undisturbed {
+                None => undisturbed = Some(predictions),
+                Some(expected) => same_files(&predictions, expected)?,
+            }
         }
-        runs += 1;
+        runs += more;
     }
     let died = chaos.died;
     cluster.pool_is_empty().await?;
@@ -112,15 +121,19 @@ impl Chaos<'_> {
         self.died.values().sum()
     }
 
-    /// Lets things die until the run has ended, or enough have died.
-    async fn rage(&mut self, run: &str, deaths: usize) -> Result<()> {
+    /// Lets things die until the runs have ended, or enough have died.
+    async fn rage(&mut self, runs: &[String], deaths: usize) -> Result<()> {
         while self.count() < deaths {
             tokio::time::sleep(Duration::from_millis(self.dice.random_range(500..3_000))).await;
-            let looked = self.cluster.runs(NAMESPACE).get(run).await?;
-            if has(&looked, "Complete", "True") || has(&looked, "Failed", "True") {
+            let mut goes_on = false;
+            for run in runs {
+                let run = self.cluster.runs(NAMESPACE).get(run).await?;
+                goes_on |= !has(&run, "Complete", "True") && !has(&run, "Failed", "True");
+            }
+            if !goes_on {
                 return Ok(());
             }
-            let mut pods = running(self.cluster, run).await?;
+            let mut pods = running(self.cluster, runs).await?;
             pods.retain(|pod| failures(pod) < OF_ONE);
             let Some(pod) = pods.choose(&mut self.dice) else { continue };
             let death = match self.dice.random_range(0..10) {
@@ -164,10 +177,10 @@ fn failures(pod: &Pod) -> u32 {
     count.and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
-/// The item pods of a run that run.
-async fn running(cluster: &Cluster, run: &str) -> Result<Vec<Pod>> {
+/// The item pods of these runs that run.
+async fn running(cluster: &Cluster, runs: &[String]) -> Result<Vec<Pod>> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), NAMESPACE);
-    let items = ListParams::default().labels(&format!("{}={run},{}=item", names::RUN, names::ROLE));
+    let items = ListParams::default().labels(&format!("{} in ({}),{}=item", names::RUN, runs.join(","), names::ROLE));
     let mut pods = pods.list(&items).await?.items;
     pods.retain(|pod| pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running")));
     Ok(pods)

@@ -35,6 +35,7 @@ mod store_away;
 mod store_refuses;
 mod store_s3;
 mod training;
+mod warm;
 mod whole;
 mod wrong;
 
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
             ),
             suite.test("a_python_image_scores_24_sensors_with_the_labels_of_the_built_in_scorer", python::test),
             suite.test("a_sensor_with_which_its_pod_dies_each_time_fails_alone_and_its_logs_tell_how", killed::test),
+            suite.test("nodes_are_there_when_the_next_tick_comes_and_gone_in_between", warm::test),
             suite.test("a_namespace_deleted_in_mid_run_takes_run_and_nodes_with_it", deletion::namespace),
             suite.test(
                 "a_run_made_by_hand_tells_that_its_pods_are_refused_and_what_somebody_took_from_it",
