@@ -35,8 +35,12 @@ struct Slots {
 pub(super) async fn grant(ctx: &Ctx, work: &Work, slots: u32, memory: &mut Memory) -> Result<(), Error> {
     let run = &*work.run;
     let uid = uid_of(run).to_owned();
-    let shown = run.status.as_ref().and_then(|status| status.slots);
-    if shown.unwrap_or_default() == slots {
+    let shown = run.status.as_ref().and_then(|status| status.slots).unwrap_or_default();
+    // Nobody acts on fewer slots than the Job's pods: a Job's parallelism is only ever raised. Told at each end of a pod,
+    // they would go up and down.
+    let job = ctx.caches.jobs.get(namespace_of(run), name_of(run));
+    let parallelism = job.and_then(|job| job.spec.as_ref()?.parallelism).and_then(|most| u32::try_from(most).ok());
+    if shown == slots || shown > slots && parallelism.is_some_and(|most| most >= shown) {
         memory.slots.remove(&uid);
         return Ok(());
     }

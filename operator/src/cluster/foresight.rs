@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crds::schedule::ConcurrencyPolicy;
 use crds::{ScoringCluster, ScoringRun, ScoringSchedule, names};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
@@ -19,6 +20,10 @@ use crate::schedule::{goes_on, is_owned};
 const TICKS: usize = 16;
 /// A tick that has passed counts for so long while nothing is to be seen of its run.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(10);
+/// A run that is not planned so long after its start may never be: its nodes are not kept for it any more.
+const UNPLANNED: SignedDuration = SignedDuration::from_mins(5);
+/// A pod that goes on for so long beyond what was foretold is one of which nothing is known.
+const LATE: SignedDuration = SignedDuration::from_mins(5);
 /// What a pod takes beside its work: to be made, placed and started.
 const POD_START: SignedDuration = SignedDuration::from_secs(2);
 
@@ -39,15 +44,20 @@ struct Shape {
     items: u32,
     /// How long one of its pods took, on average.
     pod: SignedDuration,
+    /// How long it took from its start to its end.
+    whole: SignedDuration,
 }
 
 impl Shape {
-    /// `None` where no pod of the run has ended.
+    /// `None` where the run has not ended, or without all of its items.
     fn of(run: &ScoringRun) -> Option<Self> {
-        let status = run.status.as_ref()?;
-        let items = status.items.filter(|items| *items > 0)?;
+        let status = run.status.as_ref().filter(|_| !goes_on(run))?;
+        let all = status.sensors.as_ref().is_none_or(|sensors| sensors.waiting == 0);
+        let items = status.items.filter(|items| all && *items > 0)?;
         let seconds = i64::try_from(status.pod_seconds?).ok()?;
-        Some(Self { items, pod: SignedDuration::from_secs(seconds) / i32::try_from(items).ok()? + POD_START })
+        let pod = SignedDuration::from_secs(seconds) / i32::try_from(items).ok()?;
+        let whole = status.ended?.duration_since(status.started?);
+        Some(Self { items, pod: pod.saturating_add(POD_START), whole })
     }
 
     /// What it asks of a pool that has room for so many of its pods.
@@ -98,21 +108,43 @@ impl Foresight {
         now: Timestamp,
         until: Timestamp,
     ) {
+        let conditions = schedule.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let stands_still = schedule.spec.suspend || schedule.metadata.deletion_timestamp.is_some();
         let key = |run: &ScoringRun| format!("{}/{}", namespace_of(run), name_of(run));
         let own = |run: &&&ScoringRun| is_owned(**run, uid_of(schedule));
         let going = || runs.iter().filter(|run| goes_on(run));
         self.unforeseen.extend(going().filter(|run| !own(run)).map(|run| key(run)));
-        let ended = runs.iter().filter(own).filter_map(|run| Some((run.spec.tick?, Shape::of(run)?)));
-        let Some((_, shape)) = ended.max_by_key(|(tick, _)| *tick) else { return };
+        // As the latest of them was the next will be: where it could not be planned, there will be no pods.
+        let ended = runs.iter().filter(own).filter(|run| !goes_on(run));
+        let last = ended.filter_map(|run| Some((run.spec.tick?, run))).max_by_key(|(tick, _)| *tick);
+        let Some(shape) = last.and_then(|(_, run)| Shape::of(run)) else { return };
         self.pods_last.extend(going().map(|run| (key(run), shape.pod)));
-        let Some((request, room)) = may else { return };
+        let Some((request, room)) = may.filter(|_| !stands_still && !is_false(conditions, "Valid")) else { return };
         let name = format!("{}/{}", namespace_of(schedule), name_of(schedule));
-        let mut expect = |at: Timestamp| {
-            self.coming.push((name.clone(), shape.expected(at.max(now), request.clone(), room)));
-        };
+        let mut expect = |at: Timestamp| self.coming.push((name.clone(), shape.expected(at, request.clone(), room)));
+        let jitter = jitter(schedule);
         // Its run is there and will ask for slots once it is planned.
-        going().filter(own).filter(|run| is_unplanned(run)).for_each(|_| expect(now));
-        ticks(schedule, runs, now, until).into_iter().for_each(expect);
+        let starts = |run: &&ScoringRun| run.spec.tick?.checked_add(jitter).ok();
+        let unplanned = going().filter(own).filter(|run| is_unplanned(run)).filter_map(starts);
+        unplanned.filter(|at| now.duration_since(*at) < UNPLANNED).for_each(&mut expect);
+        // Of the ticks that wait to be caught up, the first one's run is made as soon as no other goes on.
+        let waiting = schedule.status.iter().flat_map(|status| status.waiting.first()).copied();
+        let archiving =
+            |run: &&&ScoringRun| run.status.as_ref().is_some_and(|s| s.state.as_deref() == Some("Archiving"));
+        waiting.filter(|_| going().filter(own).all(|run| archiving(&run))).for_each(&mut expect);
+        // While a run goes on that is not to have another beside it, ticks start none.
+        let alone = schedule.spec.concurrency_policy != ConcurrencyPolicy::Allow;
+        let end = |run: &&ScoringRun| run.status.as_ref()?.started?.checked_add(shape.whole).ok();
+        let free = going().filter(own).filter(|_| alone).filter_map(end).max();
+        ticks(schedule, runs, now, until).into_iter().filter(|at| free.is_none_or(|free| *at >= free)).for_each(expect);
+    }
+
+    /// Of these runs more items wait than there are slots: a pod that ends leaves no room, since the next one takes its
+    /// place.
+    pub(super) fn refilled<'a>(&mut self, runs: impl Iterator<Item = &'a str>) {
+        for run in runs {
+            self.pods_last.remove(run);
+        }
     }
 
     /// How long a pod takes, if that is known of earlier ones.
@@ -120,10 +152,11 @@ impl Foresight {
         self.pods_last.get(run).copied()
     }
 
-    /// When a pod will have ended, if known.
-    pub(super) fn end(&self, pod: &Pod) -> Option<Timestamp> {
+    /// When a pod will have ended and leave room, if known.
+    pub(super) fn end(&self, pod: &Pod, now: Timestamp) -> Option<Timestamp> {
         let started = pod.status.as_ref()?.start_time.as_ref()?.0;
-        started.checked_add(self.lasts(&run_of(pod)?)?).ok()
+        let end = started.checked_add(self.lasts(&run_of(pod)?)?).ok()?;
+        (now.duration_since(end) < LATE).then_some(end)
     }
 
     /// Whether a pod is of a run that no tick foretold.
@@ -141,17 +174,17 @@ fn is_unplanned(run: &ScoringRun) -> bool {
     !is_true(conditions, "Planned") && !run.spec.cancel && run.metadata.deletion_timestamp.is_none()
 }
 
+fn jitter(schedule: &ScoringSchedule) -> SignedDuration {
+    let most = schedule.spec.jitter.unwrap_or_default().to_signed();
+    ticks::jitter(namespace_of(schedule), name_of(schedule), most)
+}
+
 /// When the runs of a schedule's coming ticks start.
 fn ticks(schedule: &ScoringSchedule, runs: &[&ScoringRun], now: Timestamp, until: Timestamp) -> Vec<Timestamp> {
-    let conditions = schedule.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    if schedule.spec.suspend || schedule.metadata.deletion_timestamp.is_some() || is_false(conditions, "Valid") {
-        return Vec::new();
-    }
     let Ok(ticks) = Ticks::parse(&schedule.spec.schedule, schedule.spec.time_zone.as_deref(), now) else {
         return Vec::new();
     };
-    let (namespace, name) = (namespace_of(schedule), name_of(schedule));
-    let jitter = ticks::jitter(namespace, name, schedule.spec.jitter.unwrap_or_default().to_signed());
+    let (name, jitter) = (name_of(schedule), jitter(schedule));
     let unmade = |tick: &Timestamp| {
         let run = ticks::run_name(name, *tick);
         runs.iter().all(|there| name_of(*there) != run)
@@ -208,7 +241,14 @@ mod tests {
     }
 
     fn ended(tick: &str, items: u32, pod_seconds: u64) -> ScoringRun {
-        run(tick, "s", &json!({"items": items, "podSeconds": pod_seconds, "conditions": is("Complete")}))
+        let started = at(tick);
+        let ended = started + SignedDuration::from_secs(90);
+        run(
+            tick,
+            "s",
+            &json!({"items": items, "podSeconds": pod_seconds, "conditions": is("Complete"),
+            "started": started.to_string(), "ended": ended.to_string()}),
+        )
     }
 
     /// What comes up to two hours from now, with room for 8 pods.
@@ -245,14 +285,52 @@ mod tests {
         let before = ended("2026-01-01T00:00:00Z", 4, 40);
         let going = |conditions: Value| run("2026-01-01T00:56:00Z", "s", &json!({"conditions": conditions}));
         let unplanned = coming(&hourly, &[before.clone(), going(json!([]))]);
-        assert_eq!(unplanned, [(at(NOW).to_string(), 4, 12)]);
-        assert!(coming(&hourly, &[before, going(is("Planned"))]).is_empty());
+        assert_eq!(unplanned, [("2026-01-01T00:56:00Z".to_owned(), 4, 12)]);
+        assert!(coming(&hourly, &[before.clone(), going(is("Planned"))]).is_empty());
+        let stuck = run("2026-01-01T00:51:00Z", "s", &json!({"conditions": []}));
+        assert!(coming(&hourly, &[before, stuck]).is_empty());
+    }
+
+    #[test]
+    fn a_run_that_goes_on_or_was_cut_short_is_no_example_for_the_next() {
+        let going = json!({"items": 40, "podSeconds": 0, "conditions": is("Planned"), "started": NOW});
+        let runs = [ended("2025-12-31T23:00:00Z", 4, 40), run("2026-01-01T00:30:00Z", "s", &going)];
+        assert_eq!(coming(&schedule(&json!({})), &runs)[0].2, 12);
+        let unplanned = run("2026-01-01T00:00:00Z", "s", &json!({"conditions": is("Failed")}));
+        assert!(coming(&schedule(&json!({})), &[runs[0].clone(), unplanned]).is_empty());
+        let cut = json!({"items": 40, "podSeconds": 5, "conditions": is("Failed"), "started": NOW, "ended": NOW,
+            "sensors": {"total": 40, "succeeded": 1, "failed": 0, "waiting": 39}});
+        assert!(coming(&schedule(&json!({})), &[run("2026-01-01T00:00:00Z", "s", &cut)]).is_empty());
+    }
+
+    #[test]
+    fn a_tick_that_comes_while_a_run_goes_on_starts_none_unless_it_may() {
+        let going = json!({"conditions": is("Planned"), "started": NOW});
+        let runs = [ended("2026-01-01T00:00:00Z", 4, 40), run("2026-01-01T00:56:00Z", "s", &going)];
+        let first = |policy: &str| {
+            let spec = json!({"schedule": "* * * * *", "concurrencyPolicy": policy});
+            coming(&schedule(&spec), &runs)[0].0.clone()
+        };
+        assert_eq!((first("Allow"), first("Forbid")), ("2026-01-01T00:57:00Z".into(), "2026-01-01T00:59:00Z".into()));
+    }
+
+    #[test]
+    fn what_waits_to_be_caught_up_comes_once_the_run_before_it_has_no_pods_any_more() {
+        let mut behind = schedule(&json!({"schedule": "0 0 1 1 *", "catchUp": {"policy": "All"}}));
+        let status = json!({"waiting": ["2026-01-01T00:30:00Z", "2026-01-01T00:40:00Z"]});
+        behind.status = Some(serde_json::from_value(status).unwrap());
+        let with = |state: &str| {
+            let going = run("2026-01-01T00:20:00Z", "s", &json!({"conditions": is("Planned"), "state": state}));
+            coming(&behind, &[ended("2026-01-01T00:00:00Z", 4, 40), going])
+        };
+        assert_eq!(with("Archiving"), [("2026-01-01T00:30:00Z".to_owned(), 4, 12)]);
+        assert!(with("Running").is_empty());
     }
 
     #[test]
     fn a_tick_that_has_just_passed_comes_now_though_its_run_is_not_to_be_seen_yet() {
         let just = schedule(&json!({"schedule": "57 0 1 1 *"}));
-        assert_eq!(coming(&just, &[ended("2026-01-01T00:00:00Z", 4, 40)]), [(at(NOW).to_string(), 4, 12)]);
+        assert_eq!(coming(&just, &[ended("2026-01-01T00:00:00Z", 4, 40)]), [(NOW.to_owned(), 4, 12)]);
     }
 
     #[test]
@@ -267,7 +345,7 @@ mod tests {
     fn a_run_that_is_not_its_schedules_own_was_not_foretold() {
         let by_hand = run("2026-01-01T00:50:00Z", "somebody", &json!({"conditions": is("Planned")}));
         let own = run("2026-01-01T00:40:00Z", "s", &json!({"conditions": is("Planned")}));
-        let foresight = foresee(&schedule(&json!({})), &[ended("2026-01-01T00:00:00Z", 4, 40), by_hand, own]);
+        let mut foresight = foresee(&schedule(&json!({})), &[ended("2026-01-01T00:00:00Z", 4, 40), by_hand, own]);
         let pod = |tick: &str| -> Pod {
             let labels = json!({names::RUN: ticks::run_name("hourly", at(tick)), names::ROLE: "item"});
             serde_json::from_value(json!({"metadata": {"namespace": "plant", "labels": labels},
@@ -276,6 +354,10 @@ mod tests {
         };
         assert!(foresight.is_unforeseen(&pod("2026-01-01T00:50:00Z")));
         assert!(!foresight.is_unforeseen(&pod("2026-01-01T00:40:00Z")));
-        assert_eq!(foresight.end(&pod("2026-01-01T00:40:00Z")), Some(at("2026-01-01T00:57:07Z")));
+        let own = pod("2026-01-01T00:40:00Z");
+        assert_eq!(foresight.end(&own, at(NOW)), Some(at("2026-01-01T00:57:07Z")));
+        assert_eq!(foresight.end(&own, at("2026-01-01T01:03:00Z")), None, "nothing is known of a straggler");
+        foresight.refilled([&*format!("plant/{}", ticks::run_name("hourly", at("2026-01-01T00:40:00Z")))].into_iter());
+        assert_eq!(foresight.end(&own, at(NOW)), None, "another pod takes its place");
     }
 }

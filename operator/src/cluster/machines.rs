@@ -70,7 +70,7 @@ pub(super) fn of_pool(
     remembered.seen.retain(|name, _| names.contains(name));
     remembered.joined.retain(|name, _| names.contains(name));
     remembered.idle_since.retain(|name, _| by_name.contains_key(name.as_str()));
-    remembered.timing.left(&names, &remembered.leaving, now);
+    remembered.timing.left(&names, now);
     remembered.leaving.retain(|name, _| names.contains(name));
     remembered.unforeseen.retain(|name| names.contains(name));
     remembered.held.retain(|name, _| names.contains(name));
@@ -85,7 +85,7 @@ pub(super) fn of_pool(
             let request = pod.spec.as_ref().map(pods::request).unwrap_or_default().plus(&one_pod());
             load.used = std::mem::take(&mut load.used).plus(&request);
             load.unforeseen |= foresight.is_unforeseen(pod);
-            match foresight.end(pod) {
+            match foresight.end(pod, now) {
                 Some(at) => load.ends.push(End { at, frees: request }),
                 None => load.endless = true,
             }
@@ -98,7 +98,7 @@ pub(super) fn of_pool(
         .map(|name| {
             let timing = &mut remembered.timing;
             let seen = *remembered.seen.entry(name.clone()).or_insert_with(|| {
-                timing.came(&name);
+                timing.came(&name, now);
                 now
             });
             let node_gone = node_gone(&mut remembered.joined, &name, by_name.contains_key(name.as_str()), now);
@@ -160,7 +160,8 @@ fn view(
     let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or_default();
     // An annotation that nobody can read starts the settling anew.
     let draining_since = annotation.filter(|_| cordoned).map(|text| text.parse().unwrap_or(now));
-    kept.timing.draining(&name, draining_since);
+    // One that is cordoned while pods are on it is not let go before they have ended.
+    kept.timing.draining(&name, draining_since.max(idle_since).filter(|_| draining_since.is_some() && !busy));
     pool::Node {
         ready,
         since,

@@ -201,8 +201,9 @@ impl Memory {
     /// A PUT was accepted. The same one again and again without effect gets rarer.
     pub(super) fn put(&mut self, count: u32, pool: AgentPool, now: Timestamp) {
         let machines = self.machines.listed.len();
-        if count as usize > machines {
-            self.machines.timing.asked(now);
+        let more = usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(machines);
+        if more > 0 {
+            self.machines.timing.asked(more, now);
         }
         let before = self.last_put.filter(|(c, m, _)| (*c, *m) == (count, machines));
         let repeats = before.map_or(0, |(_, _, repeats)| repeats + 1);

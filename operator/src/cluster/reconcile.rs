@@ -154,10 +154,13 @@ fn look(cluster: &ScoringCluster, ctx: &Ctx, learned: Option<Resources>, memory:
     let (paused, closing) = (cluster.spec.paused, hold::deleted(cluster).is_some());
     let room = Room { capacity: capacity.clone(), max_nodes: cluster.spec.max_nodes, paused, closing };
     let grants = grant(&demands, &room);
-    let foresight = match ahead(cluster, ctx, memory) {
+    let mut foresight = match ahead(cluster, ctx, memory) {
         Some(horizons) => Foresight::of(ctx, cluster, capacity.as_ref(), horizons.longest()),
         None => Foresight::default(),
     };
+    let all = |run: &str, remaining: u32| grants.slots.get(run).is_some_and(|slots| *slots >= remaining);
+    let refilled = demands.iter().filter(|demand| !all(&demand.run, demand.remaining));
+    foresight.refilled(refilled.map(|demand| demand.run.as_str()));
     Ok(Scene { nodes, pods, work, capacity, grants, foresight })
 }
 

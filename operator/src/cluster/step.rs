@@ -216,6 +216,7 @@ async fn delete(
             // Look again before anything else: whether the count fell by itself is told nowhere.
             memory.look_again();
             let note = format!("machines {} of agent pool {}", names.join(", "), aks.agent_pool);
+            names.iter().for_each(|name| memory.machines.timing.leaves(name));
             memory.machines.leaving.extend(names.into_iter().map(|name| (name, now)));
             ctx.events.normal(&about(cluster), "MachinesDeleted", "Scale", &note).await;
         }

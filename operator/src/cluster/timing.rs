@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crds::cluster::ProvisioningStatus;
 use jiff::{SignedDuration, Timestamp};
+use planner::pool::NEVER_JOINED_LIMIT;
 use planner::provisioning::{Prior, Provisioning, Times};
 
 /// What is measured, and what was.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timing {
-    /// When more machines were asked for last.
-    asked: Option<Timestamp>,
+    /// When more machines were asked for last, and how many of them are not there yet.
+    asked: Option<(Timestamp, usize)>,
     /// When those were asked for that are not Ready yet.
     coming: BTreeMap<String, Timestamp>,
     /// Since when those are let go that are cordoned for it.
     draining: BTreeMap<String, Timestamp>,
+    /// Since when those were, whose deletion has been asked for.
+    leaving: BTreeMap<String, Timestamp>,
     /// What was measured.
     pub(super) provisioning: Provisioning,
 }
@@ -28,15 +31,18 @@ impl Timing {
         Self { provisioning: Provisioning { come, go }, ..Self::default() }
     }
 
-    /// More machines were asked for.
-    pub(super) fn asked(&mut self, now: Timestamp) {
-        self.asked = Some(now);
+    /// So many more machines were asked for.
+    pub(super) fn asked(&mut self, machines: usize, now: Timestamp) {
+        self.asked = Some((now, machines));
     }
 
-    /// A machine is there that was not before. Whoever starts anew does not know when it was asked for.
-    pub(super) fn came(&mut self, name: &str) {
-        if let Some(asked) = self.asked {
-            self.coming.insert(name.to_owned(), asked);
+    /// A machine is there that was not before. Whoever starts anew does not know when it was asked for; and somebody else
+    /// may have asked for it, such as AKS itself in an upgrade.
+    pub(super) fn came(&mut self, name: &str, now: Timestamp) {
+        let Some((asked, left)) = self.asked.as_mut().filter(|(_, left)| *left > 0) else { return };
+        if now.duration_since(*asked) < NEVER_JOINED_LIMIT {
+            *left -= 1;
+            self.coming.insert(name.to_owned(), *asked);
         }
     }
 
@@ -55,14 +61,21 @@ impl Timing {
         }
     }
 
-    /// These machines are there, of all that were; the deletion of these had been asked for.
-    pub(super) fn left(&mut self, there: &BTreeSet<String>, leaving: &BTreeMap<String, Timestamp>, now: Timestamp) {
+    /// The deletion of a machine was asked for. What somebody else deletes tells nothing.
+    pub(super) fn leaves(&mut self, name: &str) {
+        if let Some(since) = self.draining.get(name) {
+            self.leaving.insert(name.to_owned(), *since);
+        }
+    }
+
+    /// These machines are there, of all that were.
+    pub(super) fn left(&mut self, there: &BTreeSet<String>, now: Timestamp) {
         self.coming.retain(|name, _| there.contains(name));
+        self.draining.retain(|name, _| there.contains(name));
         let go = &mut self.provisioning.go;
-        self.draining.retain(|name, since| {
+        self.leaving.retain(|name, since| {
             let gone = !there.contains(name);
-            // What somebody else deleted tells nothing.
-            if gone && leaving.contains_key(name) {
+            if gone {
                 go.add(now.duration_since(*since));
             }
             !gone
@@ -102,10 +115,10 @@ mod tests {
     #[test]
     fn a_machine_takes_from_the_put_until_its_node_is_ready() {
         let mut timing = Timing::default();
-        timing.asked(at(0));
-        timing.came("a");
-        timing.asked(at(60));
-        timing.came("b");
+        timing.asked(1, at(0));
+        timing.came("a", at(5));
+        timing.asked(1, at(60));
+        timing.came("b", at(61));
         timing.ready("a", at(70));
         timing.ready("b", at(90));
         timing.ready("a", at(500));
@@ -115,9 +128,23 @@ mod tests {
     #[test]
     fn what_was_asked_for_by_an_earlier_process_is_not_measured() {
         let mut timing = Timing::default();
-        timing.came("a");
+        timing.came("a", at(1));
         timing.ready("a", at(70));
         assert_eq!(timing.status(), None);
+    }
+
+    #[test]
+    fn a_machine_that_somebody_else_asked_for_is_not_measured() {
+        let mut timing = Timing::default();
+        timing.asked(1, at(0));
+        timing.came("ours", at(5));
+        timing.came("surge", at(6));
+        timing.asked(1, at(10));
+        timing.came("much-later", at(8 * 3_600));
+        for name in ["ours", "surge", "much-later"] {
+            timing.ready(name, at(8 * 3_600 + 60));
+        }
+        assert_eq!(timing.status().unwrap().come.len(), 1);
     }
 
     #[test]
@@ -127,15 +154,16 @@ mod tests {
             timing.draining(name, Some(at(10)));
         }
         timing.draining("kept", None);
-        timing.left(&names(&["kept"]), &[("ours".to_owned(), at(20))].into(), at(55));
+        timing.leaves("ours");
+        timing.left(&names(&["kept"]), at(55));
         assert_eq!(timing.status().unwrap().go, [45]);
     }
 
     #[test]
     fn a_restart_keeps_what_was_measured() {
         let mut timing = Timing::default();
-        timing.asked(at(0));
-        timing.came("a");
+        timing.asked(1, at(0));
+        timing.came("a", at(5));
         timing.ready("a", at(70));
         let status = timing.status();
         assert_eq!(Timing::restore(status.as_ref()).status(), status);
