@@ -6,11 +6,18 @@
 
 mod autoscaler;
 mod cluster;
+mod delimited;
 mod demand;
 mod dice;
 mod optimum;
 mod ours;
 mod outcome;
+pub mod plot;
+mod recurring;
+pub mod report;
+mod requests;
+pub mod trace;
+pub mod vm;
 
 use cluster::Cluster;
 
@@ -18,6 +25,8 @@ pub use demand::{Demand, Job, Shape};
 pub use dice::{Dice, Spread};
 pub use optimum::{Best, Costs, uses_of};
 pub use outcome::{Late, Outcome};
+pub use recurring::{MAX_RUNS, Recurring, Ticked, TooManyRuns};
+pub use requests::{RequestPrice, StoreRequests, StoreUse};
 
 use crate::capacity::Resources;
 use crate::warmth::{Policy, Prewarm};
@@ -102,10 +111,28 @@ trait Controller {
 /// Lives through all of the demand and tells what became of it. The jobs are in the order of time.
 #[must_use]
 pub fn simulate(setting: &Setting, demand: &Demand, model: Model, dice: Dice) -> Outcome {
-    live(setting, demand, model, dice).0
+    live(setting, demand, model, dice, &mut |_| {}).0
 }
 
-fn live(setting: &Setting, demand: &Demand, model: Model, dice: Dice) -> (Outcome, Vec<(u32, i64, i64)>) {
+/// The same, and tells each second up to which it has come.
+#[must_use]
+pub fn simulate_telling(
+    setting: &Setting,
+    demand: &Demand,
+    model: Model,
+    dice: Dice,
+    tell: &mut dyn FnMut(i64),
+) -> Outcome {
+    live(setting, demand, model, dice, tell).0
+}
+
+fn live(
+    setting: &Setting,
+    demand: &Demand,
+    model: Model,
+    dice: Dice,
+    tell: &mut dyn FnMut(i64),
+) -> (Outcome, Vec<(u32, i64, i64)>) {
     let mut cluster = Cluster::new(setting.clone(), demand, dice);
     let mut controller: Box<dyn Controller> = match model {
         Model::Ours { policy, prewarm } => Box::new(ours::Ours::new(setting, demand, policy, prewarm)),
@@ -123,6 +150,7 @@ fn live(setting: &Setting, demand: &Demand, model: Model, dice: Dice) -> (Outcom
         let due = jobs.peek().map(|job| job.at + setting.planning);
         let Some(next) = [due, cluster.next(), look].into_iter().flatten().min() else { break };
         now = next.max(now);
+        tell(now);
         let mut matters = cluster.happen(now) || look.is_some_and(|at| at <= now);
         while let Some(job) = jobs.next_if(|job| job.at + setting.planning <= now) {
             cluster.admit(*job);

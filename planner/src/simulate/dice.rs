@@ -48,6 +48,12 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// With this median and 95th percentile, in seconds; the latter is not below the former.
+    #[must_use]
+    pub fn of(median: f64, p95: f64) -> Self {
+        Self { median, sigma: (p95 / median).ln().max(0.0) / 1.644_854 }
+    }
+
     /// One machine's, in whole seconds.
     pub fn draw(&self, dice: &mut Dice) -> i64 {
         seconds(self.median * (self.sigma * dice.normal()).exp())

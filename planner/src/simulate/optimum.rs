@@ -84,7 +84,7 @@ impl Costs {
 /// The uses of each node when nodes are always there.
 #[must_use]
 pub fn uses_of(setting: &Setting, demand: &Demand) -> Vec<Vec<(i64, i64)>> {
-    let (_, uses) = live(setting, demand, Model::AlwaysOn(setting.max_nodes), Dice::new(0));
+    let (_, uses) = live(setting, demand, Model::AlwaysOn(setting.max_nodes), Dice::new(0), &mut |_| {});
     let mut nodes: BTreeMap<u32, Vec<(i64, i64)>> = BTreeMap::new();
     uses.into_iter().for_each(|(node, from, to)| nodes.entry(node).or_default().push((from, to)));
     nodes.into_values().collect()

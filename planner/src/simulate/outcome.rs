@@ -1,5 +1,7 @@
 //! What a simulation tells.
 
+use serde::Serialize;
+
 /// What a policy did with a demand.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
@@ -39,7 +41,7 @@ impl Outcome {
 }
 
 /// How late things were, in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Late {
     /// Half were no later.
     pub p50: i64,
