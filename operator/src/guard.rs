@@ -69,7 +69,7 @@ impl<K: Resource> Resource for Guard<K> {
 }
 
 /// Turns serde's words into a sentence that says what to write. Our own types say so themselves.
-fn sentence(path: &str, error: &str) -> String {
+pub(crate) fn sentence(path: &str, error: &str) -> String {
     let text = match error.split_once(", expected ") {
         Some((found, wanted)) => {
             let found = found.strip_prefix("invalid type: ").or(found.strip_prefix("invalid value: ")).unwrap_or(found);

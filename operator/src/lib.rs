@@ -22,6 +22,7 @@ pub mod run;
 pub mod schedule;
 pub mod serve;
 pub mod settings;
+pub mod simulate;
 pub mod start;
 #[cfg(test)]
 mod testing;

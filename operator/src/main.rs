@@ -1,10 +1,12 @@
-//! `operator run`: the controllers of ScoringCluster, ScoringSchedule and ScoringRun.
+//! `operator run`: the controllers of ScoringCluster, ScoringSchedule and ScoringRun. `operator simulate`: what policies would
+//! make of manifests.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use operator::settings::Settings;
+use operator::simulate::args::{self, Arguments};
 use tracing_subscriber::EnvFilter;
 
 /// Scores every sensor's model on schedule, on nodes that exist only while there is something to score.
@@ -12,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 #[command(
     name = "operator",
     version,
-    after_help = "Example, with the cluster that KUBECONFIG names:\n  operator run --namespace batch-scoring --scorer-image REGISTRY/batch-scoring/scorer:TAG"
+    after_help = "Examples:\n  With the cluster that KUBECONFIG names:\n    operator run --namespace batch-scoring --scorer-image REGISTRY/batch-scoring/scorer:TAG\n  Without one:\n    operator simulate -f manifests/"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -33,7 +35,10 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     /// Runs the controllers until SIGTERM or Ctrl-C.
     #[command(after_help = EXAMPLES)]
-    Run(Settings),
+    Run(Box<Settings>),
+    /// Simulates what each policy would make of the schedules in manifests: node-hours, cost, lateness.
+    #[command(after_help = args::EXAMPLES)]
+    Simulate(Box<Arguments>),
 }
 
 /// A controller that panics takes the process with it, which Kubernetes starts again.
@@ -56,8 +61,11 @@ async fn main() -> ExitCode {
         .init();
     // Two crates bring rustls with different providers in mind; the process has to choose one. Chosen already: fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let Command::Run(settings) = Cli::parse().command;
-    match operator::start::run(settings).await {
+    let settings = match Cli::parse().command {
+        Command::Run(settings) => settings,
+        Command::Simulate(arguments) => return operator::simulate::run(&arguments),
+    };
+    match operator::start::run(*settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(category = error.category().as_str(), "{error}");
@@ -77,9 +85,10 @@ mod tests {
         let help = |command: &clap::Command| command.get_after_help().unwrap().to_string();
         let whole = Cli::command();
         let run = help(whole.find_subcommand("run").unwrap());
-        for text in [help(&whole), run] {
+        let simulate = help(whole.find_subcommand("simulate").unwrap());
+        for text in [help(&whole), run, simulate] {
             let text = text.replace("\\\n", " ");
-            let examples: Vec<&str> = text.lines().filter(|line| line.trim().starts_with("operator run ")).collect();
+            let examples: Vec<&str> = text.lines().filter(|line| line.trim().starts_with("operator ")).collect();
             assert!(!examples.is_empty(), "{text}");
             for example in examples {
                 assert!(Cli::try_parse_from(example.split_whitespace()).is_ok(), "{example}");

@@ -49,6 +49,12 @@ impl Resources {
         self.0.is_empty()
     }
 
+    /// The amount of a resource in thousandths, if it is named.
+    #[must_use]
+    pub fn milli(&self, name: &str) -> Option<u128> {
+        self.0.get(name).copied()
+    }
+
     /// These amounts, with those of `over` in the place of equally named ones.
     #[must_use]
     pub fn overlaid(mut self, over: &Self) -> Self {

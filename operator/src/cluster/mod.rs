@@ -31,6 +31,7 @@ use crate::guard::Guard;
 use crate::{Ctx, Error, controller, finalizer, invalid};
 
 use memory::Memory;
+pub(crate) use pods::request_of_schedule;
 use provider::Provider;
 
 /// How many clusters are looked at at a time.

@@ -58,7 +58,7 @@ pub(super) fn request(spec: &PodSpec) -> Resources {
 
 /// What an item's pod of a schedule will ask for.
 #[must_use]
-pub(super) fn request_of_schedule(resources: Option<&ResourceRequirements>) -> Resources {
+pub(crate) fn request_of_schedule(resources: Option<&ResourceRequirements>) -> Resources {
     let default = || Resources::parse(DEFAULT).unwrap_or_default();
     resources.map_or_else(default, |resources| requirements(Some(resources)))
 }

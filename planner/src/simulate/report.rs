@@ -64,9 +64,20 @@ impl Row {
     /// The titles of [`Row::cells`].
     #[must_use]
     pub fn titles(currency: &str) -> Vec<String> {
-        let cost = format!("COST {currency}");
-        let titles =
-            ["NODE-HOURS", &cost, "LATE P50", "P95", "MAX", "ENDS P95", "MAX", "NODES", "SCALINGS", "REQUESTS", &cost];
+        let (nodes, store) = (format!("COST {currency}"), format!("STORE {currency}"));
+        let titles = [
+            "NODE-HOURS",
+            &nodes,
+            "LATE P50",
+            "P95",
+            "MAX",
+            "ENDS P95",
+            "MAX",
+            "MOST NODES",
+            "SCALINGS",
+            "REQUESTS",
+            &store,
+        ];
         titles.iter().map(|title| (*title).to_owned()).collect()
     }
 
@@ -90,18 +101,18 @@ impl Row {
     }
 }
 
-/// Columns side by side: the first to the left, all others to the right.
+/// Columns side by side: those of `words` (by index) to the left, all others, which are numbers, to the right.
 #[must_use]
-pub fn table(titles: &[String], rows: &[Vec<String>]) -> String {
+pub fn table(titles: &[String], words: &[usize], rows: &[Vec<String>]) -> String {
     let width = |at: usize| {
         let cells = std::iter::once(titles).chain(rows.iter().map(Vec::as_slice)).filter_map(|row| row.get(at));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..titles.len()).map(width).collect();
     let line = |row: &[String]| {
-        let cell = |(at, (cell, width)): (usize, (&String, &usize))| match at {
-            0 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
+        let cell = |(at, (cell, width)): (usize, (&String, &usize))| match words.contains(&at) {
+            true => format!("{cell:<width$}"),
+            false => format!("{cell:>width$}"),
         };
         let cells: Vec<String> = row.iter().zip(&widths).enumerate().map(cell).collect();
         format!("{}\n", cells.join("  ").trim_end())
@@ -156,7 +167,7 @@ mod tests {
     #[test]
     fn columns_stand_below_their_titles() {
         let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
-        let shown = table(&row(&["POLICY", "HOURS"]), &[row(&["é", "1"]), row(&["longer one", "12,345"])]);
+        let shown = table(&row(&["POLICY", "HOURS"]), &[0], &[row(&["é", "1"]), row(&["longer one", "12,345"])]);
         assert_eq!(shown, "POLICY       HOURS\né                1\nlonger one  12,345\n");
     }
 

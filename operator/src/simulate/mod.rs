@@ -1,0 +1,259 @@
+//! `operator simulate`: what each policy would make of the schedules in manifests, before anyone pays for it.
+//!
+//! The simulation itself is the planner's ([`planner::simulate`]); here manifests become demand and outcomes a table.
+
+pub mod args;
+pub mod error;
+mod files;
+mod located;
+pub mod manifests;
+mod output;
+mod pool;
+mod schema;
+pub mod values;
+mod work;
+
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use planner::simulate::Outcome;
+use planner::simulate::plot::{Group, Strip, svg};
+use planner::simulate::report::{Prices, Row};
+use planner::simulate::trace::{self, Trace};
+use planner::simulate::vm::VmSize;
+use serde_json::{Value, json};
+
+use args::{Arguments, Format};
+use error::SimulateError;
+use manifests::Manifests;
+use output::Size;
+use pool::{Load, Pool};
+use values::{Named, Policy};
+use work::Job;
+
+/// How many days are simulated where nothing else is said.
+const DAYS: u32 = 30;
+/// The most bytes of a file of sizes.
+const MAX_SIZES_BYTES: u64 = 1024 * 1024;
+
+/// Simulates, and prints what came of it.
+#[must_use]
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match simulate(arguments, &mut std::io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has seen enough.
+        Err(SimulateError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let _nobody_reads = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Simulates, and writes what came of it.
+///
+/// # Errors
+/// When something cannot be read, simulated or written.
+pub fn simulate(arguments: &Arguments, out: &mut dyn Write) -> Result<(), SimulateError> {
+    let sizes = arguments.compare_vm_sizes.as_deref().map(sizes_of).transpose()?;
+    let trace = arguments.trace.as_deref().map(|path| trace_of(path, arguments)).transpose()?;
+    let manifests = Manifests::read(&arguments.filename, arguments.start)?;
+    if trace.is_none() && manifests.schedules.is_empty() {
+        let paths: Vec<String> = arguments.filename.iter().map(|path| path.display().to_string()).collect();
+        return Err(SimulateError::Nothing(paths.join(", ")));
+    }
+    unused(&manifests, arguments)?;
+    let mut notes = Vec::new();
+    if manifests.runs > 0 && trace.is_none() {
+        notes.push(format!("{} ScoringRuns are left out: nobody knows when runs by hand are made", manifests.runs));
+    }
+    if trace.is_some() && !manifests.schedules.is_empty() {
+        notes.push(format!("the trace stands in the place of {} ScoringSchedules", manifests.schedules.len()));
+    }
+    let start = match &trace {
+        Some(trace) => trace.start.map_or_else(|| "its first row".to_owned(), |start| start.to_string()),
+        None => arguments.start.to_string(),
+    };
+    let pools = pool::pools(manifests, trace, arguments)?;
+    let results = match &sizes {
+        None => by_policy(&pools, arguments, &start)?,
+        Some(sizes) => by_size(&pools, sizes, arguments)?,
+    };
+    for pool in pools.iter().filter(|pool| !pool.is_known() && arguments.trace.is_none()) {
+        notes.push(format!("ScoringCluster {} is not among the manifests; its size is assumed", pool.name));
+    }
+    match arguments.output {
+        Format::Table => {
+            out.write_all(output::heading(arguments, &start).as_bytes())?;
+            out.write_all(results.text.as_bytes())?;
+            notes.extend(results.notes);
+            out.write_all(output::footer(&results.text, &notes).as_bytes())?;
+        }
+        Format::Json => {
+            let mut whole = output::heading_json(arguments, &start);
+            whole["notes"] = json!(notes);
+            whole["pools"] = Value::Array(results.pools);
+            writeln!(out, "{whole:#}")?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// What is printed of pools.
+#[derive(Default)]
+struct Results {
+    text: String,
+    notes: Vec<String>,
+    pools: Vec<Value>,
+}
+
+fn by_policy(pools: &[Pool], arguments: &Arguments, start: &str) -> Result<Results, SimulateError> {
+    let prices = prices(arguments, arguments.price);
+    let policies = match arguments.policy.as_slice() {
+        [] => Policy::ALL.to_vec(),
+        some => some.to_vec(),
+    };
+    let loads: Vec<Load> =
+        pools.iter().map(|pool| pool.load(pool.setting(arguments, None), arguments)).collect::<Result<_, _>>()?;
+    let mut jobs: Vec<Job> = Vec::new();
+    for (pool, load) in pools.iter().zip(&loads) {
+        jobs.extend(policies.iter().map(|policy| job(pool, load, *policy, arguments)));
+    }
+    let outcomes = work::run(&jobs);
+    let mut results = Results::default();
+    let mut groups = Vec::new();
+    let each = jobs.chunks(policies.len()).zip(outcomes.chunks(policies.len()));
+    for ((pool, load), (jobs, outcomes)) in pools.iter().zip(&loads).zip(each) {
+        let row = |(job, outcome): (&Job, &Outcome)| Row::of(job.label(), outcome, &prices, load.requests);
+        let rows: Vec<Row> = jobs.iter().zip(outcomes).map(row).collect();
+        results.text.push_str(&output::pool(pool, load));
+        results.text.push_str(&output::policies(&rows, &arguments.currency));
+        results.notes.extend_from_slice(&load.notes);
+        let mut value = output::pool_json(pool, load);
+        value["policies"] = json!(rows);
+        results.pools.push(value);
+        groups.push(group(pool, &rows, outcomes, start));
+    }
+    if let Some(path) = &arguments.plot {
+        std::fs::write(path, svg(&groups)).map_err(|source| SimulateError::Write { path: path.clone(), source })?;
+    }
+    Ok(results)
+}
+
+fn job<'a>(pool: &Pool, load: &'a Load, policy: Policy, arguments: &Arguments) -> Job<'a> {
+    Job {
+        setting: &load.setting,
+        demand: &load.demand,
+        policy,
+        after: pool.after(),
+        prewarm: arguments.prewarm.map(|prewarm| prewarm.0),
+        seed: arguments.seed,
+    }
+}
+
+/// The picture of a pool.
+fn group<'a>(pool: &Pool, rows: &[Row], outcomes: &'a [Outcome], start: &str) -> Group<'a> {
+    let label = |row: &Row| format!("{}: {:.1} node-hours", row.policy, row.node_hours);
+    let strips = rows.iter().zip(outcomes).map(|(row, outcome)| Strip { label: label(row), nodes: &outcome.nodes });
+    Group {
+        title: format!("Nodes of pool {}", pool.name),
+        since: start.to_owned(),
+        // What comes at the end goes on for a while.
+        end: outcomes.iter().filter_map(|outcome| outcome.nodes.last()).map(|(end, _)| *end).max().unwrap_or(0),
+        strips: strips.collect(),
+    }
+}
+
+fn by_size(pools: &[Pool], sizes: &[VmSize], arguments: &Arguments) -> Result<Results, SimulateError> {
+    let policy = arguments.policy.first().copied().unwrap_or(Policy::BreakEven);
+    let mut results = Results::default();
+    for pool in pools {
+        let base = pool.load(pool.setting(arguments, None), arguments)?;
+        let settings: Vec<_> = sizes.iter().map(|size| pool.setting(arguments, Some(size))).collect();
+        let fits = settings.iter().filter(|setting| pool.too_large(setting).is_none());
+        let loads: Vec<Load> = fits.map(|setting| pool.load(setting.clone(), arguments)).collect::<Result<_, _>>()?;
+        let jobs: Vec<Job> = loads.iter().map(|load| job(pool, load, policy, arguments)).collect();
+        let label = job(pool, &base, policy, arguments).label();
+        let outcomes = work::run(&jobs);
+        let mut done = loads.iter().zip(&outcomes);
+        let mut rows = Vec::new();
+        for (size, setting) in sizes.iter().zip(&settings) {
+            let result = match pool.too_large(setting) {
+                Some(work) => Err(format!(
+                    "a pod of {} asks for {}, and a node has {}",
+                    work.name,
+                    output::amounts(&work.shape.request),
+                    output::amounts(&setting.capacity)
+                )),
+                None => match done.next() {
+                    Some((load, outcome)) => {
+                        results.notes.extend(load.notes.iter().map(|note| format!("{}: {note}", size.name)));
+                        Ok(Row::of(label.clone(), outcome, &prices(arguments, size.price), load.requests))
+                    }
+                    None => Err("not simulated".to_owned()),
+                },
+            };
+            rows.push(Size {
+                name: size.name.clone(),
+                cpus: size.cpus,
+                memory: size.memory,
+                max_nodes: setting.max_nodes,
+                pods: pool.works.iter().map(|work| setting.capacity.fits(&work.shape.request)).collect(),
+                result,
+            });
+        }
+        results.text.push_str(&output::pool(pool, &base));
+        results.text.push_str(&format!("\nWith {label}, and as many cores at most in each size:"));
+        results.text.push_str(&output::sizes(&rows, &arguments.currency));
+        let mut value = output::pool_json(pool, &base);
+        value["policy"] = json!(label);
+        value["sizes"] = rows.iter().map(output::size_json).collect();
+        results.pools.push(value);
+    }
+    Ok(results)
+}
+
+fn prices(arguments: &Arguments, node_hour: Option<f64>) -> Prices {
+    Prices { node_hour, requests: arguments.request_price.map(|price| price.0) }
+}
+
+fn trace_of(path: &Path, arguments: &Arguments) -> Result<Trace, SimulateError> {
+    let most = u64::try_from(trace::MAX_BYTES).unwrap_or(u64::MAX);
+    let bytes = files::read(path, most)?;
+    let seconds = Named::of(&arguments.seconds_per_sensor, "", "");
+    trace::parse(&bytes, seconds).map_err(|source| SimulateError::Trace { path: path.to_owned(), source })
+}
+
+/// A file of sizes if there is one of this name, else a list.
+fn sizes_of(text: &str) -> Result<Vec<VmSize>, SimulateError> {
+    let path = Path::new(text);
+    if !path.is_file() {
+        return VmSize::list(text).map_err(SimulateError::SizeList);
+    }
+    let bytes = files::read(path, MAX_SIZES_BYTES)?;
+    let text = String::from_utf8_lossy(&bytes);
+    VmSize::file(&text).map_err(|source| SimulateError::Sizes { path: path.to_owned(), source })
+}
+
+/// A schedule that is named by an option but is not there is a mistake.
+fn unused(manifests: &Manifests, arguments: &Arguments) -> Result<(), SimulateError> {
+    let sensors = arguments.sensors.iter().filter_map(|named| Some(("--sensors", named.schedule.as_ref()?)));
+    let seconds = arguments.seconds_per_sensor.iter();
+    let seconds = seconds.filter_map(|named| Some(("--seconds-per-sensor", named.schedule.as_ref()?)));
+    for (option, name) in sensors.chain(seconds) {
+        let is = |schedule: &crds::ScoringSchedule| {
+            let own = crate::context::name_of(schedule);
+            own == name || format!("{}/{own}", manifests::namespace(schedule)) == *name
+        };
+        if !manifests.schedules.iter().any(|(found, _)| is(&found.object)) {
+            return Err(SimulateError::Usage(format!(
+                "{option}: there is no ScoringSchedule {name:?} in the manifests"
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

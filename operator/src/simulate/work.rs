@@ -1,0 +1,153 @@
+//! Simulations side by side, on all processors, and how far they have come.
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use planner::simulate::{Demand, Dice, Model, Outcome, Setting, simulate_telling, uses_of};
+use planner::warmth::{self, Prewarm};
+use spec::Span;
+
+use super::values::{self, Policy};
+
+/// A simulation.
+#[derive(Clone, Debug)]
+pub(super) struct Job<'a> {
+    pub(super) setting: &'a Setting,
+    pub(super) demand: &'a Demand,
+    pub(super) policy: Policy,
+    /// What the pool says of `After`.
+    pub(super) after: Span,
+    pub(super) prewarm: Option<Prewarm>,
+    pub(super) seed: u64,
+}
+
+/// Who decides, as it is called.
+impl Job<'_> {
+    fn after(&self, own: Option<Span>) -> Span {
+        own.unwrap_or(self.after)
+    }
+
+    fn lead(&self) -> Prewarm {
+        let usual = if self.policy == Policy::BreakEven { Prewarm::Auto } else { Prewarm::Off };
+        self.prewarm.unwrap_or(usual)
+    }
+
+    /// Its name in a table.
+    pub(super) fn label(&self) -> String {
+        let name = match self.policy {
+            Policy::BreakEven => "BreakEven".to_owned(),
+            Policy::After(own) => format!("After {}", self.after(own)),
+            Policy::Never => "Never".to_owned(),
+            Policy::ClusterAutoscaler => return "cluster-autoscaler".to_owned(),
+            Policy::AlwaysOn => return "always on".to_owned(),
+        };
+        [Some(name), values::prewarm(self.lead())].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    fn model(&self) -> Model {
+        let ours = |policy| Model::Ours { policy, prewarm: self.lead() };
+        match self.policy {
+            Policy::BreakEven => ours(warmth::Policy::BreakEven),
+            Policy::After(own) => ours(warmth::Policy::After(self.after(own).to_signed())),
+            Policy::Never => ours(warmth::Policy::Never),
+            Policy::ClusterAutoscaler => Model::ClusterAutoscaler,
+            Policy::AlwaysOn => {
+                let peak = u32::try_from(uses_of(self.setting, self.demand).len()).unwrap_or(u32::MAX);
+                Model::AlwaysOn(peak.max(self.setting.min_nodes))
+            }
+        }
+    }
+
+    fn run(&self, come: &AtomicI64) -> Outcome {
+        let model = self.model();
+        let mut tell = |second| come.store(second, Ordering::Relaxed);
+        simulate_telling(self.setting, self.demand, model, Dice::new(self.seed), &mut tell)
+    }
+}
+
+/// Nothing is told before this.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is told on a terminal, and elsewhere.
+const OFTEN: Duration = Duration::from_millis(200);
+const SELDOM: Duration = Duration::from_secs(10);
+
+/// Runs all of them. The outcomes are in the order of the jobs, and do not depend on how many processors there are.
+pub(super) fn run(jobs: &[Job]) -> Vec<Outcome> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let (next, come) = (AtomicUsize::new(0), jobs.iter().map(|_| AtomicI64::new(0)).collect::<Vec<_>>());
+    let mut outcomes: Vec<Option<Outcome>> = jobs.iter().map(|_| None).collect();
+    thread::scope(|scope| {
+        let (done, heard) = mpsc::channel();
+        for _ in 0..processors.min(jobs.len()) {
+            let (done, next, come) = (done.clone(), &next, &come);
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((job, come)) = jobs.get(at).zip(come.get(at)) else { return };
+                    let _listening = done.send((at, job.run(come)));
+                }
+            });
+        }
+        drop(done);
+        let mut progress = Progress::new();
+        loop {
+            match heard.recv_timeout(progress.every) {
+                Ok((at, outcome)) => {
+                    come[at].store(i64::MAX, Ordering::Relaxed);
+                    outcomes[at] = Some(outcome);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+            progress.tell(jobs, &come);
+        }
+        progress.end();
+    });
+    outcomes.into_iter().flatten().collect()
+}
+
+/// On standard error, as long as it takes.
+struct Progress {
+    begun: Instant,
+    told: Option<Instant>,
+    every: Duration,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        Self { begun: Instant::now(), told: None, every: if terminal { OFTEN } else { SELDOM }, terminal }
+    }
+
+    fn tell(&mut self, jobs: &[Job], come: &[AtomicI64]) {
+        let now = Instant::now();
+        if now - self.begun < PATIENCE || self.told.is_some_and(|told| now - told < self.every) {
+            return;
+        }
+        self.told = Some(now);
+        let (mut sum, mut all, mut ended) = (0_i128, 0_i128, 0);
+        for (job, come) in jobs.iter().zip(come) {
+            let (length, come) = (job.demand.end.max(1), come.load(Ordering::Relaxed));
+            ended += usize::from(come == i64::MAX);
+            all += i128::from(length);
+            sum += i128::from(come.min(length));
+        }
+        let seconds = (now - self.begun).as_secs();
+        let line = format!("simulating: {} %, {ended} of {} done, {seconds} s", 100 * sum / all.max(1), jobs.len());
+        let mut out = std::io::stderr();
+        let _nobody_reads = match self.terminal {
+            true => write!(out, "\r\u{1b}[K{line}").and_then(|()| out.flush()),
+            false => writeln!(out, "{line}"),
+        };
+    }
+
+    fn end(&self) {
+        if self.terminal && self.told.is_some() {
+            let _nobody_reads = write!(std::io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}
