@@ -33,6 +33,7 @@ use crate::{Ctx, Error, controller, finalizer, invalid};
 use memory::Memory;
 pub(crate) use pods::request_of_schedule;
 use provider::Provider;
+pub(crate) use reconcile::{capacity, prewarm};
 
 /// How many clusters are looked at at a time.
 const AT_A_TIME: u16 = 16;

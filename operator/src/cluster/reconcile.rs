@@ -169,12 +169,13 @@ fn ahead(cluster: &ScoringCluster, ctx: &Ctx, memory: &Memory) -> Option<Horizon
     let spec = &cluster.spec;
     let looks = spec.prewarm != crds::Prewarm::Off || spec.scale_down.policy == ScaleDownPolicy::BreakEven;
     let measured = memory.machines.timing.provisioning.measured();
-    let horizons = || Horizons::of(prewarm(cluster), &measured, &memory.puts, ctx.now());
+    let horizons = || Horizons::of(prewarm(cluster.spec.prewarm), &measured, &memory.puts, ctx.now());
     (looks && hold::deleted(cluster).is_none()).then(horizons)
 }
 
-fn prewarm(cluster: &ScoringCluster) -> Prewarm {
-    match cluster.spec.prewarm {
+/// As the planner has it.
+pub(crate) fn prewarm(asked: crds::Prewarm) -> Prewarm {
+    match asked {
         crds::Prewarm::Auto => Prewarm::Auto,
         crds::Prewarm::Off => Prewarm::Off,
         crds::Prewarm::Lead(lead) => Prewarm::Lead(lead.to_signed()),
@@ -182,7 +183,7 @@ fn prewarm(cluster: &ScoringCluster) -> Prewarm {
 }
 
 /// What an empty node has for scorer pods: what the spec says, and for the rest what was learned.
-pub(super) fn capacity(cluster: &ScoringCluster, learned: Option<Resources>) -> Option<Resources> {
+pub(crate) fn capacity(cluster: &ScoringCluster, learned: Option<Resources>) -> Option<Resources> {
     let said = cluster.spec.node_capacity.iter().flatten().map(|(name, amount)| (name.as_str(), amount.as_str()));
     // The API server has refused what is no quantity.
     let said = Resources::parse(said).unwrap_or_default();
@@ -280,7 +281,7 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
         max: spec.max_nodes,
         paused: spec.paused || closing,
         policy,
-        prewarm: if closing { Prewarm::Off } else { prewarm(cluster) },
+        prewarm: if closing { Prewarm::Off } else { prewarm(spec.prewarm) },
         measured: memory.machines.timing.provisioning.measured(),
         expected: foresight.coming.iter().map(|(_, expected)| expected.clone()).collect(),
         count: agent_pool.count(),

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use crds::Prewarm;
 use jiff::Timestamp;
 
-use super::values::{Amounts, Lateness, Named, Policy, Prewarming, RequestPrices};
-use super::values::{currency, node_price, seconds, sensors, start};
+use super::values::{Amounts, Lateness, Named, Policy, RequestPrices};
+use super::values::{currency, node_price, prewarm, seconds, sensors, start};
 
 /// Examples, as `--help` shows them.
 pub const EXAMPLES: &str = "Examples:
@@ -37,22 +38,23 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = start, default_value = "2026-01-01T00:00:00Z")]
     pub start: Timestamp,
     /// What is compared: BreakEven, After, After=DURATION, Never, cluster-autoscaler, always-on; several with commas.
-    /// Default: all, with what each pool says for After.
+    /// Default: all, with what each pool says for After, and what it says itself.
     #[arg(long, value_name = "POLICY", value_delimiter = ',')]
     pub policy: Vec<Policy>,
     /// How long before ticks nodes are asked for: Auto (the 95th percentile that was measured), Off or a duration. Default:
-    /// Auto with BreakEven, Off with After and Never.
-    #[arg(long, value_name = "LEAD")]
-    pub prewarm: Option<Prewarming>,
+    /// Auto with BreakEven; with After and Never what the pool says.
+    #[arg(long, value_name = "LEAD", value_parser = prewarm)]
+    pub prewarm: Option<Prewarm>,
     /// Sensors of schedules that find theirs in the store, or NAME=N or NAMESPACE/NAME=N for one. May be repeated.
     #[arg(long, value_name = "[SCHEDULE=]N", value_parser = Named::parser(sensors), default_value = "100")]
     pub sensors: Vec<Named<u32>>,
     /// How long a pod works on one sensor, in seconds, or NAME=SECONDS for one schedule. May be repeated.
     #[arg(long, value_name = "[SCHEDULE=]SECONDS", value_parser = Named::parser(seconds), default_value = "1")]
     pub seconds_per_sensor: Vec<Named<f64>>,
-    /// How long machines take to come: half of them, and 95 of a hundred.
-    #[arg(long, value_name = "p50=…,p95=…", default_value = "p50=90s,p95=180s")]
-    pub provisioning: Lateness,
+    /// How long machines take to come: half of them, and 95 of a hundred. Default: what the status of a ScoringCluster has
+    /// measured, else p50=90s,p95=180s.
+    #[arg(long, value_name = "p50=…,p95=…")]
+    pub provisioning: Option<Lateness>,
     /// What a node has for scorer pods, where a ScoringCluster does not say.
     #[arg(long, value_name = "AMOUNTS", default_value = "cpu=3800m,memory=12Gi,pods=100")]
     pub node_capacity: Amounts,

@@ -219,6 +219,7 @@ fn ticks(found: &Found<ScoringSchedule>, now: Timestamp) -> Result<Ticks, Manife
         max_nodes: 1,
         node_capacity: None,
         scale_down: crds::cluster::ScaleDown::default(),
+        prewarm: crds::Prewarm::Off,
         paused: false,
     };
     let any = ScoringCluster::new(&spec.cluster_ref.name, any);

@@ -17,7 +17,6 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use planner::simulate::Outcome;
 use planner::simulate::plot::{Group, Strip, svg};
 use planner::simulate::report::{Prices, Row};
 use planner::simulate::trace::{self, Trace};
@@ -30,7 +29,7 @@ use manifests::Manifests;
 use output::Size;
 use pool::{Load, Pool};
 use values::{Named, Policy};
-use work::Job;
+use work::{Decider, Job};
 
 /// How many days are simulated where nothing else is said.
 const DAYS: u32 = 30;
@@ -110,57 +109,52 @@ struct Results {
 
 fn by_policy(pools: &[Pool], arguments: &Arguments, start: &str) -> Result<Results, SimulateError> {
     let prices = prices(arguments, arguments.price);
-    let policies = match arguments.policy.as_slice() {
-        [] => Policy::ALL.to_vec(),
-        some => some.to_vec(),
-    };
     let loads: Vec<Load> =
         pools.iter().map(|pool| pool.load(pool.setting(arguments, None), arguments)).collect::<Result<_, _>>()?;
     let mut jobs: Vec<Job> = Vec::new();
     for (pool, load) in pools.iter().zip(&loads) {
-        jobs.extend(policies.iter().map(|policy| job(pool, load, *policy, arguments)));
+        jobs.extend(pool.deciders(arguments).into_iter().map(|decider| job(load, decider, arguments)));
     }
-    let outcomes = work::run(&jobs);
+    let mut outcomes = work::run(&jobs).into_iter();
     let mut results = Results::default();
     let mut groups = Vec::new();
-    let each = jobs.chunks(policies.len()).zip(outcomes.chunks(policies.len()));
-    for ((pool, load), (jobs, outcomes)) in pools.iter().zip(&loads).zip(each) {
-        let row = |(job, outcome): (&Job, &Outcome)| Row::of(job.label(), outcome, &prices, load.requests);
-        let rows: Vec<Row> = jobs.iter().zip(outcomes).map(row).collect();
-        results.text.push_str(&output::pool(pool, load));
+    for (pool, load) in pools.iter().zip(&loads) {
+        let own = pool.own_decider();
+        let mut rows = Vec::new();
+        let mut lines = Vec::new();
+        for (decider, outcome) in pool.deciders(arguments).into_iter().zip(&mut outcomes) {
+            let set = if Some(decider) == own { output::SET } else { "" };
+            rows.push(Row::of(format!("{}{set}", decider.label()), &outcome, &prices, load.requests));
+            lines.push(outcome.nodes);
+        }
+        results.text.push_str(&output::pool(pool, load, arguments));
         results.text.push_str(&output::policies(&rows, &arguments.currency));
         results.notes.extend_from_slice(&load.notes);
-        let mut value = output::pool_json(pool, load);
+        let mut value = output::pool_json(pool, load, arguments);
         value["policies"] = json!(rows);
         results.pools.push(value);
-        groups.push(group(pool, &rows, outcomes, start));
+        groups.push((pool, rows, lines));
     }
     if let Some(path) = &arguments.plot {
+        let groups: Vec<Group> = groups.iter().map(|(pool, rows, lines)| group(pool, rows, lines, start)).collect();
         std::fs::write(path, svg(&groups)).map_err(|source| SimulateError::Write { path: path.clone(), source })?;
     }
     Ok(results)
 }
 
-fn job<'a>(pool: &Pool, load: &'a Load, policy: Policy, arguments: &Arguments) -> Job<'a> {
-    Job {
-        setting: &load.setting,
-        demand: &load.demand,
-        policy,
-        after: pool.after(),
-        prewarm: arguments.prewarm.map(|prewarm| prewarm.0),
-        seed: arguments.seed,
-    }
+fn job<'a>(load: &'a Load, decider: Decider, arguments: &Arguments) -> Job<'a> {
+    Job { setting: &load.setting, demand: &load.demand, decider, seed: arguments.seed }
 }
 
 /// The picture of a pool.
-fn group<'a>(pool: &Pool, rows: &[Row], outcomes: &'a [Outcome], start: &str) -> Group<'a> {
+fn group<'a>(pool: &Pool, rows: &[Row], lines: &'a [Vec<(i64, u32)>], start: &str) -> Group<'a> {
     let label = |row: &Row| format!("{}: {:.1} node-hours", row.policy, row.node_hours);
-    let strips = rows.iter().zip(outcomes).map(|(row, outcome)| Strip { label: label(row), nodes: &outcome.nodes });
+    let strips = rows.iter().zip(lines).map(|(row, nodes)| Strip { label: label(row), nodes });
     Group {
         title: format!("Nodes of pool {}", pool.name),
         since: start.to_owned(),
         // What comes at the end goes on for a while.
-        end: outcomes.iter().filter_map(|outcome| outcome.nodes.last()).map(|(end, _)| *end).max().unwrap_or(0),
+        end: lines.iter().filter_map(|nodes| nodes.last()).map(|(end, _)| *end).max().unwrap_or(0),
         strips: strips.collect(),
     }
 }
@@ -169,12 +163,13 @@ fn by_size(pools: &[Pool], sizes: &[VmSize], arguments: &Arguments) -> Result<Re
     let policy = arguments.policy.first().copied().unwrap_or(Policy::BreakEven);
     let mut results = Results::default();
     for pool in pools {
+        let decider = pool.decider(policy, arguments);
         let base = pool.load(pool.setting(arguments, None), arguments)?;
         let settings: Vec<_> = sizes.iter().map(|size| pool.setting(arguments, Some(size))).collect();
         let fits = settings.iter().filter(|setting| pool.too_large(setting).is_none());
         let loads: Vec<Load> = fits.map(|setting| pool.load(setting.clone(), arguments)).collect::<Result<_, _>>()?;
-        let jobs: Vec<Job> = loads.iter().map(|load| job(pool, load, policy, arguments)).collect();
-        let label = job(pool, &base, policy, arguments).label();
+        let jobs: Vec<Job> = loads.iter().map(|load| job(load, decider, arguments)).collect();
+        let label = decider.label();
         let outcomes = work::run(&jobs);
         let mut done = loads.iter().zip(&outcomes);
         let mut rows = Vec::new();
@@ -203,10 +198,10 @@ fn by_size(pools: &[Pool], sizes: &[VmSize], arguments: &Arguments) -> Result<Re
                 result,
             });
         }
-        results.text.push_str(&output::pool(pool, &base));
+        results.text.push_str(&output::pool(pool, &base, arguments));
         results.text.push_str(&format!("\nWith {label}, and as many cores at most in each size:"));
         results.text.push_str(&output::sizes(&rows, &arguments.currency));
-        let mut value = output::pool_json(pool, &base);
+        let mut value = output::pool_json(pool, &base, arguments);
         value["policy"] = json!(label);
         value["sizes"] = rows.iter().map(output::size_json).collect();
         results.pools.push(value);

@@ -11,11 +11,14 @@ use super::pool::{Load, Pool, Work};
 
 /// So many schedules are listed.
 const MOST_SHOWN: usize = 25;
+/// Behind the policy that a ScoringCluster has.
+pub(super) const SET: &str = " (as set)";
 /// What stands below a table.
 const LEGEND: &str = "LATE: from a tick to its run's first pod, half of them, 95 of a hundred, and the latest. ENDS: how much \
                       later than at best runs ended.\nMOST NODES: at a time. SCALINGS: operations on the pool. REQUESTS: \
                       to the store, at the least.\n";
-const ASSUMED: &str = "* not in the manifests: --node-capacity, --max-nodes, --sensors, --seconds-per-sensor\n";
+const ASSUMED: &str =
+    "* not in the manifests: --node-capacity, --max-nodes, --provisioning, --sensors, --seconds-per-sensor\n";
 
 /// Amounts of resources, such as `cpu 250m, memory 128Mi`.
 pub(super) fn amounts(resources: &Resources) -> String {
@@ -38,15 +41,11 @@ pub(super) fn heading(arguments: &Arguments, start: &str) -> String {
         (Some(_), None) => "all of the trace".to_owned(),
         (_, days) => format!("{} days", days.unwrap_or(super::DAYS)),
     };
-    let provisioning = arguments.provisioning;
-    format!(
-        "{days} from {start}, seed {}; nodes come in {} (half of them) to {} (95 of a hundred).\n",
-        arguments.seed, provisioning.p50, provisioning.p95
-    )
+    format!("{days} from {start}, seed {}.\n", arguments.seed)
 }
 
 /// A pool and its schedules.
-pub(super) fn pool(pool: &Pool, load: &Load) -> String {
+pub(super) fn pool(pool: &Pool, load: &Load, arguments: &Arguments) -> String {
     let star = |assumed: bool| if assumed { "*" } else { "" };
     let setting = &load.setting;
     let nodes = format!("{} to {}{} nodes", setting.min_nodes, setting.max_nodes, star(!pool.is_known()));
@@ -72,7 +71,11 @@ pub(super) fn pool(pool: &Pool, load: &Load) -> String {
         more => format!("and {more} more, which -o json shows\n"),
     };
     let titles = titles.map(str::to_owned);
-    format!("\nPool {}: {nodes} with {capacity}\n{}{more}", visible(&pool.name), table(&titles, &[0, 1, 7], &rows))
+    let (provisioning, assumed) = pool.provisioning(arguments);
+    let come =
+        format!("{} (half of them) to {} (95 of a hundred){}", provisioning.p50, provisioning.p95, star(assumed));
+    let pool = visible(&pool.name);
+    format!("\nPool {pool}: {nodes} with {capacity}; they come in {come}\n{}{more}", table(&titles, &[0, 1, 7], &rows))
 }
 
 /// The policies of a pool.
@@ -126,7 +129,8 @@ pub(super) fn sizes(sizes: &[Size], currency: &str) -> String {
 }
 
 /// A pool for programs.
-pub(super) fn pool_json(pool: &Pool, load: &Load) -> Value {
+pub(super) fn pool_json(pool: &Pool, load: &Load, arguments: &Arguments) -> Value {
+    let (provisioning, assumed) = pool.provisioning(arguments);
     let schedule = |(work, ticked): (&Work, &Ticked)| {
         json!({
             "name": work.name, "when": work.when, "runs": ticked.runs, "missed": ticked.missed, "sensors": work.sensors,
@@ -138,7 +142,9 @@ pub(super) fn pool_json(pool: &Pool, load: &Load) -> Value {
     json!({
         "pool": pool.name, "poolAssumed": !pool.is_known(), "minNodes": load.setting.min_nodes,
         "maxNodes": load.setting.max_nodes, "nodeCapacity": load.setting.capacity.to_quantities(),
-        "nodeCapacityAssumed": pool.is_capacity_assumed(), "schedules": schedules, "notes": load.notes,
+        "nodeCapacityAssumed": pool.is_capacity_assumed(), "provisioningAssumed": assumed,
+        "provisioningSeconds": {"p50": provisioning.p50.as_secs(), "p95": provisioning.p95.as_secs()},
+        "schedules": schedules, "notes": load.notes,
         "storeRequests": requests(&load.requests),
     })
 }
@@ -161,10 +167,8 @@ pub(super) fn size_json(size: &Size) -> Value {
 
 /// What holds for all pools, for programs.
 pub(super) fn heading_json(arguments: &Arguments, start: &str) -> Value {
-    let provisioning = arguments.provisioning;
     json!({
         "days": arguments.days.or(arguments.trace.is_none().then_some(super::DAYS)), "start": start, "seed": arguments.seed,
-        "provisioningSeconds": {"p50": provisioning.p50.as_secs(), "p95": provisioning.p95.as_secs()},
         "currency": arguments.currency,
     })
 }

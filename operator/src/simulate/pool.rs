@@ -1,9 +1,13 @@
 //! A pool, and the runs that want its nodes.
 
+use std::collections::BTreeMap;
+
+use crds::cluster::ScaleDownPolicy;
 use crds::schedule::ConcurrencyPolicy;
-use crds::{ScoringCluster, ScoringSchedule};
+use crds::{Prewarm, ScoringCluster, ScoringSchedule};
 use jiff::SignedDuration;
 use planner::capacity::Resources;
+use planner::provisioning::ENOUGH;
 use planner::simulate::trace::Trace;
 use planner::simulate::vm::VmSize;
 use planner::simulate::{Demand, Dice, Recurring, Setting, Shape, Spread, StoreRequests, StoreUse, Ticked};
@@ -14,8 +18,9 @@ use spec::{Span, Task};
 use super::args::Arguments;
 use super::error::SimulateError;
 use super::manifests::{Found, Manifests, namespace};
-use super::values::Named;
-use crate::cluster::request_of_schedule;
+use super::values::{Lateness, Named, Policy};
+use super::work::Decider;
+use crate::cluster::{self, request_of_schedule};
 use crate::context::name_of;
 
 /// How far the length of a run's pods is from what is expected, up or down, in per cent.
@@ -24,6 +29,9 @@ const SPREAD: i64 = 10;
 const AT_A_TIME: u64 = 4;
 /// How long idle nodes stay with `After` where a pool does not say.
 const AFTER: Span = Span::from_secs(60);
+/// How long nodes take to come where nothing is said.
+const P50: Span = Span::from_secs(90);
+const P95: Span = Span::from_secs(180);
 /// How long a run may take where a schedule does not say.
 const DEADLINE: Span = Span::from_secs(3_600);
 /// The most pods put onto nodes, those of a run that come to one node as one.
@@ -205,12 +213,14 @@ impl Pool {
         self.cluster.is_some()
     }
 
-    /// What a node has, where the manifests say it.
+    /// What a node has, where the manifests say it: in the spec, or as learned in the status.
     fn known_capacity(&self) -> Option<Resources> {
         let object = &self.cluster.as_ref()?.object;
         let learned = object.status.as_ref().and_then(|status| status.node_capacity.as_ref());
-        let amounts = object.spec.node_capacity.as_ref().or(learned)?;
-        Resources::parse(amounts.iter().map(|(name, amount)| (name.as_str(), amount.as_str()))).ok()
+        let amounts = |learned: &BTreeMap<String, String>| {
+            Resources::parse(learned.iter().map(|(name, amount)| (name.as_str(), amount.as_str()))).ok()
+        };
+        cluster::capacity(object, learned.and_then(amounts))
     }
 
     /// Whether what a node has comes from options.
@@ -218,9 +228,59 @@ impl Pool {
         self.known_capacity().is_none()
     }
 
-    /// How long idle nodes stay with `After`.
-    pub(super) fn after(&self) -> Span {
-        self.cluster.as_ref().and_then(|found| found.object.spec.scale_down.after).unwrap_or(AFTER)
+    /// How long nodes take to come, where the status has measured enough of them.
+    fn measured(&self) -> Option<Lateness> {
+        let told = self.cluster.as_ref()?.object.status.as_ref()?.provisioning.as_ref()?;
+        let seconds = |seconds: u32| Span::from_secs(seconds.max(1).into());
+        let (p50, p95) = (seconds(told.p50_seconds), seconds(told.p95_seconds.max(told.p50_seconds)));
+        (told.come.len() >= ENOUGH).then_some(Lateness { p50, p95 })
+    }
+
+    /// How long nodes take to come, and whether that is assumed.
+    pub(super) fn provisioning(&self, arguments: &Arguments) -> (Lateness, bool) {
+        match (arguments.provisioning, self.measured()) {
+            (Some(told), _) => (told, true),
+            (None, Some(measured)) => (measured, false),
+            (None, None) => (Lateness { p50: P50, p95: P95 }, true),
+        }
+    }
+
+    /// Who decides, if it is this policy.
+    pub(super) fn decider(&self, policy: Policy, arguments: &Arguments) -> Decider {
+        let spec = self.cluster.as_ref().map(|found| &found.object.spec);
+        let own = spec.map(|spec| spec.prewarm).unwrap_or_default();
+        let usual = if policy == Policy::BreakEven { Prewarm::Auto } else { own };
+        let prewarm = arguments.prewarm.unwrap_or(usual);
+        let after = || spec.and_then(|spec| spec.scale_down.after).unwrap_or(AFTER);
+        match policy {
+            Policy::BreakEven => Decider::BreakEven(prewarm),
+            Policy::After(own) => Decider::After(own.unwrap_or_else(after), prewarm),
+            Policy::Never => Decider::Never(prewarm),
+            Policy::ClusterAutoscaler => Decider::ClusterAutoscaler,
+            Policy::AlwaysOn => Decider::AlwaysOn,
+        }
+    }
+
+    /// Who decides as its manifest has it.
+    pub(super) fn own_decider(&self) -> Option<Decider> {
+        let spec = &self.cluster.as_ref()?.object.spec;
+        Some(match spec.scale_down.policy {
+            ScaleDownPolicy::BreakEven => Decider::BreakEven(spec.prewarm),
+            ScaleDownPolicy::After => Decider::After(spec.scale_down.after.unwrap_or(AFTER), spec.prewarm),
+            ScaleDownPolicy::Never => Decider::Never(spec.prewarm),
+        })
+    }
+
+    /// All who are compared: those that are asked for; or all, and what the manifest has if it is none of them.
+    pub(super) fn deciders(&self, arguments: &Arguments) -> Vec<Decider> {
+        let of =
+            |policies: &[Policy]| policies.iter().map(|policy| self.decider(*policy, arguments)).collect::<Vec<_>>();
+        if !arguments.policy.is_empty() {
+            return of(&arguments.policy);
+        }
+        let all = of(&Policy::ALL);
+        let own = self.own_decider().filter(|own| !all.contains(own));
+        own.into_iter().chain(all).collect()
     }
 
     /// The world of its nodes; of another size, so many of them that there are as many cores as before.
@@ -231,7 +291,8 @@ impl Pool {
         };
         let capacity = self.known_capacity().unwrap_or_else(|| arguments.node_capacity.0.clone());
         let seconds = |span: Span| f64::from(u32::try_from(span.as_secs()).unwrap_or(u32::MAX));
-        let (p50, p95) = (seconds(arguments.provisioning.p50), seconds(arguments.provisioning.p95));
+        let (provisioning, _) = self.provisioning(arguments);
+        let (p50, p95) = (seconds(provisioning.p50), seconds(provisioning.p95));
         let with = |capacity, min_nodes, max| {
             let setting = Setting::new(capacity, max, p50);
             Setting { min_nodes, provisioning: Spread::of(p50, p95), ..setting }

@@ -92,7 +92,7 @@ fn what_manifests_say_counts_and_what_they_do_not_comes_from_options() {
     assert_eq!(schedule["runs"].as_u64(), Some(24));
     let policies: Vec<&str> =
         pool["policies"].as_array().unwrap().iter().filter_map(|row| row["policy"].as_str()).collect();
-    assert_eq!(policies, ["BreakEven, prewarm Auto", "After 5m", "Never", "cluster-autoscaler", "always on"]);
+    assert_eq!(policies, ["BreakEven, prewarm Auto", "After 5m (as set)", "Never", "cluster-autoscaler", "always on"]);
     assert!(pool["policies"][0].get("cost").is_none());
     let always = &pool["policies"][4];
     assert_eq!(always["startsLate"]["most"].as_i64(), Some(7), "{always}");
@@ -106,6 +106,24 @@ fn policies_are_chosen_and_their_prewarm_too() {
     let rows = told["pools"][0]["policies"].as_array().unwrap();
     let policies: Vec<&str> = rows.iter().filter_map(|row| row["policy"].as_str()).collect();
     assert_eq!(policies, ["Never, prewarm 2m", "After 1m30s, prewarm 2m", "BreakEven, prewarm 2m"]);
+}
+
+#[test]
+fn what_a_pool_has_set_is_compared_and_what_it_has_measured_counts() {
+    let come = vec!["40"; 20].join(", ");
+    let status =
+        format!("status:\n  provisioning: {{p50Seconds: 40, p95Seconds: 70, drainSeconds: 30, come: [{come}]}}\n");
+    let set = CLUSTER.replace("{policy: After, after: 5m}", "{policy: BreakEven}\n  prewarm: 5m") + &status;
+    let (_kept, path) = folder("a.yaml", &format!("{set}{}", schedule("")));
+    let pool = json_of(&["-f", &path, "--days", "1"])["pools"][0].clone();
+    let policies: Vec<&str> =
+        pool["policies"].as_array().unwrap().iter().filter_map(|row| row["policy"].as_str()).collect();
+    let ours =
+        ["BreakEven, prewarm 5m (as set)", "BreakEven, prewarm Auto", "After 1m, prewarm 5m", "Never, prewarm 5m"];
+    assert_eq!(policies[..4], ours);
+    assert_eq!(pool["provisioningSeconds"], serde_json::json!({"p50": 40, "p95": 70}));
+    let told = json_of(&["-f", &path, "--days", "1", "--provisioning", "p50=1m,p95=2m"]);
+    assert_eq!(told["pools"][0]["provisioningSeconds"]["p95"].as_u64(), Some(120));
 }
 
 #[test]

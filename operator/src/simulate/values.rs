@@ -3,12 +3,12 @@
 use std::str::FromStr;
 
 use clap::builder::TypedValueParser;
-use jiff::{SignedDuration, Timestamp};
+use crds::Prewarm;
+use jiff::Timestamp;
 use planner::capacity::Resources;
 use planner::simulate::RequestPrice;
 use planner::simulate::trace::{MAX_SECONDS, MAX_SENSORS};
 use planner::simulate::vm::{MAX_PRICE, price};
-use planner::warmth::Prewarm;
 use spec::Span;
 
 /// The longest of all durations: ten years.
@@ -53,25 +53,6 @@ impl FromStr for Policy {
             ("clusterautoscaler" | "autoscaler", None) => Ok(Self::ClusterAutoscaler),
             ("alwayson", None) => Ok(Self::AlwaysOn),
             _ => Err("write BreakEven, After, After=DURATION, Never, cluster-autoscaler or always-on".to_owned()),
-        }
-    }
-}
-
-/// How long before ticks nodes are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prewarming(pub Prewarm);
-
-impl FromStr for Prewarming {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.to_ascii_lowercase().as_str() {
-            "auto" => Ok(Self(Prewarm::Auto)),
-            "off" => Ok(Self(Prewarm::Off)),
-            _ => match duration(text, LONGEST_WAY) {
-                Ok(lead) => Ok(Self(Prewarm::Lead(lead.to_signed()))),
-                Err(error) => Err(format!("{error}; or Auto or Off")),
-            },
         }
     }
 }
@@ -220,6 +201,14 @@ pub fn currency(text: &str) -> Result<String, String> {
     fits.then(|| text.to_owned()).ok_or_else(|| "write a currency of up to eight characters, such as EUR".to_owned())
 }
 
+/// How long before ticks nodes are asked for.
+pub fn prewarm(text: &str) -> Result<Prewarm, String> {
+    match text.parse().map_err(|error: crds::prewarm::PrewarmError| error.to_string())? {
+        Prewarm::Lead(lead) if lead > LONGEST_WAY => Err(format!("{lead} is longer than {LONGEST_WAY}")),
+        prewarm => Ok(prewarm),
+    }
+}
+
 /// When a simulation begins.
 pub fn start(text: &str) -> Result<Timestamp, String> {
     let at: Option<Timestamp> = text.parse().ok();
@@ -233,18 +222,4 @@ fn duration(text: &str, most: Span) -> Result<Span, String> {
         return Err(format!("{span} is longer than {most}"));
     }
     Ok(span)
-}
-
-/// As words.
-pub(super) fn prewarm(prewarm: Prewarm) -> Option<String> {
-    match prewarm {
-        Prewarm::Auto => Some("prewarm Auto".to_owned()),
-        Prewarm::Off => None,
-        Prewarm::Lead(lead) => Some(format!("prewarm {}", span(lead))),
-    }
-}
-
-/// As people write it.
-pub(super) fn span(duration: SignedDuration) -> Span {
-    Span::from_secs(u64::try_from(duration.as_secs()).unwrap_or(0))
 }

@@ -6,55 +6,63 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crds::Prewarm;
 use planner::simulate::{Demand, Dice, Model, Outcome, Setting, simulate_telling, uses_of};
-use planner::warmth::{self, Prewarm};
+use planner::warmth::Policy;
 use spec::Span;
 
-use super::values::{self, Policy};
+use crate::cluster::prewarm;
+
+/// Who decides on nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decider {
+    /// The planner.
+    BreakEven(Prewarm),
+    /// The planner, with how long idle nodes stay.
+    After(Span, Prewarm),
+    /// The planner.
+    Never(Prewarm),
+    /// The Kubernetes cluster-autoscaler.
+    ClusterAutoscaler,
+    /// Nobody.
+    AlwaysOn,
+}
+
+impl Decider {
+    /// Its name in a table.
+    pub(super) fn label(&self) -> String {
+        let (name, prewarm) = match self {
+            Self::BreakEven(prewarm) => ("BreakEven".to_owned(), prewarm),
+            Self::After(after, prewarm) => (format!("After {after}"), prewarm),
+            Self::Never(prewarm) => ("Never".to_owned(), prewarm),
+            Self::ClusterAutoscaler => return "cluster-autoscaler".to_owned(),
+            Self::AlwaysOn => return "always on".to_owned(),
+        };
+        match prewarm {
+            Prewarm::Off => name,
+            prewarm => format!("{name}, prewarm {prewarm}"),
+        }
+    }
+}
 
 /// A simulation.
 #[derive(Clone, Debug)]
 pub(super) struct Job<'a> {
     pub(super) setting: &'a Setting,
     pub(super) demand: &'a Demand,
-    pub(super) policy: Policy,
-    /// What the pool says of `After`.
-    pub(super) after: Span,
-    pub(super) prewarm: Option<Prewarm>,
+    pub(super) decider: Decider,
     pub(super) seed: u64,
 }
 
-/// Who decides, as it is called.
 impl Job<'_> {
-    fn after(&self, own: Option<Span>) -> Span {
-        own.unwrap_or(self.after)
-    }
-
-    fn lead(&self) -> Prewarm {
-        let usual = if self.policy == Policy::BreakEven { Prewarm::Auto } else { Prewarm::Off };
-        self.prewarm.unwrap_or(usual)
-    }
-
-    /// Its name in a table.
-    pub(super) fn label(&self) -> String {
-        let name = match self.policy {
-            Policy::BreakEven => "BreakEven".to_owned(),
-            Policy::After(own) => format!("After {}", self.after(own)),
-            Policy::Never => "Never".to_owned(),
-            Policy::ClusterAutoscaler => return "cluster-autoscaler".to_owned(),
-            Policy::AlwaysOn => return "always on".to_owned(),
-        };
-        [Some(name), values::prewarm(self.lead())].into_iter().flatten().collect::<Vec<_>>().join(", ")
-    }
-
     fn model(&self) -> Model {
-        let ours = |policy| Model::Ours { policy, prewarm: self.lead() };
-        match self.policy {
-            Policy::BreakEven => ours(warmth::Policy::BreakEven),
-            Policy::After(own) => ours(warmth::Policy::After(self.after(own).to_signed())),
-            Policy::Never => ours(warmth::Policy::Never),
-            Policy::ClusterAutoscaler => Model::ClusterAutoscaler,
-            Policy::AlwaysOn => {
+        let ours = |policy, lead| Model::Ours { policy, prewarm: prewarm(lead) };
+        match self.decider {
+            Decider::BreakEven(lead) => ours(Policy::BreakEven, lead),
+            Decider::After(after, lead) => ours(Policy::After(after.to_signed()), lead),
+            Decider::Never(lead) => ours(Policy::Never, lead),
+            Decider::ClusterAutoscaler => Model::ClusterAutoscaler,
+            Decider::AlwaysOn => {
                 let peak = u32::try_from(uses_of(self.setting, self.demand).len()).unwrap_or(u32::MAX);
                 Model::AlwaysOn(peak.max(self.setting.min_nodes))
             }

@@ -169,7 +169,7 @@ fn every_wrong_value_of_an_option_is_told_with_what_to_write() {
         ("--policy", "After=soon", "is not a duration"),
         ("--policy", "After=99999d", "is longer than"),
         ("--policy", "Never=5m", "write BreakEven"),
-        ("--prewarm", "early", "or Auto or Off"),
+        ("--prewarm", "early", "write Auto, Off, or a duration"),
         ("--prewarm", "2d", "is longer than 1d"),
         ("--sensors", "0", "from 1 to 1000000"),
         ("--sensors", "many", "from 1 to 1000000"),
