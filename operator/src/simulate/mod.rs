@@ -5,10 +5,12 @@
 pub mod args;
 pub mod error;
 mod files;
+mod load;
 mod located;
 pub mod manifests;
 mod output;
 mod pool;
+mod runs;
 mod schema;
 pub mod values;
 mod work;
@@ -25,9 +27,10 @@ use serde_json::{Value, json};
 
 use args::{Arguments, Format};
 use error::SimulateError;
+use load::Load;
 use manifests::Manifests;
 use output::Size;
-use pool::{Load, Pool};
+use pool::Pool;
 use values::{Named, Policy};
 use work::{Decider, Job};
 

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use spec::shown::visible;
 
 use super::args::Arguments;
-use super::pool::{Load, Pool, Work};
+use super::load::Load;
+use super::pool::Pool;
+use super::runs::Work;
 
 /// So many schedules are listed.
 const MOST_SHOWN: usize = 25;

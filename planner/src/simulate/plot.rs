@@ -228,7 +228,9 @@ mod tests {
         }
 
         #[test]
-        fn no_numbers_make_it_panic(nodes in proptest::collection::vec((0i64..1_000_000_000, any::<u32>()), 0..20), end in 0i64..1_000_000_000) {
+        fn no_numbers_make_it_panic(
+            nodes in proptest::collection::vec((0i64..1_000_000_000, any::<u32>()), 0..20), end in 0i64..1_000_000_000
+        ) {
             prop_assert!(picture(end, &nodes).ends_with("</svg>\n"));
         }
     }
