@@ -1,5 +1,6 @@
 //! What every parser of bytes from outside must hold, whatever the bytes: each target calls one function of this crate.
 
+mod demand;
 mod manifest;
 mod model;
 mod mutate;
@@ -8,6 +9,7 @@ mod readings;
 mod stored;
 mod texts;
 
+pub use demand::demand;
 pub use manifest::manifest;
 pub use model::model;
 pub use mutate::{native, skops};
