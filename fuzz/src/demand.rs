@@ -19,7 +19,9 @@ pub fn demand(input: &[u8]) {
             let written: String = lines.collect();
             if let Ok(again) = parse(written.as_bytes(), None) {
                 let same = again.rows.iter().zip(&trace.rows);
-                assert!(same.clone().count() == trace.rows.len() && same.into_iter().all(|(a, b)| a.at + first == b.at));
+                assert!(
+                    same.clone().count() == trace.rows.len() && same.into_iter().all(|(a, b)| a.at + first == b.at)
+                );
             } else {
                 assert!(trace.rows.is_empty(), "{written}");
             }

@@ -126,12 +126,21 @@ pub fn check(
     labels: &BTreeMap<String, String>,
     now: Timestamp,
 ) -> Result<Ticks, Invalid> {
+    let ticks = check_alone(spec, now)?;
+    admitted(&spec.cluster_ref.name, cluster, namespace, labels)?;
+    Ok(ticks)
+}
+
+/// Checks what a schedule says, whatever cluster it names.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_alone(spec: &ScoringScheduleSpec, now: Timestamp) -> Result<Ticks, Invalid> {
     let ticks = Ticks::parse(&spec.schedule, spec.time_zone.as_deref(), now)?;
     spec.work().check()?;
     reserved(&spec.scorer)?;
     mounts::check(&spec.scorer).map_err(Invalid::Mounts)?;
     spec.scorer.resources.as_ref().map_or(Ok(()), resources)?;
-    admitted(&spec.cluster_ref.name, cluster, namespace, labels)?;
     Ok(ticks)
 }
 

@@ -15,7 +15,7 @@ use super::error::SimulateError;
 use super::located::{Node, Tree};
 use super::schema;
 use crate::guard::sentence;
-use crate::schedule::validate::{Cluster, check};
+use crate::schedule::validate::check_alone;
 
 /// The API version that is understood.
 const API_VERSION: &str = "batchscoring.dev/v1alpha1";
@@ -203,28 +203,9 @@ fn checked(found: &Found<ScoringCluster>) -> Result<(), ManifestError> {
     Ok(())
 }
 
-/// What the operator would say of a schedule; it is asked with a cluster that serves every namespace.
+/// What the operator would say of a schedule, whatever its cluster is.
 fn ticks(found: &Found<ScoringSchedule>, now: Timestamp) -> Result<Ticks, ManifestError> {
-    let spec = &found.object.spec;
-    let aks = crds::cluster::AksPool {
-        subscription_id: String::new(),
-        resource_group: String::new(),
-        cluster_name: String::new(),
-        agent_pool: String::new(),
-    };
-    let any = ScoringClusterSpec {
-        node_pool: crds::cluster::NodePool { aks },
-        namespace_selector: None,
-        min_nodes: 0,
-        max_nodes: 1,
-        node_capacity: None,
-        scale_down: crds::cluster::ScaleDown::default(),
-        prewarm: crds::Prewarm::Off,
-        paused: false,
-    };
-    let any = ScoringCluster::new(&spec.cluster_ref.name, any);
-    let namespace = namespace(&found.object);
-    check(spec, Cluster::Known(&any), namespace, &std::collections::BTreeMap::new(), now).map_err(|error| {
+    check_alone(&found.object.spec, now).map_err(|error| {
         let message = error.to_string();
         let known = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '[' || c == ']';
         let field = message.split(|c| !known(c)).next().unwrap_or_default();
