@@ -112,6 +112,12 @@ pub fn namespace_of<K: Resource>(object: &K) -> &str {
     object.meta().namespace.as_deref().unwrap_or_default()
 }
 
+/// An object's namespace and name, as people write both: `namespace/name`.
+#[must_use]
+pub fn key_of<K: Resource>(object: &K) -> String {
+    format!("{}/{}", namespace_of(object), name_of(object))
+}
+
 /// An object's UID, or nothing where it has none yet.
 #[must_use]
 pub fn uid_of<K: Resource>(object: &K) -> &str {

@@ -15,7 +15,7 @@ use super::pods;
 use super::work::Work;
 use crate::apply::Manager;
 use crate::conditions::whole_seconds;
-use crate::context::{name_of, namespace_of, uid_of};
+use crate::context::{key_of, name_of, namespace_of, uid_of};
 use crate::error::is_code;
 use crate::{Ctx, Error};
 
@@ -121,5 +121,5 @@ pub(super) async fn held_by(ctx: &Ctx, name: &str) -> Result<Option<String>, Err
     let pods = pods_on(ctx, name).await?;
     let mut folded = Folded::of(ctx);
     let holds = |pod: &&Pod| !(pods::belongs_to_node(pod) || pods::has_ended(pod) && folded.has(pod));
-    Ok(pods.iter().find(holds).map(|pod| format!("{}/{}", namespace_of(pod), name_of(pod))))
+    Ok(pods.iter().find(holds).map(key_of))
 }

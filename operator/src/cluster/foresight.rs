@@ -13,8 +13,8 @@ use planner::warmth::Expected;
 
 use super::{pods, work};
 use crate::conditions::{is_false, is_true};
-use crate::context::{Ctx, label, name_of, namespace_of, uid_of};
-use crate::schedule::{goes_on, is_owned};
+use crate::context::{Ctx, key_of, label, name_of, namespace_of, uid_of};
+use crate::schedule::{goes_on, is_owned, jitter};
 
 /// So many ticks of a schedule are looked at, at most.
 const TICKS: usize = 16;
@@ -110,19 +110,18 @@ impl Foresight {
     ) {
         let conditions = schedule.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let stands_still = schedule.spec.suspend || schedule.metadata.deletion_timestamp.is_some();
-        let key = |run: &ScoringRun| format!("{}/{}", namespace_of(run), name_of(run));
         let own = |run: &&&ScoringRun| is_owned(**run, uid_of(schedule));
         let going = || runs.iter().filter(|run| goes_on(run));
-        self.unforeseen.extend(going().filter(|run| !own(run)).map(|run| key(run)));
+        self.unforeseen.extend(going().filter(|run| !own(run)).map(|run| key_of(*run)));
         // As the latest of them was the next will be: where it could not be planned, there will be no pods.
         let ended = runs.iter().filter(own).filter(|run| !goes_on(run));
         let last = ended.filter_map(|run| Some((run.spec.tick?, run))).max_by_key(|(tick, _)| *tick);
         let Some(shape) = last.and_then(|(_, run)| Shape::of(run)) else { return };
-        self.pods_last.extend(going().map(|run| (key(run), shape.pod)));
+        self.pods_last.extend(going().map(|run| (key_of(*run), shape.pod)));
         let Some((request, room)) = may.filter(|_| !stands_still && !is_false(conditions, "Valid")) else { return };
-        let name = format!("{}/{}", namespace_of(schedule), name_of(schedule));
+        let name = key_of(schedule);
         let mut expect = |at: Timestamp| self.coming.push((name.clone(), shape.expected(at, request.clone(), room)));
-        let jitter = jitter(schedule);
+        let jitter = jitter(&schedule.spec, namespace_of(schedule), name_of(schedule));
         // Its run is there and will ask for slots once it is planned.
         let starts = |run: &&ScoringRun| run.spec.tick?.checked_add(jitter).ok();
         let unplanned = going().filter(own).filter(|run| is_unplanned(run)).filter_map(starts);
@@ -136,7 +135,10 @@ impl Foresight {
         let alone = schedule.spec.concurrency_policy != ConcurrencyPolicy::Allow;
         let end = |run: &&ScoringRun| run.status.as_ref()?.started?.checked_add(shape.whole).ok();
         let free = going().filter(own).filter(|_| alone).filter_map(end).max();
-        ticks(schedule, runs, now, until).into_iter().filter(|at| free.is_none_or(|free| *at >= free)).for_each(expect);
+        ticks(schedule, jitter, runs, now, until)
+            .into_iter()
+            .filter(|at| free.is_none_or(|free| *at >= free))
+            .for_each(expect);
     }
 
     /// Of these runs more items wait than there are slots: a pod that ends leaves no room, since the next one takes its
@@ -174,19 +176,19 @@ fn is_unplanned(run: &ScoringRun) -> bool {
     !is_true(conditions, "Planned") && !run.spec.cancel && run.metadata.deletion_timestamp.is_none()
 }
 
-fn jitter(schedule: &ScoringSchedule) -> SignedDuration {
-    let most = schedule.spec.jitter.unwrap_or_default().to_signed();
-    ticks::jitter(namespace_of(schedule), name_of(schedule), most)
-}
-
 /// When the runs of a schedule's coming ticks start.
-fn ticks(schedule: &ScoringSchedule, runs: &[&ScoringRun], now: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+fn ticks(
+    schedule: &ScoringSchedule,
+    jitter: SignedDuration,
+    runs: &[&ScoringRun],
+    now: Timestamp,
+    until: Timestamp,
+) -> Vec<Timestamp> {
     let Ok(ticks) = Ticks::parse(&schedule.spec.schedule, schedule.spec.time_zone.as_deref(), now) else {
         return Vec::new();
     };
-    let (name, jitter) = (name_of(schedule), jitter(schedule));
     let unmade = |tick: &Timestamp| {
-        let run = ticks::run_name(name, *tick);
+        let run = ticks::run_name(name_of(schedule), *tick);
         runs.iter().all(|there| name_of(*there) != run)
     };
     let first = now.checked_sub(jitter.saturating_add(UNSEEN)).ok().and_then(|from| ticks.after(from));

@@ -12,7 +12,7 @@ use planner::slots::Demand;
 
 use super::pods;
 use crate::conditions::is_true;
-use crate::context::{Ctx, label, name_of, namespace_of};
+use crate::context::{Ctx, key_of, label, name_of, namespace_of};
 use crate::schedule::validate::selects;
 
 /// A run of the cluster that is not over, and what it asks for.
@@ -40,7 +40,7 @@ pub(super) fn of_cluster(ctx: &Ctx, cluster: &ScoringCluster, pods: &[Arc<Pod>])
     let runs = runs.iter().filter_map(|guard| guard.0.as_ref().ok());
     let ours = runs.filter(|run| run.status.as_ref().is_some_and(|status| status.cluster.as_deref() == Some(name)));
     ours.filter_map(|run| {
-        let key = format!("{}/{}", namespace_of(run), name_of(run));
+        let key = key_of(run);
         let none = Vec::new();
         let pods = by_run.get(&key).unwrap_or(&none);
         let job = ctx.caches.jobs.get(namespace_of(run), name_of(run));

@@ -27,7 +27,7 @@ use super::status::STALLED;
 use super::store::{self, Told};
 use crate::cluster::too_large as cluster;
 use crate::conditions::{find, is_true};
-use crate::context::{Ctx, name_of, namespace_of, uid_of};
+use crate::context::{Ctx, key_of, name_of, namespace_of, uid_of};
 use crate::finalizer::is_held;
 use crate::schedule::{check_cached, is_owned};
 use crate::{Category, Error};
@@ -257,7 +257,7 @@ fn job_view(job: &Job, now: Timestamp) -> plan::Job {
 fn too_large(ctx: &Ctx, run: &ScoringRun, frozen: Option<&Frozen>) -> Option<Trouble> {
     let schedule = &frozen?.schedule;
     let cluster = ctx.caches.clusters.get_global(&schedule.cluster_ref.name)?;
-    let name = format!("{}/{}", namespace_of(run), name_of(run));
+    let name = key_of(run);
     let message = cluster::told(cluster.0.as_ref().ok()?, &name, schedule.scorer.resources.as_ref())?;
     Some(Trouble::new(cluster::REASON, message))
 }

@@ -27,6 +27,7 @@ mod status;
 mod trials;
 pub mod validate;
 
+pub(crate) use observe::jitter;
 use observe::{Checked, Observed, cached_runs, observe, validate};
 use readable::Readable;
 use trials::{SOON, Trials};

@@ -108,7 +108,8 @@ fn in_time(spec: &ScoringScheduleSpec, namespace: &str, name: &str) -> SignedDur
     jitter(spec, namespace, name).saturating_add(SignedDuration::from_secs(deadline.into()))
 }
 
-fn jitter(spec: &ScoringScheduleSpec, namespace: &str, name: &str) -> SignedDuration {
+/// How long after their ticks the runs of a schedule start.
+pub(crate) fn jitter(spec: &ScoringScheduleSpec, namespace: &str, name: &str) -> SignedDuration {
     ticks::jitter(namespace, name, spec.jitter.unwrap_or_default().to_signed())
 }
 

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use planner::capacity::Resources;
 use planner::simulate::trace::Trace;
 use planner::simulate::{Shape, StoreUse};
-use planner::ticks::{self, Ticks};
+use planner::ticks::Ticks;
 use spec::work::Sensors;
 use spec::{Span, Task};
 
@@ -15,6 +15,7 @@ use super::manifests::{Found, namespace};
 use super::values::Named;
 use crate::cluster::request_of_schedule;
 use crate::context::name_of;
+use crate::schedule::jitter;
 
 /// How far the length of a run's pods is from what is expected, up or down, in per cent.
 const SPREAD: i64 = 10;
@@ -73,7 +74,7 @@ impl Work {
             assumed: listed.is_none(),
             per_pod,
             shape: shape(request, sensors, per_pod, at_a_time, seconds),
-            jitter: ticks::jitter(namespace, name, spec.jitter.unwrap_or_default().to_signed()),
+            jitter: jitter(spec, namespace, name),
             exclusive: spec.concurrency_policy != ConcurrencyPolicy::Allow,
             store,
             deadline: spec.deadline.unwrap_or(DEADLINE),
