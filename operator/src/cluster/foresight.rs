@@ -30,8 +30,10 @@ const POD_START: SignedDuration = SignedDuration::from_secs(2);
 /// What is known of work to come.
 #[derive(Debug, Default)]
 pub(super) struct Foresight {
-    /// What ticks will bring, the earliest first, each with its schedule (`namespace/name`).
+    /// What ticks will bring up to the horizon, the earliest first, each with its schedule (`namespace/name`).
     pub(super) coming: Vec<(String, Expected)>,
+    /// What comes first, however far ahead.
+    pub(super) next: Option<(String, Expected)>,
     /// How long a pod of a run takes, by run (`namespace/name`), as the last run of its schedule tells.
     pods_last: BTreeMap<String, SignedDuration>,
     /// Runs that no tick foretold.
@@ -120,7 +122,15 @@ impl Foresight {
         self.pods_last.extend(going().map(|run| (key_of(*run), shape.pod)));
         let Some((request, room)) = may.filter(|_| !stands_still && !is_false(conditions, "Valid")) else { return };
         let name = key_of(schedule);
-        let mut expect = |at: Timestamp| self.coming.push((name.clone(), shape.expected(at, request.clone(), room)));
+        let mut expect = |at: Timestamp| {
+            let expected = (name.clone(), shape.expected(at, request.clone(), room));
+            if self.next.as_ref().is_none_or(|(_, next)| at < next.at) {
+                self.next = Some(expected.clone());
+            }
+            if at <= until {
+                self.coming.push(expected);
+            }
+        };
         let jitter = jitter(&schedule.spec, namespace_of(schedule), name_of(schedule));
         // Its run is there and will ask for slots once it is planned.
         let starts = |run: &&ScoringRun| run.spec.tick?.checked_add(jitter).ok();
@@ -135,10 +145,10 @@ impl Foresight {
         let alone = schedule.spec.concurrency_policy != ConcurrencyPolicy::Allow;
         let end = |run: &&ScoringRun| run.status.as_ref()?.started?.checked_add(shape.whole).ok();
         let free = going().filter(own).filter(|_| alone).filter_map(end).max();
-        ticks(schedule, jitter, runs, now, until)
-            .into_iter()
-            .filter(|at| free.is_none_or(|free| *at >= free))
-            .for_each(expect);
+        let starts = ticks(schedule, jitter, runs, now);
+        let mut starts = starts.filter(|at| free.is_none_or(|free| *at >= free)).peekable();
+        let first = starts.next_if(|at| *at > until);
+        first.into_iter().chain(starts.take_while(|at| *at <= until)).for_each(&mut expect);
     }
 
     /// Of these runs more items wait than there are slots: a pod that ends leaves no room, since the next one takes its
@@ -182,22 +192,18 @@ fn ticks(
     jitter: SignedDuration,
     runs: &[&ScoringRun],
     now: Timestamp,
-    until: Timestamp,
-) -> Vec<Timestamp> {
-    let Ok(ticks) = Ticks::parse(&schedule.spec.schedule, schedule.spec.time_zone.as_deref(), now) else {
-        return Vec::new();
-    };
+) -> impl Iterator<Item = Timestamp> {
     let unmade = |tick: &Timestamp| {
         let run = ticks::run_name(name_of(schedule), *tick);
         runs.iter().all(|there| name_of(*there) != run)
     };
-    let first = now.checked_sub(jitter.saturating_add(UNSEEN)).ok().and_then(|from| ticks.after(from));
-    std::iter::successors(first, |tick| ticks.after(*tick))
+    let ticks = Ticks::parse(&schedule.spec.schedule, schedule.spec.time_zone.as_deref(), now).ok();
+    let after = move |at: Timestamp| ticks.as_ref().and_then(|ticks| ticks.after(at));
+    let first = now.checked_sub(jitter.saturating_add(UNSEEN)).ok().and_then(&after);
+    std::iter::successors(first, move |tick| after(*tick))
         .take(TICKS)
-        .take_while(|tick| tick.checked_add(jitter).is_ok_and(|at| at <= until))
         .filter(unmade)
-        .filter_map(|tick| tick.checked_add(jitter).ok())
-        .collect()
+        .filter_map(move |tick| tick.checked_add(jitter).ok())
 }
 
 #[cfg(test)]
@@ -272,6 +278,17 @@ mod tests {
         let runs = [ended("2025-12-31T23:00:00Z", 3, 3), ended("2026-01-01T00:00:00Z", 20, 200)];
         let of = |time: &str| (time.to_owned(), 8, 36);
         assert_eq!(coming(&hourly, &runs), [of("2026-01-01T01:00:00Z"), of("2026-01-01T02:00:00Z")]);
+    }
+
+    #[test]
+    fn the_next_tick_is_told_however_far_away_and_counts_only_up_to_the_horizon() {
+        let runs = [ended("2026-01-01T00:00:00Z", 4, 40)];
+        let of = |cron: &str| {
+            let foresight = foresee(&schedule(&json!({"schedule": cron})), &runs);
+            (foresight.next.map(|(_, next)| next.at.to_string()), foresight.coming.len())
+        };
+        assert_eq!(of("0 0 * * 1"), (Some("2026-01-05T00:00:00Z".to_owned()), 0));
+        assert_eq!(of("0 * * * *"), (Some("2026-01-01T01:00:00Z".to_owned()), 2));
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
         memory: &memory,
         pool: decided.as_ref().map(|(view, decision)| (view, decision)),
         grants: &scene.grants,
-        next: scene.foresight.coming.first(),
+        next: scene.foresight.next.as_ref(),
         learned: learned.as_ref(),
         refusal: None,
         now: ctx.now(),

@@ -140,7 +140,7 @@ async fn put(
         memory,
         pool: Some(decided),
         grants: &scene.grants,
-        next: scene.foresight.coming.first(),
+        next: scene.foresight.next.as_ref(),
         learned: learned.as_ref(),
         refusal: None,
         now,
