@@ -8,6 +8,7 @@ mod hold;
 mod machines;
 mod memory;
 pub mod metrics;
+mod nodes;
 mod out_of_service;
 mod pods;
 mod provider;
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crds::{ScoringCluster, names};
 use futures::{FutureExt, StreamExt};
+use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 
@@ -31,6 +33,7 @@ use crate::guard::Guard;
 use crate::{Ctx, Error, controller, finalizer, invalid};
 
 use memory::Memory;
+pub(crate) use nodes::PoolNodes;
 pub(crate) use pods::request_of_schedule;
 use provider::Provider;
 pub(crate) use reconcile::{capacity, prewarm};
@@ -76,12 +79,11 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
     let caches = &ctx.caches;
     let store = caches.clusters.store().clone();
     let by_label = |name: Option<&str>| name.map(ObjectRef::<Guarded>::new);
-    let of_agent_pool = {
+    let of_node = {
         let store = store.clone();
-        move |agent_pool: Option<&str>| -> Vec<ObjectRef<Guarded>> {
-            let uses =
-                |c: &Guarded| c.0.as_ref().is_ok_and(|c| Some(c.spec.node_pool.aks.agent_pool.as_str()) == agent_pool);
-            store.state().iter().filter(|c| uses(c)).map(|c| ObjectRef::from_obj(&**c)).collect()
+        move |node: &Node| -> Vec<ObjectRef<Guarded>> {
+            let has = |c: &Guarded| c.0.as_ref().is_ok_and(|c| PoolNodes::of(c).have(node));
+            store.state().iter().filter(|c| has(c)).map(|c| ObjectRef::from_obj(&**c)).collect()
         }
     };
     let of_run = |run: &Guard<crds::ScoringRun>| {
@@ -94,7 +96,7 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
         caches.jobs.concerning(move |job| by_label(label(job, names::POOL))).boxed(),
         caches.pods.concerning(move |pod| by_label(label(pod, names::POOL))).boxed(),
         caches.config_maps.concerning(move |map| by_label(label(map, names::POOL))).boxed(),
-        caches.nodes.concerning(move |node| of_agent_pool(label(node, names::AGENT_POOL))).boxed(),
+        caches.nodes.concerning(of_node).boxed(),
     ]);
     let shared = Arc::new(Shared::default());
     controller::run(ctx.clone(), "cluster", AT_A_TIME, store, queue, move |cluster: Arc<Guarded>, ctx| {

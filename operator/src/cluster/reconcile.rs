@@ -21,7 +21,7 @@ use super::foresight::Foresight;
 use super::memory::Memory;
 use super::report::{self, Refusal, Report};
 use super::work::{self, Work};
-use super::{Shared, claim, hold, machines, pods, step};
+use super::{PoolNodes, Shared, claim, hold, machines, pods, step};
 use crate::aks::AgentPool;
 use crate::context::{label, name_of, uid_of};
 use crate::{Ctx, Error};
@@ -141,9 +141,8 @@ fn wants_nothing(decision: &PoolDecision) -> bool {
 /// Reads what the caches know of the cluster.
 fn look(cluster: &ScoringCluster, ctx: &Ctx, learned: Option<Resources>, memory: &Memory) -> Result<Scene, Error> {
     let name = name_of(cluster);
-    let agent_pool = Some(cluster.spec.node_pool.aks.agent_pool.as_str());
-    let nodes = ctx.caches.nodes.all();
-    let nodes: Vec<Arc<Node>> = nodes.into_iter().filter(|n| label(&**n, names::AGENT_POOL) == agent_pool).collect();
+    let pool = PoolNodes::of(cluster);
+    let nodes: Vec<Arc<Node>> = ctx.caches.nodes.all().into_iter().filter(|node| pool.have(node)).collect();
     let on_pool = |pod: &Pod| pods::node_of(pod).is_some_and(|on| nodes.iter().any(|node| name_of(&**node) == on));
     let pods = ctx.caches.pods.all();
     let pods: Vec<Arc<Pod>> =
@@ -201,7 +200,7 @@ pub(super) fn known(cluster: &ScoringCluster) -> Option<Resources> {
 
 /// Learns what a node has from the youngest Ready one: allocatable less the pods that belong to every node.
 async fn learn(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory) -> Result<Option<Resources>, Error> {
-    let agent_pool = Some(cluster.spec.node_pool.aks.agent_pool.as_str());
+    let pool = PoolNodes::of(cluster);
     let now = ctx.now();
     let created = |node: &Node| node.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let nodes = ctx.caches.nodes.all();
@@ -209,7 +208,7 @@ async fn learn(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory) -> Resu
         let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
         conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
     };
-    let ours = nodes.iter().filter(|node| label(&***node, names::AGENT_POOL) == agent_pool && is_ready(node));
+    let ours = nodes.iter().filter(|node| pool.have(node) && is_ready(node));
     let Some(node) = ours.max_by_key(|node| (created(node), name_of(&***node).to_owned())) else {
         return Ok(memory.capacity.clone().or_else(|| known(cluster)));
     };

@@ -21,6 +21,7 @@ use super::last_words;
 use super::manifests::{Frozen, archive_name, plan_name};
 use super::observe::Observed;
 use crate::cache::Cache;
+use crate::cluster::PoolNodes;
 use crate::context::{Ctx, label, name_of, namespace_of, uid_of};
 use crate::error::{Error, is_code};
 use crate::finalizer;
@@ -125,9 +126,9 @@ async fn create_items(ctx: &Ctx, run: &ScoringRun, observed: &Observed, parallel
             field: "valid spec, or was deleted",
         });
     };
-    let pool = &cluster.spec.node_pool.aks.agent_pool;
+    let pool = PoolNodes::of(cluster);
     let items = observed.view.planned.unwrap_or_default();
-    create(&ctx.client, run, &frozen.items(run, items, parallelism, pool)?).await
+    create(&ctx.client, run, &frozen.items(run, items, parallelism, &pool)?).await
 }
 
 /// Writes all ends that are known. The version that was read goes with them, so that none is lost to a cache that lags.

@@ -14,6 +14,7 @@ use spec::request::{PodEnds, RunRequest};
 use super::template::ENDS_DIR;
 use super::{ends, exec};
 use crate::Error;
+use crate::cluster::PoolNodes;
 use crate::context::{name_of, namespace_of};
 
 /// The key of the request in its ConfigMap.
@@ -151,14 +152,14 @@ impl Frozen {
     }
 
     /// The Job of items: one index each, in the pool.
-    pub(super) fn items(&self, run: &ScoringRun, items: u32, parallelism: u32, agent_pool: &str) -> Result<Job, Error> {
+    pub(super) fn items(&self, run: &ScoringRun, items: u32, parallelism: u32, pool: &PoolNodes) -> Result<Job, Error> {
         let scorer = &self.schedule.scorer;
         let least = || json!({"requests": {"cpu": "250m", "memory": "128Mi"}});
         let resources = scorer.resources.as_ref().map_or_else(least, |resources| json!(resources));
         let mut pod = self.pod("item", &["item", "--request", "/etc/batchscoring/request.json"], &resources);
         // A node that is lost takes its pods with it after a minute, or as soon as it is declared out of service; the taint
         // keeps strangers out of the pool.
-        pod["spec"]["nodeSelector"] = json!({names::AGENT_POOL: agent_pool});
+        pod["spec"]["nodeSelector"] = json!(pool.selector());
         pod["spec"]["tolerations"] = json!([
             {"key": names::POOL, "operator": "Equal", "value": self.schedule.cluster_ref.name, "effect": "NoSchedule"},
             {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60},
@@ -219,7 +220,7 @@ mod tests {
             schedule: serde_json::from_value(schedule).unwrap(),
             image: "scorer".to_owned(),
         };
-        let job = frozen.items(&serde_json::from_value(run).unwrap(), 24, 6, "scoring").unwrap();
+        let job = frozen.items(&serde_json::from_value(run).unwrap(), 24, 6, &PoolNodes::default()).unwrap();
         job.spec.unwrap()
     }
 

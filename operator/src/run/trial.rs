@@ -12,6 +12,7 @@ use planner::ticks::run_name;
 use super::MANAGER;
 use super::observe::frozen;
 use crate::Error;
+use crate::cluster::PoolNodes;
 use crate::context::{Ctx, name_of, namespace_of};
 
 /// Where the fields of a Job come from, the longest first.
@@ -47,8 +48,8 @@ pub(crate) enum Verdict {
 ///
 /// # Errors
 /// When it is not reached.
-pub(crate) async fn ask(ctx: &Ctx, schedule: &ScoringSchedule, agent_pool: &str) -> Result<Verdict, Error> {
-    let job = job(schedule, &ctx.settings.scorer_image, agent_pool, ctx.now())?;
+pub(crate) async fn ask(ctx: &Ctx, schedule: &ScoringSchedule, pool: &PoolNodes) -> Result<Verdict, Error> {
+    let job = job(schedule, &ctx.settings.scorer_image, pool, ctx.now())?;
     let api: Api<Job> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
     let params = PostParams { dry_run: true, field_manager: Some(MANAGER.0.to_owned()) };
     let answer = api.create(&params, &job).await.map(drop);
@@ -57,7 +58,7 @@ pub(crate) async fn ask(ctx: &Ctx, schedule: &ScoringSchedule, agent_pool: &str)
 }
 
 /// The Job of a run of this schedule, by the very steps that make one.
-fn job(schedule: &ScoringSchedule, image: &str, agent_pool: &str, now: Timestamp) -> Result<Job, Error> {
+fn job(schedule: &ScoringSchedule, image: &str, pool: &PoolNodes, now: Timestamp) -> Result<Job, Error> {
     let name = name_of(schedule);
     let spec = ScoringRunSpec {
         schedule_name: name.to_owned(),
@@ -71,7 +72,7 @@ fn job(schedule: &ScoringSchedule, image: &str, agent_pool: &str, now: Timestamp
     let mut run = ScoringRun::new(&run_name(name, now), spec);
     run.metadata.namespace = Some(namespace_of(schedule).to_owned());
     let frozen = frozen(&run, schedule, image, now, None);
-    frozen.items(&run, 1, 1, agent_pool)
+    frozen.items(&run, 1, 1, pool)
 }
 
 /// `volumes`: how many the schedule has.
@@ -168,7 +169,7 @@ mod tests {
             },
         }))
         .unwrap();
-        let job = job(&schedule, "scorer:1", "pool", "2026-01-01T00:00:30Z".parse().unwrap()).unwrap();
+        let job = job(&schedule, "scorer:1", &PoolNodes::default(), "2026-01-01T00:00:30Z".parse().unwrap()).unwrap();
         let job = serde_json::to_value(job).unwrap();
         assert_eq!(job["metadata"]["name"], "hourly-29453760");
         assert_eq!(job["metadata"].get("ownerReferences"), None, "there is no such run");

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::LOOK;
 use crate::Error;
 use crate::cache::Cache;
+use crate::cluster::PoolNodes;
 use crate::context::{Ctx, uid_of};
 use crate::guard::Guard;
 use crate::known::Known;
@@ -23,14 +24,14 @@ pub(super) struct Trials(Mutex<Known<String, Trial>>);
 #[derive(Clone, Debug)]
 struct Trial {
     generation: Option<i64>,
-    agent_pool: String,
+    pool: PoolNodes,
     at: Timestamp,
     verdict: Verdict,
 }
 
 impl Trial {
     /// Whether the answer still holds.
-    fn holds(&self, generation: Option<i64>, agent_pool: &str, now: Timestamp) -> bool {
+    fn holds(&self, generation: Option<i64>, pool: &PoolNodes, now: Timestamp) -> bool {
         let age = now.duration_since(self.at);
         let fresh = match self.verdict {
             Verdict::Taken => true,
@@ -38,7 +39,7 @@ impl Trial {
             Verdict::Invalid(_) => age < SignedDuration::try_from(LOOK).unwrap_or(SOON),
             Verdict::Forbidden(_) | Verdict::Unknown(_) => age < SOON,
         };
-        fresh && self.generation == generation && self.agent_pool == agent_pool
+        fresh && self.generation == generation && self.pool == *pool
     }
 }
 
@@ -55,19 +56,19 @@ impl Trials {
     pub(super) async fn verdict(&self, ctx: &Ctx, schedule: &ScoringSchedule) -> Result<Verdict, Error> {
         let cluster = ctx.caches.clusters.get_global(&schedule.spec.cluster_ref.name);
         let cluster = cluster.as_deref().and_then(|guard| guard.0.as_ref().ok());
-        let agent_pool = cluster.map(|cluster| cluster.spec.node_pool.aks.agent_pool.clone()).unwrap_or_default();
+        let pool = cluster.map(PoolNodes::of).unwrap_or_default();
         let (uid, generation, now) = (uid_of(schedule), schedule.metadata.generation, ctx.now());
-        if let Some(verdict) = self.known(uid, generation, &agent_pool, now) {
+        if let Some(verdict) = self.known(uid, generation, &pool, now) {
             return Ok(verdict);
         }
-        let verdict = ask(ctx, schedule, &agent_pool).await?;
-        self.remember(uid, Trial { generation, agent_pool, at: now, verdict: verdict.clone() });
+        let verdict = ask(ctx, schedule, &pool).await?;
+        self.remember(uid, Trial { generation, pool, at: now, verdict: verdict.clone() });
         Ok(verdict)
     }
 
-    fn known(&self, uid: &str, generation: Option<i64>, agent_pool: &str, now: Timestamp) -> Option<Verdict> {
+    fn known(&self, uid: &str, generation: Option<i64>, pool: &PoolNodes, now: Timestamp) -> Option<Verdict> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(uid).filter(|trial| trial.holds(generation, agent_pool, now)).map(|trial| trial.verdict.clone())
+        all.get(uid).filter(|trial| trial.holds(generation, pool, now)).map(|trial| trial.verdict.clone())
     }
 
     fn remember(&self, uid: &str, trial: Trial) {
@@ -85,8 +86,12 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn of(pool: &str) -> PoolNodes {
+        PoolNodes::labelled(&[("pool", pool)])
+    }
+
     fn trial(verdict: Verdict) -> Trial {
-        Trial { generation: Some(1), agent_pool: "pool".to_owned(), at: at(0), verdict }
+        Trial { generation: Some(1), pool: of("pool"), at: at(0), verdict }
     }
 
     #[test]
@@ -94,7 +99,7 @@ mod tests {
         let known = |verdict, generation, pool, second| {
             let trials = Trials(Mutex::new(Known::new(HashSet::new)));
             trials.remember("u", trial(verdict));
-            trials.known("u", Some(generation), pool, at(second)).is_some()
+            trials.known("u", Some(generation), &of(pool), at(second)).is_some()
         };
         assert!(known(Verdict::Taken, 1, "pool", 1_000_000));
         assert!(!known(Verdict::Taken, 2, "pool", 1) && !known(Verdict::Taken, 1, "other", 1));
