@@ -5,6 +5,7 @@ pub mod backfill;
 pub mod bins;
 pub mod bucket;
 pub mod capacity;
+pub mod cost;
 pub mod need;
 pub mod pool;
 pub mod provisioning;

@@ -13,6 +13,8 @@ use crate::capacity::Resources;
 
 mod fair;
 
+pub(crate) use fair::Part;
+
 /// A run that has items to score.
 #[derive(Clone, Debug)]
 pub struct Demand {

@@ -1,5 +1,7 @@
 //! Sizes of virtual machines: what their nodes have for pods, and what they cost.
 
+use spec::Money;
+
 use super::delimited::Delimiter;
 use crate::capacity::Resources;
 
@@ -177,7 +179,8 @@ impl VmSize {
 /// A price, from 0.
 #[must_use]
 pub fn price(text: &str) -> Option<f64> {
-    text.trim().parse().ok().filter(|price| (0.0..=MAX_PRICE).contains(price))
+    let price: Money = text.trim().parse().ok()?;
+    Some(price.to_f64()).filter(|price| *price <= MAX_PRICE)
 }
 
 /// Cores and GiB of Azure's D-series v5 (`D4s_v5`, `Standard_D4ads_v5`, …): four GiB for each core.

@@ -11,14 +11,14 @@ use crate::capacity::Resources;
 /// A part of the pool: of the resource of which a run takes the largest part. As all nodes are alike, parts of one node
 /// compare as parts of the pool do; they are compared exactly, so that equal ones are equal.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+pub(crate) struct Part {
     amount: u128,
     whole: u128,
 }
 
 impl Part {
     /// What one pod takes of an empty node; nothing where nothing limits it.
-    pub(super) fn of_a_pod(request: &Resources, empty: &Resources) -> Self {
+    pub(crate) fn of_a_pod(request: &Resources, empty: &Resources) -> Self {
         let parts = request.of_a_pod().filter_map(|(name, amount)| Some(Self { amount, whole: empty.free(name)? }));
         parts.filter(|part| part.whole > 0).max().unwrap_or(Self { amount: 0, whole: 1 })
     }
@@ -26,6 +26,11 @@ impl Part {
     /// What so many pods take.
     pub(super) fn times(self, pods: u32) -> Self {
         Self { amount: self.amount.saturating_mul(pods.into()), whole: self.whole }
+    }
+
+    /// As a number, in parts of 2^32, rounded down.
+    pub(crate) fn scaled(self) -> u64 {
+        u64::try_from(self.amount.saturating_mul(1 << 32) / self.whole).unwrap_or(u64::MAX)
     }
 }
 
