@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::Span;
 
-use crate::{Condition, Prewarm};
+use crate::{Condition, NodePool, Prewarm};
 
 /// A pool of nodes and its policy: who may use it, how far it grows, when its nodes go.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -35,6 +35,7 @@ use crate::{Condition, Prewarm};
 )]
 #[x_kube(
     validation = Rule::new("self.minNodes <= self.maxNodes").message("minNodes must not be greater than maxNodes"),
+    validation = Rule::new("!has(self.nodePool.external) || self.minNodes == 0").message("minNodes is for nodePool.aks: how many nodes of an external pool there are is their owner's to say; leave it out"),
     validation = Rule::new("self.nodePool == oldSelf.nodePool").message("nodePool is fixed once created, since the nodes of another pool would stay behind; delete this ScoringCluster and create another"),
     validation = Rule::new("!has(self.nodeCapacity) || self.nodeCapacity.all(r, isQuantity(self.nodeCapacity[r]) && !quantity(self.nodeCapacity[r]).isLessThan(quantity('0')))").message("nodeCapacity values are quantities such as 3800m or 12Gi, and not negative")
 )]
@@ -45,11 +46,12 @@ pub struct ScoringClusterSpec {
     /// Which namespaces' schedules may use the pool. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<LabelSelector>,
-    /// Nodes that are always there. Default 0.
+    /// Nodes that are always there. Default 0. Not for an external pool.
     #[serde(default)]
     #[schemars(range(max = 1000))]
     pub min_nodes: u32,
-    /// The most nodes there may be.
+    /// The most nodes there may be. Of an external pool: how many nodes work may take; where nobody adds nodes, how many
+    /// there are.
     #[schemars(range(max = 1000))]
     pub max_nodes: u32,
     /// What a node has for scorer pods, such as `{cpu: "3800m", memory: 12Gi}`. Absent: learned from the last node
@@ -57,42 +59,17 @@ pub struct ScoringClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 64}))]
     pub node_capacity: Option<BTreeMap<String, String>>,
-    /// When an idle node goes.
+    /// When an idle node goes. Not used for an external pool.
     #[serde(default)]
     pub scale_down: ScaleDown,
     /// How long before a tick its nodes are asked for: `Auto` (as long as 95 of a hundred nodes take to come, as
-    /// measured), `Off` (default: when work waits), or a duration such as `5m`.
+    /// measured), `Off` (default: when work waits), or a duration such as `5m`. Nodes of an external pool are held by
+    /// placeholder pods, for which whoever scales the pool adds nodes.
     #[serde(default)]
     pub prewarm: Prewarm,
     /// True: no new slots are given and no nodes are added; running pods end.
     #[serde(default)]
     pub paused: bool,
-}
-
-/// The nodes of a ScoringCluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct NodePool {
-    /// An AKS agent pool. The operator owns its node count; AKS autoscaling must be off.
-    pub aks: AksPool,
-}
-
-/// An agent pool of an AKS cluster, of mode User.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AksPool {
-    /// The subscription's id.
-    #[schemars(length(min = 36, max = 36), regex(pattern = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
-    pub subscription_id: String,
-    /// The resource group of the managed cluster.
-    #[schemars(length(min = 1, max = 90))]
-    pub resource_group: String,
-    /// The managed cluster's name.
-    #[schemars(length(min = 1, max = 63))]
-    pub cluster_name: String,
-    /// The agent pool's name.
-    #[schemars(length(min = 1, max = 12), regex(pattern = "^[a-z][a-z0-9]{0,11}$"))]
-    pub agent_pool: String,
 }
 
 /// When an idle node goes.

@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod condition;
+pub mod pool;
 pub mod prewarm;
 pub mod run;
 pub mod schedule;
@@ -13,6 +14,7 @@ mod terse;
 
 pub use cluster::{ScoringCluster, ScoringClusterSpec, ScoringClusterStatus};
 pub use condition::Condition;
+pub use pool::{AksPool, ExternalPool, NodePool};
 pub use prewarm::Prewarm;
 pub use run::{ScoringRun, ScoringRunSpec, ScoringRunStatus};
 pub use schedule::{ScoringSchedule, ScoringScheduleSpec, ScoringScheduleStatus};
@@ -27,7 +29,7 @@ pub mod names {
     pub const RUN: &str = "batchscoring.dev/run";
     /// Label of a schedule's children: the schedule's name.
     pub const SCHEDULE: &str = "batchscoring.dev/schedule";
-    /// Label of pods: `plan`, `item` or `archive`.
+    /// Label of pods: `plan`, `item`, `archive` or `placeholder`.
     pub const ROLE: &str = "batchscoring.dev/role";
     /// Taint key of a pool's nodes, and label of its runs' children: the ScoringCluster's name.
     pub const POOL: &str = "batchscoring.dev/pool";

@@ -33,7 +33,7 @@ fn schedule(name: &str, patch: &Value) -> Value {
 }
 
 fn cluster(patch: &Value) -> Value {
-    let mut spec = json!({"nodePool": {}, "minNodes": 0, "maxNodes": 3});
+    let mut spec = json!({"nodePool": {"aks": {}}, "minNodes": 0, "maxNodes": 3});
     merge(&mut spec, patch);
     json!({"metadata": {"name": "cpu"}, "spec": spec})
 }
@@ -247,6 +247,20 @@ fn nodes_come_before_their_tick_by_a_word_or_a_duration() {
         accepted::<ScoringCluster>(&cluster(&json!({"prewarm": prewarm})), None);
     }
     accepted::<ScoringCluster>(&cluster(&json!({"scaleDown": {"policy": "BreakEven"}})), None);
+}
+
+#[test]
+fn a_pool_is_an_agent_pool_or_nodes_of_somebody_else() {
+    let of = |pool: Value| cluster(&json!({ "nodePool": pool }));
+    let external = json!({"nodeSelector": {"karpenter.sh/nodepool": "scoring"}});
+    accepted::<ScoringCluster>(&of(json!({ "external": external })), None);
+    for pool in [json!({}), json!({"aks": {"agentPool": "scoring"}, "external": external})] {
+        refused::<ScoringCluster>(&of(pool), None, "nodePool is either aks or external");
+    }
+    let one_at_least = cluster(&json!({"nodePool": {"external": external}, "minNodes": 1}));
+    refused::<ScoringCluster>(&one_at_least, None, "minNodes is for nodePool.aks");
+    let other = of(json!({"external": {"nodeSelector": {"team": "plant"}}}));
+    refused::<ScoringCluster>(&other, Some(&of(json!({ "external": external }))), "nodePool is fixed once created");
 }
 
 #[test]

@@ -46,15 +46,21 @@ where
     /// Starts to watch, for as long as the process lives.
     #[must_use]
     pub fn watch(api: Api<K>, config: watcher::Config) -> Self {
+        Self::watch_slim(api, config, |object| object)
+    }
+
+    /// The same, and keeps only what is left of each object.
+    #[must_use]
+    pub fn watch_slim(api: Api<K>, config: watcher::Config, slim: impl Fn(K) -> K + Send + 'static) -> Self {
         let (store, writer) = reflector::store();
         let (changes, _) = broadcast::channel(BACKLOG);
         let sender = changes.clone();
-        let slim = |event: Event<K>| match event {
-            Event::Apply(object) => Event::Apply(without_managed_fields(object)),
-            Event::InitApply(object) => Event::InitApply(without_managed_fields(object)),
+        let slim = move |event: Event<K>| match event {
+            Event::Apply(object) => Event::Apply(slim(without_managed_fields(object))),
+            Event::InitApply(object) => Event::InitApply(slim(without_managed_fields(object))),
             other => other,
         };
-        let events = watch(api, config).default_backoff().map(move |event| event.map(slim));
+        let events = watch(api, config).default_backoff().map(move |event| event.map(&slim));
         let mut events = Box::pin(reflector::reflector(writer, events));
         tokio::spawn(async move {
             while let Some(event) = events.next().await {

@@ -41,8 +41,8 @@ impl Ctx {
     }
 }
 
-/// One watch per kind. Only objects that carry our labels are watched, except for our own resources, Namespaces and the
-/// nodes of agent pools. An object whose spec does not deserialise is an `Err` in its guard, and breaks no watch.
+/// One watch per kind. Only objects that carry our labels are watched, except for our own resources, Namespaces and nodes,
+/// of which only what is read here is kept. An object whose spec does not deserialise is an `Err` in its guard, and breaks no watch.
 #[derive(Clone)]
 pub struct Caches {
     /// Pools.
@@ -57,7 +57,7 @@ pub struct Caches {
     pub pods: Cache<Pod>,
     /// The ConfigMaps of runs: `<run>-request` and `<run>-ends`.
     pub config_maps: Cache<ConfigMap>,
-    /// The nodes of agent pools.
+    /// All nodes: any label may select those of a pool.
     pub nodes: Cache<Node>,
     /// Namespaces, for their labels.
     pub namespaces: Cache<Namespace>,
@@ -76,7 +76,7 @@ impl Caches {
             jobs: Cache::watch(Api::all(client.clone()), of_runs.clone()),
             pods: Cache::watch(Api::all(client.clone()), of_runs.clone()),
             config_maps: Cache::watch(Api::all(client.clone()), of_runs),
-            nodes: Cache::watch(Api::all(client.clone()), Config::default().labels(names::AGENT_POOL)),
+            nodes: Cache::watch_slim(Api::all(client.clone()), all.clone(), without_images),
             namespaces: Cache::watch(Api::all(client.clone()), all),
         }
     }
@@ -98,6 +98,14 @@ impl Caches {
         self.nodes.ready().await;
         self.namespaces.ready().await;
     }
+}
+
+/// The images on a node are the largest part of it, and nobody reads them here.
+fn without_images(mut node: Node) -> Node {
+    if let Some(status) = &mut node.status {
+        status.images = None;
+    }
+    node
 }
 
 /// An object's name, or nothing where it has none yet.

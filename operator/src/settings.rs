@@ -14,6 +14,10 @@ pub struct Settings {
     /// The operator's own namespace: where its lease is.
     #[arg(long, env = "OPERATOR_NAMESPACE")]
     pub namespace: String,
+    /// The PriorityClass, of a negative value, and the ServiceAccount of the pods that hold nodes of external pools for the next
+    /// tick: both have this name. Without it none are held.
+    #[arg(long, env = "OPERATOR_PLACEHOLDERS", value_name = "NAME")]
+    pub placeholders: Option<String>,
     /// Azure Resource Manager.
     #[arg(long, env = "OPERATOR_ARM_ENDPOINT", default_value = "https://management.azure.com")]
     pub arm_endpoint: Url,

@@ -91,6 +91,15 @@ impl Resources {
         self
     }
 
+    /// These amounts, none larger than `most` says where it names it.
+    #[must_use]
+    pub fn at_most(mut self, most: &Self) -> Self {
+        for (name, amount) in &mut self.0 {
+            *amount = most.0.get(name).map_or(*amount, |most| (*amount).min(*most));
+        }
+        self
+    }
+
     /// How many pods that ask for `request` fit in here.
     #[must_use]
     pub fn fits(&self, request: &Self) -> u32 {
@@ -204,6 +213,13 @@ mod tests {
         assert_eq!(node.fits(&resources(&[("cpu", "250m"), ("memory", "128Mi")])), 15);
         assert_eq!(node.fits(&resources(&[("cpu", "1m")])), 30);
         assert_eq!(node.fits(&resources(&[("cpu", "4")])), 0);
+    }
+
+    #[test]
+    fn a_limit_says_how_much_of_what_is_there_counts() {
+        let node = resources(&[("cpu", "4"), ("memory", "8Gi")]);
+        let most = resources(&[("cpu", "2"), ("memory", "16Gi"), ("nvidia.com/gpu", "1")]);
+        assert_eq!(node.at_most(&most), resources(&[("cpu", "2"), ("memory", "8Gi")]));
     }
 
     #[test]

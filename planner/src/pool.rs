@@ -2,12 +2,14 @@
 
 use jiff::SignedDuration;
 
+mod held;
 mod lost;
 mod plan;
 mod step;
 mod view;
 mod wants;
 
+pub use held::{Held, held};
 pub use lost::{Lost, NOT_READY_GRACE, OutOfService, Readiness, SILENT_GRACE};
 pub use view::{Machine, Node, PoolView};
 

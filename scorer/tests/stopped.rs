@@ -1,7 +1,7 @@
 //! The program told to stop while its store accepts requests and never answers.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -94,5 +94,17 @@ fn a_command_that_is_told_to_stop_leaves_no_part_of_its_output() {
         assert!(Command::new("kill").args([signal, &scorer.id().to_string()]).status().unwrap().success());
         assert_eq!(scorer.wait().unwrap().code(), Some(code));
         assert_eq!(std::fs::read_dir(here).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_place_is_held_until_its_holder_is_told_to_stop() {
+    for signal in ["-TERM", "-INT"] {
+        let mut scorer = Command::new(env!("CARGO_BIN_EXE_scorer")).arg("hold").stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(scorer.stderr.take().unwrap()).lines();
+        assert!(lines.next().unwrap().unwrap().contains("hold this place"));
+        assert_eq!(scorer.try_wait().unwrap(), None);
+        assert!(Command::new("kill").args([signal, &scorer.id().to_string()]).status().unwrap().success());
+        assert_eq!(scorer.wait().unwrap().code(), Some(0), "{signal}");
     }
 }

@@ -10,6 +10,10 @@
 {{- .Values.serviceAccount.name | default (include "batch-scoring.fullname" .) -}}
 {{- end -}}
 
+{{- define "batch-scoring.placeholders" -}}
+{{- printf "%s-placeholder" (include "batch-scoring.fullname" .) -}}
+{{- end -}}
+
 {{- define "batch-scoring.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -8,7 +8,7 @@ use azure_core::http::policies::Policy;
 use azure_core::http::{
     ClientOptions, Context, Method, Pipeline, PipelineSendOptions, RawResponse, Request, RetryOptions, Url,
 };
-use crds::cluster::AksPool;
+use crds::AksPool;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

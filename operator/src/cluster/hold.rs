@@ -56,7 +56,7 @@ pub(super) async fn release(
     left: Option<&str>,
 ) -> Result<(), Error> {
     set(cluster, ctx, memory, false).await?;
-    let pool = &cluster.spec.node_pool.aks.agent_pool;
+    let pool = cluster.spec.node_pool.aks().map_or("", |pool| &pool.agent_pool);
     match left {
         None => {
             let note = format!("agent pool {pool} has no nodes any more");

@@ -53,12 +53,12 @@ struct Load {
     unfolded: bool,
 }
 
-/// The machines of a pool, with what is on their nodes; remembers what is new about them.
+/// The machines of a pool, with what is on their nodes, each of which has so much room; remembers what is new about them.
 pub(super) fn of_pool(
     ctx: &Ctx,
     nodes: &[Arc<Node>],
     pods: &[Arc<Pod>],
-    capacity: &Resources,
+    room: &dyn Fn(&Node) -> Resources,
     running: bool,
     foresight: &Foresight,
     remembered: &mut Remembered,
@@ -82,7 +82,7 @@ pub(super) fn of_pool(
         let load = loads.entry(node).or_default();
         if !pods::has_ended(pod) {
             load.running = true;
-            let request = pod.spec.as_ref().map(pods::request).unwrap_or_default().plus(&one_pod());
+            let request = pods::takes(pod);
             load.used = std::mem::take(&mut load.used).plus(&request);
             load.unforeseen |= foresight.is_unforeseen(pod);
             match foresight.end(pod, now) {
@@ -105,7 +105,7 @@ pub(super) fn of_pool(
             let node = by_name.get(name.as_str()).map(|node| {
                 let load = loads.remove(name.as_str()).unwrap_or_default();
                 let busy = load.running || load.unfolded || remembered.held.contains_key(&name);
-                view(node, capacity, load, busy, remembered, now)
+                view(node, room(node), load, busy, remembered, now)
             });
             // While an operation goes on, the list may be older than its first nodes.
             let listed =
@@ -130,14 +130,7 @@ fn node_gone(
     Some(*since.get_or_insert(now))
 }
 
-fn view(
-    node: &Node,
-    capacity: &Resources,
-    load: Load,
-    busy: bool,
-    kept: &mut Remembered,
-    now: Timestamp,
-) -> pool::Node {
+fn view(node: &Node, room: Resources, load: Load, busy: bool, kept: &mut Remembered, now: Timestamp) -> pool::Node {
     let (ready, since) = readiness(node, now);
     let name = name_of(node).to_owned();
     let idle_since = match busy {
@@ -173,7 +166,7 @@ fn view(
         ends: load.ends,
         idle_since,
         unforeseen: kept.unforeseen.contains(&name),
-        free: capacity.clone().less(&load.used),
+        free: room.less(&load.used),
     }
 }
 
@@ -189,10 +182,6 @@ pub(super) fn readiness(node: &Node, now: Timestamp) -> (Readiness, Timestamp) {
         _ => Readiness::NotReady,
     };
     (status, since)
-}
-
-fn one_pod() -> Resources {
-    Resources::parse([("pods", "1")]).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -213,7 +202,7 @@ mod tests {
     }
 
     fn see(node: &Node, busy: bool, kept: &mut Remembered) -> pool::Node {
-        view(node, &Resources::default(), Load::default(), busy, kept, at("2026-01-01T00:01:00Z"))
+        view(node, Resources::default(), Load::default(), busy, kept, at("2026-01-01T00:01:00Z"))
     }
 
     #[test]

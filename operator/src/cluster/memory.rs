@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use planner::bucket::{Bucket, Rate};
 use planner::capacity::Resources;
 
+use super::external::Kept;
 use super::machines::Remembered;
 use super::timing::Timing;
 use crate::aks::{AgentPool, AksError, Kind};
@@ -61,6 +62,8 @@ pub(super) struct Memory {
     pub(super) learned: Option<(String, Timestamp)>,
     /// The capacity that was learned.
     pub(super) capacity: Option<Resources>,
+    /// What is remembered of nodes that are somebody else's.
+    pub(super) external: Kept,
     /// When the status was last written.
     pub(super) written: Option<Timestamp>,
     /// The status that was last written, until the cache shows it.
@@ -95,6 +98,7 @@ impl Memory {
             active: true,
             learned: None,
             capacity: None,
+            external: Kept::default(),
             written: None,
             status: None,
             slots: BTreeMap::new(),

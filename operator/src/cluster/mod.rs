@@ -2,6 +2,7 @@
 
 mod act;
 mod claim;
+mod external;
 mod folded;
 mod foresight;
 mod hold;
@@ -82,7 +83,7 @@ pub async fn run(ctx: Arc<Ctx>) -> Result<(), Error> {
     let of_node = {
         let store = store.clone();
         move |node: &Node| -> Vec<ObjectRef<Guarded>> {
-            let has = |c: &Guarded| c.0.as_ref().is_ok_and(|c| PoolNodes::of(c).have(node));
+            let has = |c: &Guarded| c.0.as_ref().is_ok_and(|c| PoolNodes::of(c).select(node));
             store.state().iter().filter(|c| has(c)).map(|c| ObjectRef::from_obj(&**c)).collect()
         }
     };

@@ -1,40 +1,92 @@
 //! Which nodes are a pool's.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use crds::{ScoringCluster, names};
+use crds::{NodePool, ScoringCluster, names};
 use k8s_openapi::api::core::v1::Node;
 
-/// Which nodes are a pool's: those with all of these labels. None are, where no label is named.
+use crate::context::name_of;
+
+/// Taints that Kubernetes puts on nodes for their condition, and takes away again.
+const CONDITIONS: &str = "node.kubernetes.io/";
+
+/// Which nodes are a pool's: those with all of these labels, none where no label is named. Of nodes that are somebody else's,
+/// those do not count whose taints keep scorer pods away.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PoolNodes(BTreeMap<String, String>);
+pub(crate) struct PoolNodes {
+    labels: BTreeMap<String, String>,
+    /// The ScoringCluster whose taint its pods tolerate, where taints are looked at.
+    tolerate: Option<String>,
+}
 
 impl PoolNodes {
     /// Those of a cluster.
     #[must_use]
     pub(crate) fn of(cluster: &ScoringCluster) -> Self {
-        let agent_pool = cluster.spec.node_pool.aks.agent_pool.clone();
-        Self([(names::AGENT_POOL.to_owned(), agent_pool)].into())
+        match &cluster.spec.node_pool {
+            NodePool::Aks(aks) => {
+                Self { labels: [(names::AGENT_POOL.to_owned(), aks.agent_pool.clone())].into(), tolerate: None }
+            }
+            NodePool::External(pool) => {
+                Self { labels: pool.node_selector.clone(), tolerate: Some(name_of(cluster).to_owned()) }
+            }
+        }
+    }
+
+    /// Whether this node has the labels.
+    #[must_use]
+    pub(crate) fn select(&self, node: &Node) -> bool {
+        let labels = node.metadata.labels.as_ref();
+        let has = |(name, value): (&String, &String)| labels.and_then(|all| all.get(name)) == Some(value);
+        !self.labels.is_empty() && self.labels.iter().all(has)
     }
 
     /// Whether this node is one of them.
     #[must_use]
     pub(crate) fn have(&self, node: &Node) -> bool {
-        let labels = node.metadata.labels.as_ref();
-        !self.0.is_empty() && self.0.iter().all(|(name, value)| labels.and_then(|all| all.get(name)) == Some(value))
+        self.select(node) && self.tolerate.as_deref().is_none_or(|name| !keeps_away(node, name))
     }
 
     /// Those with these labels.
     #[cfg(test)]
     pub(crate) fn labelled(labels: &[(&str, &str)]) -> Self {
-        Self(labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { labels, tolerate: None }
     }
 
     /// As a pod's `nodeSelector`.
     #[must_use]
     pub(crate) fn selector(&self) -> &BTreeMap<String, String> {
-        &self.0
+        &self.labels
     }
+
+    /// Whether the nodes of one are nodes of the other too, whatever nodes there are.
+    #[must_use]
+    pub(super) fn include(&self, other: &Self) -> bool {
+        let within = |a: &Self, b: &Self| a.labels.iter().all(|(name, value)| b.labels.get(name) == Some(value));
+        within(self, other) || within(other, self)
+    }
+}
+
+impl fmt::Display for PoolNodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (name, value)) in self.labels.iter().enumerate() {
+            write!(f, "{}{name}={value}", if at > 0 { "," } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the node has a taint, but for those of its condition, that keeps away the scorer pods of this ScoringCluster.
+fn keeps_away(node: &Node, name: &str) -> bool {
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+    let harmless = |key: &str, value: Option<&str>, effect: &str| {
+        effect == "PreferNoSchedule"
+            || key.starts_with(CONDITIONS)
+            || key == names::POOL && effect == "NoSchedule" && value == Some(name)
+    };
+    taints.iter().any(|taint| !harmless(&taint.key, taint.value.as_deref(), &taint.effect))
 }
 
 #[cfg(test)]
@@ -56,6 +108,29 @@ mod tests {
             !of_two.have(&node(&[("team", "plant")])) && !of_two.have(&node(&[("disk", "ssd"), ("team", "sales")]))
         );
         assert!(!of_two.have(&Node::default()));
+    }
+
+    #[test]
+    fn a_node_of_somebody_else_is_of_no_use_whose_taint_keeps_scorer_pods_away() {
+        let external: ScoringCluster = serde_json::from_value(json!({
+            "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringCluster", "metadata": { "name": "cpu" },
+            "spec": { "maxNodes": 3, "nodePool": { "external": { "nodeSelector": { "disk": "ssd" } } } },
+        }))
+        .unwrap();
+        let pool = PoolNodes::of(&external);
+        let with = |key: &str, value: &str, effect: &str| {
+            let mut node = node(&[("disk", "ssd")]);
+            let taint = json!([{ "key": key, "value": value, "effect": effect }]);
+            node.spec = Some(serde_json::from_value(json!({ "taints": taint })).unwrap());
+            (pool.select(&node), pool.have(&node))
+        };
+        assert_eq!(with(names::POOL, "cpu", "NoSchedule"), (true, true));
+        assert_eq!(with("node.kubernetes.io/unreachable", "", "NoExecute"), (true, true));
+        assert_eq!(with("soft", "", "PreferNoSchedule"), (true, true));
+        for (key, value) in [(names::POOL, "gpu"), ("node-role.kubernetes.io/control-plane", ""), ("a/b", "")] {
+            assert_eq!(with(key, value, "NoSchedule"), (true, false), "{key}");
+        }
+        assert_eq!(pool.to_string(), "disk=ssd");
     }
 
     #[test]

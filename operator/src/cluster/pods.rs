@@ -56,6 +56,13 @@ pub(super) fn request(spec: &PodSpec) -> Resources {
     most.plus(&quantities(spec.overhead.as_ref()))
 }
 
+/// What a pod takes of its node.
+#[must_use]
+pub(super) fn takes(pod: &Pod) -> Resources {
+    let one = Resources::parse([("pods", "1")]).unwrap_or_default();
+    pod.spec.as_ref().map(request).unwrap_or_default().plus(&one)
+}
+
 /// What an item's pod of a schedule will ask for.
 #[must_use]
 pub(crate) fn request_of_schedule(resources: Option<&ResourceRequirements>) -> Resources {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use crds::AksPool;
 use crds::ScoringCluster;
-use crds::cluster::AksPool;
 use jiff::{SignedDuration, Timestamp};
 use planner::bucket::{Bucket, Rate};
 use planner::pool::{LATER, SOON};
@@ -92,7 +92,7 @@ impl Provider {
         fresh: bool,
     ) -> Result<bool, AksError> {
         let now = ctx.now();
-        let pool = &cluster.spec.node_pool.aks;
+        let Some(pool) = cluster.spec.node_pool.aks() else { return Ok(false) };
         if memory.no_read_before.is_some_and(|at| now < at) {
             return Ok(false);
         }

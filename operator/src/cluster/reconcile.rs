@@ -21,7 +21,7 @@ use super::foresight::Foresight;
 use super::memory::Memory;
 use super::report::{self, Refusal, Report};
 use super::work::{self, Work};
-use super::{PoolNodes, Shared, claim, hold, machines, pods, step};
+use super::{PoolNodes, Shared, claim, external, hold, machines, pods, step};
 use crate::aks::AgentPool;
 use crate::context::{label, name_of, uid_of};
 use crate::{Ctx, Error};
@@ -29,7 +29,7 @@ use crate::{Ctx, Error};
 /// How long an idle node stays where nothing is said.
 const IDLE_AFTER: SignedDuration = SignedDuration::from_secs(60);
 /// How long counts that changed wait, so that one write tells several changes.
-const GATHER: SignedDuration = SignedDuration::from_secs(5);
+pub(super) const GATHER: SignedDuration = SignedDuration::from_secs(5);
 /// How soon, and until when, a new node's capacity is learned anew: its DaemonSet pods come one by one.
 const LEARN_AGAIN: SignedDuration = SignedDuration::from_secs(15);
 const LEARN_UNTIL: SignedDuration = SignedDuration::from_secs(120);
@@ -50,6 +50,18 @@ pub(super) struct Scene {
     pub(super) foresight: Foresight,
 }
 
+impl Scene {
+    /// Pods with a slot and without a node.
+    pub(super) fn unplaced(&self) -> Vec<Waiting> {
+        let unplaced = self.work.iter().map(|work| {
+            let slots = self.grants.slots.get(&work.demand.run).copied().unwrap_or_default();
+            let pods = Unplaced { request: work.demand.request.clone(), pods: work.demand.unplaced(slots) };
+            Waiting { lasts: self.foresight.lasts(&work.demand.run), pods }
+        });
+        unplaced.filter(|work| work.pods.pods > 0).collect()
+    }
+}
+
 /// One look at a cluster.
 pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shared) -> Result<Action, Error> {
     let memory = shared.memory(cluster, ctx);
@@ -63,6 +75,9 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     let all = ctx.caches.clusters.all();
     if let Some(refusal) = claim::refusal(cluster, all.iter().filter_map(|guard| guard.0.as_ref().ok())) {
         return refused(cluster, ctx, &mut memory, refusal).await;
+    }
+    if cluster.spec.node_pool.aks().is_none() {
+        return external::reconcile(cluster, ctx, &mut memory).await;
     }
     if let Err(error) = shared.provider.observe(ctx, cluster, &mut memory, false).await {
         step::failed(cluster, ctx, shared, &mut memory, &error).await;
@@ -139,7 +154,12 @@ fn wants_nothing(decision: &PoolDecision) -> bool {
 }
 
 /// Reads what the caches know of the cluster.
-fn look(cluster: &ScoringCluster, ctx: &Ctx, learned: Option<Resources>, memory: &Memory) -> Result<Scene, Error> {
+pub(super) fn look(
+    cluster: &ScoringCluster,
+    ctx: &Ctx,
+    learned: Option<Resources>,
+    memory: &Memory,
+) -> Result<Scene, Error> {
     let name = name_of(cluster);
     let pool = PoolNodes::of(cluster);
     let nodes: Vec<Arc<Node>> = ctx.caches.nodes.all().into_iter().filter(|node| pool.have(node)).collect();
@@ -183,13 +203,18 @@ pub(crate) fn prewarm(asked: crds::Prewarm) -> Prewarm {
 
 /// What an empty node has for scorer pods: what the spec says, and for the rest what was learned.
 pub(crate) fn capacity(cluster: &ScoringCluster, learned: Option<Resources>) -> Option<Resources> {
-    let said = cluster.spec.node_capacity.iter().flatten().map(|(name, amount)| (name.as_str(), amount.as_str()));
-    // The API server has refused what is no quantity.
-    let said = Resources::parse(said).unwrap_or_default();
+    let said = said(cluster);
     match learned {
         Some(learned) => Some(learned.overlaid(&said)),
         None => Some(said).filter(|said| !said.is_empty()),
     }
+}
+
+/// What the spec says that a node has for scorer pods.
+pub(super) fn said(cluster: &ScoringCluster) -> Resources {
+    let said = cluster.spec.node_capacity.iter().flatten().map(|(name, amount)| (name.as_str(), amount.as_str()));
+    // The API server has refused what is no quantity.
+    Resources::parse(said).unwrap_or_default()
 }
 
 /// What was learned of a node before, as the status has it.
@@ -199,7 +224,11 @@ pub(super) fn known(cluster: &ScoringCluster) -> Option<Resources> {
 }
 
 /// Learns what a node has from the youngest Ready one: allocatable less the pods that belong to every node.
-async fn learn(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory) -> Result<Option<Resources>, Error> {
+pub(super) async fn learn(
+    cluster: &ScoringCluster,
+    ctx: &Ctx,
+    memory: &mut Memory,
+) -> Result<Option<Resources>, Error> {
     let pool = PoolNodes::of(cluster);
     let now = ctx.now();
     let created = |node: &Node| node.metadata.creation_timestamp.as_ref().map(|time| time.0);
@@ -233,7 +262,7 @@ async fn learn(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory) -> Resu
 }
 
 /// Tells the runs their slots.
-async fn give(ctx: &Ctx, scene: &Scene, memory: &mut Memory) -> Result<(), Error> {
+pub(super) async fn give(ctx: &Ctx, scene: &Scene, memory: &mut Memory) -> Result<(), Error> {
     let live: Vec<&str> = scene.work.iter().map(|work| uid_of(&*work.run)).collect();
     memory.slots.retain(|uid, _| live.contains(&uid.as_str()));
     for work in &scene.work {
@@ -254,18 +283,13 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
     let empty = capacity.clone().unwrap_or_default();
     let (foresight, running) = (&scene.foresight, agent_pool.is_running());
     let mut machines =
-        machines::of_pool(ctx, &scene.nodes, &scene.pods, &empty, running, foresight, &mut memory.machines);
+        machines::of_pool(ctx, &scene.nodes, &scene.pods, &|_| empty.clone(), running, foresight, &mut memory.machines);
     if agent_pool.deallocates() {
         // Deallocated nodes stay registered, not Ready and empty: they are neither room nor lost.
         machines.retain(|machine| machine.node.as_ref().is_none_or(|node| node.ready.is_ready() || node.busy));
     }
     let spec = &cluster.spec;
     let after = || spec.scale_down.after.map_or(IDLE_AFTER, spec::Span::to_signed);
-    let unplaced = scene.work.iter().map(|work| {
-        let slots = scene.grants.slots.get(&work.demand.run).copied().unwrap_or_default();
-        let pods = Unplaced { request: work.demand.request.clone(), pods: work.demand.unplaced(slots) };
-        Waiting { lasts: foresight.lasts(&work.demand.run), pods }
-    });
     // Of a cluster that is being deleted, nodes only go: at once when they are idle, and all of them.
     let closing = hold::deleted(cluster).is_some();
     let policy = match spec.scale_down.policy {
@@ -288,7 +312,7 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
         tainted: closing || agent_pool.has_taint(&taint(cluster)),
         machines,
         capacity,
-        work: unplaced.filter(|work| work.pods.pods > 0).collect(),
+        work: scene.unplaced(),
         puts: memory.puts,
         not_before: memory.not_before,
     })
@@ -301,7 +325,7 @@ pub(super) fn taint(cluster: &ScoringCluster) -> String {
 
 /// Why an agent pool cannot be used, if so.
 fn refusal_of(pool: &AgentPool, cluster: &ScoringCluster) -> Option<Refusal> {
-    let name = &cluster.spec.node_pool.aks.agent_pool;
+    let name = &cluster.spec.node_pool.aks()?.agent_pool;
     let (reason, message) = if pool.is_system() {
         (
             "SystemPool",

@@ -1,7 +1,7 @@
 //! What people see of a cluster: counts and conditions.
 
 use crds::cluster::{AgentPoolStatus, NextDemand, NodeCounts, SlotCounts};
-use crds::{ScoringCluster, ScoringClusterStatus};
+use crds::{AksPool, ScoringCluster, ScoringClusterStatus};
 use jiff::{SignedDuration, Timestamp};
 use planner::capacity::Resources;
 use planner::pool::{Lost, NOT_READY_LIMIT, OUTAGE_LIMIT, PoolDecision, PoolView, Wait};
@@ -9,7 +9,7 @@ use planner::slots::Grants;
 use planner::warmth::Expected;
 
 use super::memory::{Memory, Trouble};
-use super::too_large;
+use super::{external, too_large};
 use crate::aks::Kind;
 use crate::conditions::{Conditions, whole_seconds};
 
@@ -55,9 +55,14 @@ pub(super) fn status(report: &Report<'_>) -> ScoringClusterStatus {
     let before = report.memory.status.as_ref().or(report.cluster.status.as_ref()).cloned().unwrap_or_default();
     let generation = report.cluster.metadata.generation;
     let mut conditions = Conditions::of(&before.conditions, generation, report.now);
-    ready(report, &mut conditions);
-    scaling(report, &mut conditions);
-    degraded(report, &mut conditions);
+    match report.cluster.spec.node_pool.aks() {
+        Some(aks) => {
+            ready(report, aks, &mut conditions);
+            scaling(report, &mut conditions);
+            degraded(report, &mut conditions);
+        }
+        None => external::conditions(report, &mut conditions),
+    }
     let old_enough = |since: &Timestamp| report.now.duration_since(*since) >= WORTH_NOTING;
     let idle = report.memory.machines.idle_since.iter().filter(|(_, since)| old_enough(since));
     let seen = report.memory.pool.as_ref().map(|(pool, _)| AgentPoolStatus {
@@ -104,9 +109,9 @@ fn counts(view: &PoolView, decision: &PoolDecision) -> NodeCounts {
     }
 }
 
-fn ready(report: &Report<'_>, conditions: &mut Conditions) {
+fn ready(report: &Report<'_>, aks: &AksPool, conditions: &mut Conditions) {
     let spec = &report.cluster.spec;
-    let pool = &spec.node_pool.aks.agent_pool;
+    let pool = &aks.agent_pool;
     if let Some(refusal) = report.refusal {
         conditions.set("Ready", false, refusal.reason, refusal.message.clone());
     } else if super::hold::deleted(report.cluster).is_some() {

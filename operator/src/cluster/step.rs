@@ -126,7 +126,7 @@ async fn put(
     count: u32,
 ) -> Result<(), Error> {
     let now = ctx.now();
-    let aks = &cluster.spec.node_pool.aks;
+    let Some(aks) = cluster.spec.node_pool.aks() else { return Ok(()) };
     let Some((pool, _)) = memory.pool.clone() else { return Ok(()) };
     if count > 0 && hold::deleted(cluster).is_none() {
         hold::set(cluster, ctx, memory, true).await?;
@@ -188,7 +188,7 @@ async fn delete(
     idle: Vec<String>,
     lost: Vec<String>,
 ) -> Result<(), Error> {
-    let aks = &cluster.spec.node_pool.aks;
+    let Some(aks) = cluster.spec.node_pool.aks() else { return Ok(()) };
     let mut names = lost;
     for name in idle {
         match act::held_by(ctx, &name).await? {
@@ -248,7 +248,9 @@ pub(super) async fn failed(
             memory.look_again();
         }
         Kind::Throttled => {
-            shared.provider.throttled(&cluster.spec.node_pool.aks, now);
+            if let Some(aks) = cluster.spec.node_pool.aks() {
+                shared.provider.throttled(aks, now);
+            }
             memory.no_read_before = memory.not_before;
         }
         Kind::Credentials | Kind::Denied | Kind::NotFound | Kind::Unavailable | Kind::Unexpected => {

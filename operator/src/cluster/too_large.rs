@@ -12,7 +12,7 @@ pub(crate) const REASON: &str = "PodTooLarge";
 pub(super) fn sentence(run: &str) -> String {
     format!(
         "a scorer pod of run {run} asks for more than an empty node has; lower scorer.resources of its schedule, or use \
-         an agent pool of a larger VM size"
+         a pool of larger nodes"
     )
 }
 

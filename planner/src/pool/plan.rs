@@ -16,6 +16,8 @@ pub(super) struct Plan<'a> {
     pub(super) machines: Vec<(&'a Machine, Role)>,
     /// Needed by pods, with or without a node; the names of those that are there.
     used: Vec<&'a str>,
+    /// Nodes that the work that is there has or needs.
+    pub(super) needed: u32,
     /// Nodes wanted, of those that can be used.
     pub(super) desired: u32,
     /// What the count should be, those of no use included.
@@ -88,12 +90,13 @@ impl<'a> Plan<'a> {
         let min = view.min.min(view.max);
         let delay = if waits { view.measured.p50 } else { SignedDuration::ZERO };
         let mut wants = Wants::of(view, &hands, delay);
+        let needed = (size(used.len()) + to_come + new).min(view.max);
         let wanted = (size(used.len()) + to_come + new).max(if view.paused { min.min(usable) } else { min });
         let desired = wants.desired(wanted, usable, view.max).min(view.max);
         let target = (desired + others).min(view.max.max(listed - gone));
         let spare = usable.saturating_sub(desired);
         let excess = (listed - gone).saturating_sub(view.max);
-        Self { used, desired, target, listed, spare, excess, in_the_way, wants, machines }
+        Self { used, needed, desired, target, listed, spare, excess, in_the_way, wants, machines }
     }
 
     pub(super) fn names(&self, chosen: impl Fn(&Machine, Role) -> bool) -> Vec<String> {
@@ -124,6 +127,11 @@ impl<'a> Plan<'a> {
             Policy::BreakEven if node.unforeseen || node.cordoned => Some(self.wants.horizons.break_even),
             Policy::BreakEven => Some(SignedDuration::ZERO),
         }
+    }
+
+    /// How many nodes to hold for work to come, beyond those needed, and how long until there are to be more.
+    pub(super) fn held(&self, view: &PoolView) -> (u32, Option<SignedDuration>) {
+        self.wants.held(self.needed, view.max)
     }
 
     /// How long until something is to be done though nothing happens: the next idle node is due to go, or nodes are to

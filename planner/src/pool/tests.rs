@@ -9,6 +9,7 @@ use crate::need::Unplaced;
 use crate::provisioning::Measured;
 use crate::warmth::{Policy, Prewarm, Waiting};
 
+mod held;
 mod lost;
 mod simulated;
 mod warm;

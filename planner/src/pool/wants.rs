@@ -45,6 +45,16 @@ impl Wants {
         Self { forecast, fresh, asked_for, ..none }
     }
 
+    /// Nodes to be there before their work comes, beyond those that are needed for what is there, where there are at most
+    /// `max`; and how long until there are to be more.
+    pub(super) fn held(&self, needed: u32, max: u32) -> (u32, Option<SignedDuration>) {
+        let Some(lead) = self.horizons.ask else { return (0, None) };
+        let nodes = self.forecast.within(lead).min(max);
+        let mut later = self.forecast.steps().filter(|(at, more)| *at > lead && *more > needed.max(nodes));
+        let next = later.next().filter(|_| nodes < max).map(|(at, _)| at - lead);
+        (nodes.saturating_sub(needed), next)
+    }
+
     /// Nodes wanted in all, where `now` of them are for what is there already, `usable` are at hand, and there are at most
     /// `max`.
     pub(super) fn desired(&mut self, now: u32, usable: u32, max: u32) -> u32 {

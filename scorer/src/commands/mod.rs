@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 pub mod archive;
 pub mod common;
 pub mod exec;
+pub mod hold;
 pub mod import;
 pub mod inspect;
 pub mod install;
@@ -44,6 +45,7 @@ enum Command {
     Item(item::Args),
     Exec(exec::Args),
     Install(install::Args),
+    Hold(hold::Args),
     Archive(archive::Args),
 }
 
@@ -63,6 +65,7 @@ impl Cli {
             Command::Item(args) => args.run(),
             Command::Exec(args) => args.run(),
             Command::Install(args) => args.run(),
+            Command::Hold(args) => args.run(),
             Command::Archive(args) => args.run(),
         }
     }

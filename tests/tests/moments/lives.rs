@@ -94,6 +94,7 @@ pub(crate) async fn test(shared: Arc<Shared>) -> Result<()> {
 
 fn settings(facts: &local_aks::Facts) -> Result<Settings> {
     Ok(Settings {
+        placeholders: None,
         scorer_image: "scorer".to_owned(),
         namespace: "batch-scoring".to_owned(),
         arm_endpoint: facts.arm_endpoint.parse()?,
