@@ -165,6 +165,11 @@ impl Frozen {
             {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60},
             {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60},
         ]);
+        // An item that is stopped starts anew, so whoever packs nodes more densely is asked to let it end.
+        pod["metadata"]["annotations"] = json!({
+            "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+            "karpenter.sh/do-not-disrupt": "true",
+        });
         if let Some(seconds) = scorer.termination_grace_period_seconds {
             pod["spec"]["terminationGracePeriodSeconds"] = json!(seconds);
         }
@@ -250,6 +255,13 @@ mod tests {
             (invalid.action.as_str(), on.operator.as_str(), on.values.as_slice()),
             ("FailIndex", "In", &[64][..])
         );
+    }
+
+    #[test]
+    fn whoever_scales_nodes_by_other_rules_is_asked_not_to_stop_a_pod() {
+        let annotations = items(&json!({})).template.metadata.unwrap().annotations.unwrap();
+        assert_eq!(annotations["karpenter.sh/do-not-disrupt"], "true");
+        assert_eq!(annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"], "false");
     }
 
     #[test]
