@@ -50,7 +50,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut 
     let view = view(cluster, ctx, memory, &scene);
     let wanted = held(&view);
     // Placeholders go before slots are given, so that pods find the room that these have held.
-    placeholders::keep(cluster, ctx, memory, &scene, wanted.held).await?;
+    placeholders::keep(cluster, ctx, memory, &scene, wanted.held).await;
     reconcile::give(ctx, &scene, memory).await?;
     let nobody = view.machines.is_empty() && (scene.grants.waiting > 0 || !view.work.is_empty());
     memory.external.without_nodes = nobody.then(|| memory.external.without_nodes.unwrap_or(view.now));
@@ -88,6 +88,8 @@ fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, scene: &Scene)
     memory.machines.listed = scene.nodes.iter().map(|node| name_of(&**node).to_owned()).collect();
     let room = |node: &Node| rooms.room(node);
     let machines = machines::of_pool(ctx, &scene.nodes, &items, &room, false, &scene.foresight, &mut memory.machines);
+    // No node goes for having been idle.
+    memory.machines.idle_since.clear();
     let spec = &cluster.spec;
     PoolView {
         now: ctx.now(),

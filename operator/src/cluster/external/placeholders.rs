@@ -15,7 +15,7 @@ use crate::cluster::memory::Memory;
 use crate::cluster::reconcile::{Scene, about};
 use crate::cluster::{PoolNodes, pods};
 use crate::context::{name_of, uid_of};
-use crate::error::{is_code, words};
+use crate::error::is_code;
 use crate::{Ctx, Error};
 
 /// The role of these pods, by their label.
@@ -39,26 +39,46 @@ struct Change {
     waiting: u32,
 }
 
-/// Makes placeholders or deletes some, so that there are as many as are wanted.
-///
-/// # Errors
-/// When the API server is not reached. What it refuses is remembered and told.
-pub(super) async fn keep(
+/// Makes placeholders or deletes some, so that there are as many as are wanted. What stands in the way is remembered and told,
+/// and is no reason to hold up work.
+pub(super) async fn keep(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, scene: &Scene, wanted: u32) {
+    let none = wanted == 0 && memory.external.placeholders == Some(0);
+    let kept = if none { Ok(()) } else { bring(cluster, ctx, memory, scene, wanted).await };
+    let Err(error) = kept else {
+        memory.external.refused = None;
+        memory.told.remove(REFUSED);
+        return;
+    };
+    let note = format!("placeholders, which hold nodes for the next tick: {error}");
+    tracing::warn!(cluster = name_of(cluster), "{note}");
+    if memory.told.insert(REFUSED, note.clone()).as_ref() != Some(&note) {
+        ctx.events.warning(&about(cluster), REFUSED, "Hold", &note).await;
+    }
+    memory.external.refused = Some(note);
+}
+
+/// Why there are not as many placeholders as are wanted.
+#[derive(Debug, thiserror::Error)]
+enum HoldError {
+    /// The operator does not know what they are to be.
+    #[error("the operator was started without --placeholders, their PriorityClass and ServiceAccount")]
+    Unnamed,
+    /// The API server refuses, or is not reached.
+    #[error(transparent)]
+    Kubernetes(#[from] Error),
+}
+
+async fn bring(
     cluster: &ScoringCluster,
     ctx: &Ctx,
     memory: &mut Memory,
     scene: &Scene,
     wanted: u32,
-) -> Result<(), Error> {
-    if wanted == 0 {
-        memory.external.refused = None;
-        memory.told.remove(REFUSED);
-        if memory.external.placeholders == Some(0) {
-            return Ok(());
-        }
-    }
+) -> Result<(), HoldError> {
     let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &ctx.settings.namespace);
     let of_pool = format!("{}={},{}={ROLE}", names::POOL, name_of(cluster), names::ROLE);
+    // Also where this ends half-way, some may be there.
+    memory.external.placeholders = None;
     let about_all = ObjectRef::<Pod>::new("placeholders").within(&ctx.settings.namespace);
     let there = api.list(&ListParams::default().labels(&of_pool)).await.map_err(Error::api("list", &about_all))?.items;
     let request = request(scene);
@@ -76,20 +96,15 @@ pub(super) async fn keep(
         }
         return Ok(());
     }
-    let Some(name) = &ctx.settings.placeholders else {
-        let why = "the operator was started without --placeholders, the PriorityClass and ServiceAccount of those pods";
-        return refuse(cluster, ctx, memory, why.to_owned()).await;
-    };
+    let name = ctx.settings.placeholders.as_deref().ok_or(HoldError::Unnamed)?;
     tracing::info!(cluster = name_of(cluster), more = change.make, "hold nodes for the next tick");
     let pod = placeholder(cluster, &request, name, ctx)?;
     for _ in 0..change.make {
-        match api.create(&PostParams::default(), &pod).await {
-            Ok(_) => memory.external.placeholders = memory.external.placeholders.map(|there| there + 1),
-            Err(error @ kube::Error::Api(_)) => return refuse(cluster, ctx, memory, words(&error)).await,
-            Err(error) => return Err(Error::api("create", &about_all)(error)),
-        }
+        // It may have been made though there was no answer: the next look lists them.
+        memory.external.placeholders = None;
+        api.create(&PostParams::default(), &pod).await.map_err(Error::api("create", &about_all))?;
     }
-    memory.external.refused = None;
+    memory.external.placeholders = Some(wanted);
     if change.waiting == 0 {
         memory.machines.timing.asked(usize::try_from(change.make).unwrap_or(usize::MAX), now);
     }
@@ -98,15 +113,6 @@ pub(super) async fn keep(
 
 /// The key under which it is remembered that people were told.
 const REFUSED: &str = "PlaceholdersRefused";
-
-async fn refuse(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, why: String) -> Result<(), Error> {
-    let note = format!("nodes cannot be held for the next tick: {why}");
-    if memory.told.insert(REFUSED, note.clone()).as_ref() != Some(&note) {
-        ctx.events.warning(&about(cluster), REFUSED, "Hold", &note).await;
-    }
-    memory.external.refused = Some(note);
-    Ok(())
-}
 
 async fn delete(api: &Api<Pod>, pod: &Pod) -> Result<(), Error> {
     let exactly = Preconditions { uid: Some(uid_of(pod).to_owned()), resource_version: None };

@@ -1,7 +1,8 @@
 //! What people see of a pool whose nodes are somebody else's.
 
 use jiff::SignedDuration;
-use planner::pool::{Lost, Machine, PoolDecision, PoolView};
+use planner::capacity::Resources;
+use planner::pool::{Lost, Machine, Node, PoolDecision, PoolView};
 
 use super::hold;
 use crate::cluster::report::{NODES_LOST, Report};
@@ -61,15 +62,17 @@ impl Told<'_> {
 
     fn scaling(&self) -> (bool, &'static str, String) {
         let unplaced: u32 = self.view.work.iter().map(|work| work.pods.pods).sum();
-        let ready = self.view.machines.iter().filter_map(|machine| machine.node.as_ref());
-        let ready = ready.filter(|node| node.ready.is_ready() && !node.cordoned).count();
-        let desired = self.decision.desired;
+        let nodes = self.view.machines.iter().filter_map(|machine| machine.node.as_ref());
+        let nodes: Vec<&Node> = nodes.filter(|node| node.ready.is_ready() && !node.cordoned).collect();
+        let (ready, desired) = (nodes.len(), self.decision.desired);
+        let room = |pod: &Resources| nodes.iter().fold(0_u32, |room, node| room.saturating_add(node.free.fits(pod)));
+        let short = self.view.work.iter().any(|work| work.pods.pods > room(&work.pods.request));
         match () {
             () if self.report.memory.external.without_nodes.is_some() => (true, NO_NODES, self.no_nodes()),
-            () if unplaced > 0 && usize::try_from(desired).unwrap_or(usize::MAX) > ready => {
+            () if short => {
                 let message = format!(
-                    "{unplaced} pods wait for nodes: there is work for {desired}, and {ready} take pods. Whoever owns them \
-                     is to add some; where nobody does, set maxNodes to how many there are"
+                    "{unplaced} pods wait, for which {ready} nodes have no room: there is work for {desired}. Whoever owns \
+                     them is to add some; where nobody does, set maxNodes to how many there are"
                 );
                 (true, "WaitingForNodes", message)
             }
@@ -111,9 +114,8 @@ mod tests {
     use crds::{Condition, ScoringCluster};
     use jiff::Timestamp;
     use planner::bucket::{Bucket, Rate};
-    use planner::capacity::Resources;
     use planner::need::Unplaced;
-    use planner::pool::{LATER, Machine, Node, Readiness};
+    use planner::pool::{LATER, Readiness};
     use planner::provisioning::Measured;
     use planner::slots::Grants;
     use planner::warmth::{Policy, Prewarm, Waiting};
@@ -123,6 +125,10 @@ mod tests {
     use crate::cluster::memory::Memory;
     use crate::cluster::report::Refusal;
     use crate::conditions::find;
+
+    fn cpu(cores: &str) -> Resources {
+        Resources::parse([("cpu", cores)]).unwrap()
+    }
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + seconds).unwrap()
@@ -140,7 +146,7 @@ mod tests {
             ends: Vec::new(),
             idle_since: None,
             unforeseen: false,
-            free: Resources::default(),
+            free: cpu("2"),
         };
         let (name, node) = (name.to_owned(), Some(node));
         Machine { name, listed: true, seen: at(-600), leaving: false, node, node_gone: None }
@@ -148,7 +154,7 @@ mod tests {
 
     /// Six pods wait.
     fn view(machines: Vec<Machine>) -> PoolView {
-        let pods = Unplaced { request: Resources::default(), pods: 6 };
+        let pods = Unplaced { request: cpu("1"), pods: 6 };
         PoolView {
             now: at(0),
             min: 0,
@@ -207,7 +213,7 @@ mod tests {
         let few = told(&view(vec![machine("a", Readiness::Ready, true)]), None, None);
         let (is, reason, message) = condition(&few, "Scaling");
         assert_eq!((is, reason), ("True", "WaitingForNodes"));
-        assert!(message.starts_with("6 pods wait for nodes: there is work for 3, and 1 take pods"), "{message}");
+        assert!(message.starts_with("6 pods wait, for which 1 nodes have no room: there is work for 3."), "{message}");
         let enough = ["a", "b", "c"].map(|name| machine(name, Readiness::Ready, true)).to_vec();
         assert_eq!(condition(&told(&view(enough), None, None), "Scaling").1, "NotOurs");
     }
