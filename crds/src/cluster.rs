@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::Span;
 
-use crate::{Condition, NodePool, Prewarm};
+use crate::cost::PoolCost;
+use crate::{Budget, Condition, NodePool, Prewarm, Price};
 
 /// A pool of nodes and its policy: who may use it, how far it grows, when its nodes go.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -30,6 +31,7 @@ use crate::{Condition, NodePool, Prewarm};
     printcolumn(name = "SLOTS", type_ = "integer", json_path = ".status.slots.given"),
     printcolumn(name = "WAITING", type_ = "integer", json_path = ".status.slots.waiting"),
     printcolumn(name = "READY", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "COST", type_ = "string", json_path = ".status.cost.cost", priority = 1),
     printcolumn(name = "REASON", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -37,7 +39,8 @@ use crate::{Condition, NodePool, Prewarm};
     validation = Rule::new("self.minNodes <= self.maxNodes").message("minNodes must not be greater than maxNodes"),
     validation = Rule::new("!has(self.nodePool.external) || self.minNodes == 0").message("minNodes is for nodePool.aks: how many nodes of an external pool there are is their owner's to say; leave it out"),
     validation = Rule::new("self.nodePool == oldSelf.nodePool").message("nodePool is fixed once created, since the nodes of another pool would stay behind; delete this ScoringCluster and create another"),
-    validation = Rule::new("!has(self.nodeCapacity) || self.nodeCapacity.all(r, isQuantity(self.nodeCapacity[r]) && !quantity(self.nodeCapacity[r]).isLessThan(quantity('0')))").message("nodeCapacity values are quantities such as 3800m or 12Gi, and not negative")
+    validation = Rule::new("!has(self.nodeCapacity) || self.nodeCapacity.all(r, isQuantity(self.nodeCapacity[r]) && !quantity(self.nodeCapacity[r]).isLessThan(quantity('0')))").message("nodeCapacity values are quantities such as 3800m or 12Gi, and not negative"),
+    validation = Rule::new("!has(self.budget) || has(self.price)").message("budget needs price.nodeHour, which says what a node costs; for a budget in node-hours write price: {nodeHour: 1, currency: hours}")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ScoringClusterSpec {
@@ -67,6 +70,12 @@ pub struct ScoringClusterSpec {
     /// placeholder pods, for which whoever scales the pool adds nodes.
     #[serde(default)]
     pub prewarm: Prewarm,
+    /// What a node costs. Absent: node-seconds are told, and no money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// What the nodes may cost. Absent: nobody is told, and nothing stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// True: no new slots are given and no nodes are added; running pods end.
     #[serde(default)]
     pub paused: bool,
@@ -120,6 +129,9 @@ pub struct ScoringClusterStatus {
     /// The next work that a tick is going to bring, where `prewarm` or `BreakEven` look ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_demand: Option<NextDemand>,
+    /// What the nodes cost, this month so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<PoolCost>,
     /// Since when each idle node has been idle.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub idle_since: BTreeMap<String, Timestamp>,

@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod condition;
+pub mod cost;
 pub mod pool;
 pub mod prewarm;
 pub mod run;
@@ -14,6 +15,7 @@ mod terse;
 
 pub use cluster::{ScoringCluster, ScoringClusterSpec, ScoringClusterStatus};
 pub use condition::Condition;
+pub use cost::{Budget, OnExceed, Price};
 pub use pool::{AksPool, ExternalPool, NodePool};
 pub use prewarm::Prewarm;
 pub use run::{ScoringRun, ScoringRunSpec, ScoringRunStatus};

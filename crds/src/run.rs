@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::report::SensorFailure;
-use spec::{Span, TimeRange};
+use spec::{Money, Span, TimeRange};
 
 use crate::Condition;
 
@@ -28,6 +28,7 @@ use crate::Condition;
     printcolumn(name = "FAILED", type_ = "integer", json_path = ".status['sensors','windows'].failed"),
     printcolumn(name = "SLOTS", type_ = "integer", json_path = ".status.slots"),
     printcolumn(name = "ANOMALIES", type_ = "integer", json_path = ".status.anomalies", priority = 1),
+    printcolumn(name = "COST", type_ = "string", json_path = ".status.cost", priority = 1),
     printcolumn(name = "RECORD", type_ = "string", json_path = ".status.uris.record", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -149,6 +150,22 @@ pub struct ScoringRunStatus {
     /// Seconds that the run's pods took, summed over pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_seconds: Option<u64>,
+    /// Seconds for which nodes were there for the run, summed over nodes; those of a node that it shared, split by the parts
+    /// that the runs took of it. This and the next four are written by the cluster's controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_seconds: Option<u64>,
+    /// Up to when they are reckoned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_seconds_as_of: Option<Timestamp>,
+    /// True: no more are to come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub node_seconds_final: bool,
+    /// What they cost at the cluster's price; absent where none is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// The currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// Where things are in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uris: Option<Uris>,

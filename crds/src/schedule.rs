@@ -8,6 +8,7 @@ use spec::window::Window;
 use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
 use spec::{Limit, Retention, Span, Task, Training};
 
+use crate::cost::{LastRunCost, ScheduleCost};
 use crate::{Condition, Scorer};
 
 /// What to score, when, where.
@@ -30,6 +31,7 @@ use crate::{Condition, Scorer};
     printcolumn(name = "NEXT", type_ = "string", json_path = ".status.nextTick"),
     printcolumn(name = "LAST", type_ = "date", json_path = ".status.lastScheduledTick"),
     printcolumn(name = "RESULT", type_ = "string", json_path = r#".status.conditions[?(@.type=="LastRunSucceeded")].reason"#),
+    printcolumn(name = "COST", type_ = "string", json_path = ".status.cost.cost", priority = 1),
     printcolumn(name = "MESSAGE", type_ = "string", json_path = r#".status.conditions[?(@.type=="Valid")].message"#, priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -249,6 +251,12 @@ pub struct ScoringScheduleStatus {
     /// The runs that go on, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub active: Vec<String>,
+    /// What the nodes were for the schedule's runs, this month so far. Written by the cluster's controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<ScheduleCost>,
+    /// What they were for the run of the last tick that has ended, once that is known for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run_cost: Option<LastRunCost>,
     /// `Valid`, `Suspended`, `LastRunSucceeded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

@@ -242,6 +242,19 @@ fn a_pool_is_not_smaller_than_its_minimum_and_its_capacity_is_in_quantities() {
 }
 
 #[test]
+fn money_is_a_decimal_in_quotes_or_a_whole_number_and_a_budget_needs_a_price() {
+    for amount in [json!("0.192"), json!(2), json!("0"), json!("250.50")] {
+        let priced = json!({"price": {"nodeHour": amount, "currency": "EUR"}, "budget": {"month": amount}});
+        accepted::<ScoringCluster>(&cluster(&priced), None);
+    }
+    for amount in [json!("-1"), json!(-1), json!("1e3"), json!("NaN"), json!("1,5"), json!("0.0000001"), json!("")] {
+        let priced = json!({"price": {"nodeHour": amount}});
+        refused::<ScoringCluster>(&cluster(&priced), None, "it must be a decimal in quotes");
+    }
+    refused::<ScoringCluster>(&cluster(&json!({"budget": {"month": 5}})), None, "budget needs price.nodeHour");
+}
+
+#[test]
 fn nodes_come_before_their_tick_by_a_word_or_a_duration() {
     for prewarm in ["Auto", "Off", "5m"] {
         accepted::<ScoringCluster>(&cluster(&json!({"prewarm": prewarm})), None);

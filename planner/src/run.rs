@@ -13,7 +13,7 @@ mod view;
 mod world;
 
 pub use verdict::{Tally, Verdict, verdict};
-pub use view::{Helper, Job, RunView, Stalled};
+pub use view::{Helper, Job, Reckoned, RunView, Stalled};
 
 /// How long after its deletion a run is held for archiving, such as when its Secret or ServiceAccount are gone.
 pub const HOLD_DELETED: SignedDuration = SignedDuration::from_mins(10);
@@ -26,6 +26,8 @@ pub const CATCH_UP: SignedDuration = SignedDuration::from_secs(15);
 /// How long to wait before archiving is tried again.
 pub const ARCHIVE_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
+/// How long archiving waits to be told what the nodes were for the run. Where nobody looks at the pool, it never is.
+pub const HOLD_RECKONED: SignedDuration = SignedDuration::from_secs(20);
 /// How long writing the checkpoint, or suspending the Job, may fail before the run ends without it.
 pub const HOLD_STALLED: SignedDuration = SignedDuration::from_mins(10);
 /// How long the API server may refuse the Job of items before the run ends: it holds slots meanwhile.
@@ -226,7 +228,8 @@ fn score(view: &RunView, items: u32) -> Vec<Action> {
     }
     // Before anything relies on the pods' ends they are in the checkpoint, and the archive mounts it even when empty.
     let due = view.unfolded > 0 && (view.checkpoint_due || view.living == 0 || settled);
-    if !view.lost_request() && (due || (settled && view.folded.is_none())) {
+    let news = view.folded.is_none() || view.archive == Helper::Absent && view.reckoned == Reckoned::Told;
+    if !view.lost_request() && (due || (settled && news)) {
         actions.push(Action::Checkpoint);
     }
     actions.extend(end(view, settled, going.is_some() && stop.is_some()));
@@ -248,6 +251,7 @@ fn end(view: &RunView, settled: bool, stopping: bool) -> Option<Action> {
         _ if give_up || view.lost_request() => Some(Action::Finish(Finish::NotArchived)),
         _ if without && view.folded.is_none() => Some(Action::Finish(Finish::NotArchived)),
         _ if !whole && !without => None,
+        Helper::Absent if view.reckoned != Reckoned::Written && view.now < reckoned_until(view) => None,
         Helper::Absent => Some(Action::CreateArchive),
         Helper::Answered | Helper::Going => None,
         Helper::Lost => Some(Action::DeleteArchive),
@@ -286,6 +290,12 @@ pub fn archive_until(view: &RunView) -> Timestamp {
     }
 }
 
+/// Until when archiving waits to be told what the nodes were for the run.
+fn reckoned_until(view: &RunView) -> Timestamp {
+    let job = view.job.and_then(|job| job.finished.or(job.suspended));
+    job.max(view.last_end).map_or(Timestamp::MIN, |at| later(at, HOLD_RECKONED))
+}
+
 fn clean_up(view: &RunView) -> Vec<Action> {
     let mut actions = Vec::new();
     if view.jobs > 0 {
@@ -308,7 +318,7 @@ pub fn wake(view: &RunView) -> Option<Timestamp> {
     if view.ended {
         return None;
     }
-    let mut times = vec![view.deadline, archive_until(view)];
+    let mut times = vec![view.deadline, archive_until(view), reckoned_until(view)];
     if let Some(Stalled { since, .. }) = view.stalled {
         times.extend([later(since, HOLD_REFUSED), later(since, HOLD_STALLED)]);
     }

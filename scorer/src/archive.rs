@@ -74,6 +74,10 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
 
     let mut totals = totals(&manifest, &outcomes, &attempted, &attempts, &ends.ends);
     totals.challenger = context.request.work.model.challenger.as_ref().map(|_| challenged(&outcomes));
+    if let Some(spent) = &ends.spent {
+        totals.node_seconds = Some(spent.node_seconds);
+        (totals.cost, totals.currency) = (spent.cost, spent.currency.clone());
+    }
     totals.training = (context.request.work.task == Task::Train).then(|| trained(&outcomes));
     let failed = outcomes.iter().filter(|o| o.status != Status::Succeeded);
     let mut failures: BTreeMap<String, u32> = BTreeMap::new();

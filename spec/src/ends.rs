@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::report::SensorFailure;
-use crate::request::{EndDetails, PodEnd, PodEnds};
+use crate::request::{EndDetails, PodEnd, PodEnds, Spent};
 
 /// The most ends that fit into a ConfigMap in this form, with room for pods that end by disruption.
 pub const MAX_ENDS: u32 = 10_000;
@@ -31,6 +31,8 @@ pub(crate) struct Packed {
     /// What else is told of ends, by row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     details: Vec<(usize, EndDetails)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spent: Option<Spent>,
 }
 
 /// UID, index, pod, node, started, seconds until it ended, exit code, reason, succeeded, failed.
@@ -61,7 +63,7 @@ impl From<PodEnds> for Packed {
         let first = ends.ends.first();
         let prefix = first.and_then(|end| Some(end.pod.rsplit_once(&format!("-{}-", end.index))?.0.to_owned()));
         let since = ends.ends.iter().filter_map(|end| end.started).min().map_or(0, seconds);
-        let mut packed = Self { prefix: prefix.unwrap_or_default(), since, ..Self::default() };
+        let mut packed = Self { prefix: prefix.unwrap_or_default(), since, spent: ends.spent, ..Self::default() };
         for (row, end) in ends.ends.into_iter().enumerate() {
             let short = end.pod.strip_prefix(&format!("{}-{}-", packed.prefix, end.index));
             // No name of a pod starts with a sign.
@@ -92,7 +94,7 @@ impl TryFrom<Packed> for PodEnds {
     type Error = Unreadable;
 
     fn try_from(packed: Packed) -> Result<Self, Unreadable> {
-        let Packed { prefix, since, nodes, reasons, ends, failures, images, image_of, details } = packed;
+        let Packed { prefix, since, nodes, reasons, ends, failures, images, image_of, details, spent } = packed;
         let time = |row, from: i64, seconds: i64| {
             let at = from.checked_add(seconds).and_then(|at| Timestamp::from_second(at).ok());
             at.ok_or(Unreadable { row, what: "a time" })
@@ -134,7 +136,7 @@ impl TryFrom<Packed> for PodEnds {
         for (row, details) in details {
             ends.get_mut(row).ok_or(Unreadable { row, what: "an end" })?.details = details;
         }
-        Ok(Self { ends })
+        Ok(Self { ends, spent })
     }
 }
 
@@ -177,8 +179,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ends_read_back_as_they_were_written(ends in proptest::collection::vec(end(), 0..20)) {
-            let ends = PodEnds { ends };
+        fn ends_read_back_as_they_were_written(ends in proptest::collection::vec(end(), 0..20), cost: Option<u32>) {
+            let spent = |cost: u32| Spent {
+                node_seconds: cost.into(),
+                cost: (!cost.is_multiple_of(3)).then(|| crate::Money::from_millionths(cost.into())),
+                currency: (!cost.is_multiple_of(3)).then(|| "EUR".to_owned()),
+            };
+            let ends = PodEnds { ends, spent: cost.map(spent) };
             let text = serde_json::to_string(&ends).unwrap();
             prop_assert_eq!(serde_json::from_str::<PodEnds>(&text).unwrap(), ends);
         }
@@ -223,7 +230,7 @@ mod tests {
             failures: Vec::new(),
             details: EndDetails::default(),
         };
-        let ends = PodEnds { ends: (0..MAX_ENDS).map(end).collect() };
+        let ends = PodEnds { ends: (0..MAX_ENDS).map(end).collect(), spent: None };
         let bytes = serde_json::to_string(&ends).unwrap().len();
         assert!(bytes < 950_000, "{bytes} bytes");
     }

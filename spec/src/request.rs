@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ends::Packed;
-use crate::{TimeRange, Work};
+use crate::{Money, TimeRange, Work};
 
 /// One execution of a schedule, with everything that a pod needs to know of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,4 +99,20 @@ impl EndDetails {
 pub struct PodEnds {
     /// Every ended pod, in the order in which the operator saw them.
     pub ends: Vec<PodEnd>,
+    /// What the nodes were for the run; absent until that is known for good, and where nobody could reckon it.
+    pub spent: Option<Spent>,
+}
+
+/// What the nodes were for a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spent {
+    /// Seconds for which nodes were there for it, summed over nodes.
+    pub node_seconds: u64,
+    /// What they cost; absent where no price is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// The currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
 }

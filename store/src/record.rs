@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use spec::report::TrainingTotals;
 use spec::request::PodEnd;
-use spec::{SensorKeys, TimeRange};
+use spec::{Money, SensorKeys, TimeRange};
 
 use crate::{Attempt, Outcome, RequestCounts, SensorChanges, Status};
 
@@ -145,6 +145,16 @@ pub struct Totals {
     pub attempts: u32,
     /// Seconds that the pods took, summed over pods.
     pub pod_seconds: u64,
+    /// Seconds for which nodes were there for the run, summed over nodes; those of a node that it shared, split by the parts
+    /// that the runs took of it. Absent where the operator could not reckon them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_seconds: Option<u64>,
+    /// What they cost; absent where no price was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// The currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// What the challengers did, of a schedule that names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenger: Option<ChallengerTotals>,

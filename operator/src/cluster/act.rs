@@ -5,7 +5,6 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
-use serde::Serialize;
 use serde_json::json;
 
 use super::folded::Folded;
@@ -21,12 +20,6 @@ use crate::{Ctx, Error};
 
 /// The field manager of what this controller writes.
 pub(super) const MANAGER: Manager = Manager("batchscoring.dev/cluster");
-
-/// The part of a run's status that this controller owns.
-#[derive(PartialEq, Serialize)]
-struct Slots {
-    slots: u32,
-}
 
 /// Tells a run how many slots it has, if that is news. A run that is gone is no error.
 ///
@@ -49,8 +42,10 @@ pub(super) async fn grant(ctx: &Ctx, work: &Work, slots: u32, memory: &mut Memor
         return Ok(());
     }
     let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
-    match MANAGER.status(&api, run, None, &Slots { slots }).await {
+    let part = memory.cost.part(run, Some(slots));
+    match MANAGER.status(&api, run, None, &part).await {
         Ok(_) => {
+            memory.cost.wrote(run, &part, ctx.now());
             tracing::info!(run = %work.demand.run, slots, "slots");
             memory.slots.insert(uid, slots);
             Ok(())

@@ -72,7 +72,7 @@ mod tests {
     /// What is written down of a run's pods `u1` and `u2`, of which the first has its end in the ConfigMap.
     fn written(run: Option<&Value>) -> Vec<bool> {
         let end = json!({"pod": "p", "uid": "u1", "index": 0, "node": "n", "reason": "Completed"});
-        let ends = PodEnds { ends: vec![serde_json::from_value::<PodEnd>(end).unwrap()] };
+        let ends = PodEnds { ends: vec![serde_json::from_value::<PodEnd>(end).unwrap()], ..PodEnds::default() };
         let data = json!({"ends.json": serde_json::to_string(&ends).unwrap()});
         let map: ConfigMap = serde_json::from_value(json!({ "data": data })).unwrap();
         let run: Option<Guard<ScoringRun>> = run.map(|run| serde_json::from_value(run.clone()).unwrap());

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use planner::bucket::{Bucket, Rate};
 use planner::capacity::Resources;
 
+use super::cost::Books;
 use super::external::Kept;
 use super::machines::Remembered;
 use super::timing::Timing;
@@ -68,6 +69,8 @@ pub(super) struct Memory {
     pub(super) written: Option<Timestamp>,
     /// The status that was last written, until the cache shows it.
     pub(super) status: Option<ScoringClusterStatus>,
+    /// What the pool costs.
+    pub(super) cost: Books,
     /// Slots last written, by run's UID, until the cache shows them.
     pub(super) slots: BTreeMap<String, u32>,
     /// The generation of the spec that was last seen.
@@ -101,6 +104,7 @@ impl Memory {
             external: Kept::default(),
             written: None,
             status: None,
+            cost: Books::default(),
             slots: BTreeMap::new(),
             generation: None,
             held: None,

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use crds::ScoringClusterStatus;
+use planner::cost::Sums;
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::aks::Kind;
 
@@ -27,6 +28,8 @@ pub struct PoolMetrics {
     slots: IntGaugeVec,
     operations: IntCounterVec,
     errors: IntCounterVec,
+    node_seconds: IntCounterVec,
+    cost: GaugeVec,
 }
 
 impl PoolMetrics {
@@ -47,7 +50,23 @@ impl PoolMetrics {
                 Opts::new("pool_errors_total", "Requests that Azure did not do, and operations that failed, by reason"),
                 &[CLUSTER, "reason"],
             )?,
+            node_seconds: IntCounterVec::new(
+                Opts::new(
+                    "pool_node_seconds_total",
+                    "Node-seconds of a pool, by whether a pod of a run was on the node",
+                ),
+                &[CLUSTER, "use"],
+            )?,
+            cost: GaugeVec::new(
+                Opts::new(
+                    "pool_month_cost",
+                    "What the nodes of a pool cost this month so far, in the currency of its price",
+                ),
+                &[CLUSTER],
+            )?,
         };
+        registry.register(Box::new(metrics.node_seconds.clone()))?;
+        registry.register(Box::new(metrics.cost.clone()))?;
         registry.register(Box::new(metrics.nodes.clone()))?;
         registry.register(Box::new(metrics.slots.clone()))?;
         registry.register(Box::new(metrics.operations.clone()))?;
@@ -69,6 +88,11 @@ impl PoolMetrics {
         ] {
             self.nodes.with_label_values(&[cluster, state]).set(count.into());
         }
+        match status.cost.as_ref().and_then(|told| told.cost) {
+            Some(cost) => self.cost.with_label_values(&[cluster]).set(cost.to_f64()),
+            // Without a price there is none; that there was none before is no error.
+            None => drop(self.cost.remove_label_values(&[cluster])),
+        }
         for (state, count) in [("given", status.slots.given), ("waiting", status.slots.waiting)] {
             self.slots.with_label_values(&[cluster, state]).set(count.into());
         }
@@ -84,6 +108,13 @@ impl PoolMetrics {
         self.operations.with_label_values(&[cluster, operation, result]).inc();
     }
 
+    /// Node time was reckoned.
+    pub fn spent(&self, cluster: &str, added: Sums) {
+        for (used, time) in [("busy", added.all.less(added.idle)), ("idle", added.idle)] {
+            self.node_seconds.with_label_values(&[cluster, used]).inc_by(time.as_secs());
+        }
+    }
+
     /// Something did not work.
     pub fn failed(&self, cluster: &str, kind: Kind) {
         self.errors.with_label_values(&[cluster, kind.reason()]).inc();
@@ -95,6 +126,8 @@ impl PoolMetrics {
         retain(&self.slots, clusters);
         retain(&self.operations, clusters);
         retain(&self.errors, clusters);
+        retain(&self.node_seconds, clusters);
+        retain(&self.cost, clusters);
     }
 }
 
@@ -120,15 +153,22 @@ mod tests {
     #[test]
     fn a_pool_tells_its_nodes_slots_operations_and_errors_until_it_is_gone() {
         let metrics = Metrics::new().unwrap();
+        let cost = serde_json::json!({"month": "2026-11", "nodeSeconds": 9, "idleNodeSeconds": 0, "cost": "12.5",
+            "asOf": "2026-11-10T00:00:00Z"});
+        let cost = serde_json::from_value(cost).unwrap();
         let status = ScoringClusterStatus {
             nodes: NodeCounts { desired: 3, ready: 2, ..NodeCounts::default() },
             slots: SlotCounts { given: 8, waiting: 4 },
+            cost: Some(cost),
             ..ScoringClusterStatus::default()
         };
         metrics.pools.seen("cpu", &status);
         metrics.pools.asked("cpu", Operation::Put, None);
         metrics.pools.asked("cpu", Operation::DeleteMachines, Some(Kind::Busy));
         metrics.pools.failed("gpu", Kind::Quota);
+        let spent = |secs| planner::cost::NodeTime::from_secs(secs);
+        metrics.pools.spent("cpu", Sums { all: spent(90), idle: spent(30) });
+        metrics.pools.spent("cpu", Sums { all: spent(10), idle: spent(0) });
         let text = metrics.text().unwrap();
         for line in [
             r#"batchscoring_pool_nodes{cluster="cpu",state="desired"} 3"#,
@@ -137,6 +177,9 @@ mod tests {
             r#"batchscoring_pool_operations_total{cluster="cpu",operation="Put",result="Accepted"} 1"#,
             r#"batchscoring_pool_operations_total{cluster="cpu",operation="DeleteMachines",result="OperationInProgress"} 1"#,
             r#"batchscoring_pool_errors_total{cluster="gpu",reason="QuotaExceeded"} 1"#,
+            r#"batchscoring_pool_node_seconds_total{cluster="cpu",use="busy"} 70"#,
+            r#"batchscoring_pool_node_seconds_total{cluster="cpu",use="idle"} 30"#,
+            r#"batchscoring_pool_month_cost{cluster="cpu"} 12.5"#,
         ] {
             assert!(text.lines().any(|there| there == line), "no {line} in\n{text}");
         }

@@ -2,6 +2,7 @@
 
 mod act;
 mod claim;
+mod cost;
 mod external;
 mod folded;
 mod foresight;

@@ -21,7 +21,7 @@ use super::foresight::Foresight;
 use super::memory::Memory;
 use super::report::{self, Refusal, Report};
 use super::work::{self, Work};
-use super::{PoolNodes, Shared, claim, external, hold, machines, pods, step};
+use super::{PoolNodes, Shared, claim, cost, external, hold, machines, pods, step};
 use crate::aks::AgentPool;
 use crate::context::{label, name_of, uid_of};
 use crate::{Ctx, Error};
@@ -67,6 +67,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     let memory = shared.memory(cluster, ctx);
     let mut memory = memory.lock().await;
     memory.edited(cluster.metadata.generation);
+    memory.cost.open(cluster, ctx.now());
     let deleted = hold::deleted(cluster);
     if deleted.is_some() && !hold::is_held(cluster, &memory) {
         return Ok(Action::await_change());
@@ -112,6 +113,11 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
             return Ok(Action::await_change());
         }
     }
+    let reckoned = match &decided {
+        Some((view, _)) => cost::reckon(cluster, ctx, &mut memory, &scene, view).await,
+        None => Ok(()),
+    };
+    cost::tell_budget(cluster, ctx, &mut memory).await;
     memory.active = decided.as_ref().is_some_and(|(_, decision)| decision.requeue <= SOON);
     let report = Report {
         cluster,
@@ -126,6 +132,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     let wanted = report::status(&report);
     ctx.metrics.pools.seen(name_of(cluster), &wanted);
     let gathered = write(cluster, ctx, &mut memory, &wanted).await?;
+    reckoned?;
     let next = decided.map_or(SOON, |(_, decision)| decision.requeue).min(LATER);
     let next = if gathered { next } else { next.min(GATHER) };
     Ok(Action::requeue(Duration::try_from(next).unwrap_or(Duration::from_secs(2))))
@@ -170,7 +177,7 @@ pub(super) fn look(
     let work = work::of_cluster(ctx, cluster, &pods);
     let capacity = capacity(cluster, learned);
     let demands: Vec<_> = work.iter().map(|work| work.demand.clone()).collect();
-    let (paused, closing) = (cluster.spec.paused, hold::deleted(cluster).is_some());
+    let (paused, closing) = (memory.cost.paused(cluster, ctx.now()), hold::deleted(cluster).is_some());
     let room = Room { capacity: capacity.clone(), max_nodes: cluster.spec.max_nodes, paused, closing };
     let grants = grant(&demands, &room);
     let mut foresight = match ahead(cluster, ctx, memory) {
@@ -302,7 +309,7 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
         now,
         min: if closing { 0 } else { spec.min_nodes },
         max: spec.max_nodes,
-        paused: spec.paused || closing,
+        paused: memory.cost.paused(cluster, now) || closing,
         policy,
         prewarm: if closing { Prewarm::Off } else { prewarm(spec.prewarm) },
         measured: memory.machines.timing.provisioning.measured(),
@@ -354,6 +361,7 @@ async fn refused(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, refus
     }
     step::tell(cluster, ctx, memory, true, "Refused", refusal.reason, &refusal.message).await;
     memory.active = false;
+    memory.cost.skip(ctx.now());
     let grants = Grants { slots: BTreeMap::new(), ..Grants::default() };
     let report = Report {
         cluster,

@@ -8,6 +8,7 @@ use planner::pool::{Lost, NOT_READY_LIMIT, OUTAGE_LIMIT, PoolDecision, PoolView,
 use planner::slots::Grants;
 use planner::warmth::Expected;
 
+use super::cost::EXCEEDED;
 use super::memory::{Memory, Trouble};
 use super::{external, too_large};
 use crate::aks::Kind;
@@ -80,6 +81,7 @@ pub(super) fn status(report: &Report<'_>) -> ScoringClusterStatus {
             at: whole_seconds(next.at),
             pods: next.pods,
         }),
+        cost: report.memory.cost.shown().cloned(),
         idle_since: idle.map(|(name, since)| (name.clone(), whole_seconds(*since))).collect(),
         agent_pool: seen.or(before.agent_pool),
         put_bucket: report.memory.bucket(report.now),
@@ -128,6 +130,8 @@ fn ready(report: &Report<'_>, aks: &AksPool, conditions: &mut Conditions) {
             "Paused",
             "no new slots are given and no nodes are added while spec.paused is true",
         );
+    } else if report.memory.cost.paused(report.cluster, report.now) {
+        conditions.set("Ready", true, "Paused", "no new slots are given and no nodes are added; see Degraded");
     } else {
         let message = format!("agent pool {pool} is used with {} to {} nodes", spec.min_nodes, spec.max_nodes);
         conditions.set("Ready", true, "PoolReady", message);
@@ -170,6 +174,8 @@ fn degraded(report: &Report<'_>, conditions: &mut Conditions) {
         conditions.set("Degraded", true, trouble.kind.reason(), told(trouble));
     } else if let Some(outage) = report.pool.and_then(|(view, _)| outage(view)) {
         conditions.set("Degraded", true, NODES_LOST, outage);
+    } else if let Some(spent) = report.memory.cost.exceeded(report.cluster, report.now) {
+        conditions.set("Degraded", true, EXCEEDED, spent.message);
     } else if let Some(run) = report.grants.too_large.first() {
         conditions.set("Degraded", true, too_large::REASON, too_large::sentence(run));
     } else {
@@ -224,6 +230,7 @@ pub(super) fn is_urgent(before: Option<&ScoringClusterStatus>, after: &ScoringCl
         put_bucket: None,
         provisioning: None,
         next_demand: None,
+        cost: None,
         ..status.clone()
     };
     plain(before) != plain(after)

@@ -87,13 +87,15 @@ fn request_of_job(job: &Job) -> Option<Resources> {
     job.spec.as_ref()?.template.spec.as_ref().map(pods::request)
 }
 
-fn job_is_over(job: &Job) -> bool {
+/// Whether nothing new of the Job starts any more: it is done, or failed.
+pub(super) fn job_is_over(job: &Job) -> bool {
     let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let ends = ["Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"];
     conditions.into_iter().any(|c| c.status == "True" && ends.contains(&c.type_.as_str()))
 }
 
-fn is_suspended(job: &Job) -> bool {
+/// Whether the Job was stopped.
+pub(super) fn is_suspended(job: &Job) -> bool {
     job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or(false)
 }
 

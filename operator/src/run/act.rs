@@ -14,6 +14,7 @@ use planner::run::Action;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use spec::request::Spent;
 
 use super::MANAGER;
 use super::ends::{self, Memory};
@@ -136,6 +137,7 @@ async fn checkpoint(ctx: &Ctx, memory: &Memory, run: &ScoringRun, observed: &Obs
     let (mut all, mut new) = (observed.ends.clone(), observed.unfolded.clone());
     last_words::ask(&ctx.client, namespace_of(run), &all, &mut new).await;
     ends::add(&mut all, new);
+    all.spent = all.spent.or_else(|| spent(run));
     let mut map = frozen(run, observed)?.ends_config_map(run, &all)?;
     let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace_of(run));
     let key = ObjectRef::from_obj(&map);
@@ -153,6 +155,13 @@ async fn checkpoint(ctx: &Ctx, memory: &Memory, run: &ScoringRun, observed: &Obs
     ctx.metrics.folded.inc_by(u64::try_from(observed.unfolded.len()).unwrap_or(u64::MAX));
     memory.checkpointed(uid_of(run), ctx.now());
     Ok(())
+}
+
+/// What the nodes were for the run, once that is told for good.
+fn spent(run: &ScoringRun) -> Option<Spent> {
+    let status = run.status.as_ref().filter(|status| status.node_seconds_final)?;
+    let (cost, currency) = (status.cost, status.currency.clone());
+    Some(Spent { node_seconds: status.node_seconds?, cost, currency })
 }
 
 async fn patch_job(ctx: &Ctx, run: &ScoringRun, patch: &Value) -> Result<(), Error> {

@@ -261,8 +261,8 @@ mod tests {
     #[test]
     fn the_more_is_written_the_rarer_it_is_written_again() {
         let (memory, at) = (Memory::new(HashSet::new), |secs| Timestamp::from_second(secs).unwrap());
-        let few = PodEnds { ends: vec![end("a", 0, 1, 0)] };
-        let many = PodEnds { ends: vec![end("a", 0, 1, 0); 2_500] };
+        let few = PodEnds { ends: vec![end("a", 0, 1, 0)], ..PodEnds::default() };
+        let many = PodEnds { ends: vec![end("a", 0, 1, 0); 2_500], ..PodEnds::default() };
         assert!(memory.checkpoint_due("run", &many, at(100)));
         memory.checkpointed("run", at(100));
         assert!(memory.checkpoint_due("run", &few, at(101)));
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn of_the_pods_that_gave_up_on_a_store_that_is_away_an_item_keeps_few() {
         let away = |uid: &str, index| PodEnd { exit_code: Some(69), ..end(uid, index, 0, 0) };
-        let ends = PodEnds { ends: vec![away("a", 0), away("b", 0), end("c", 0, 1, 0)] };
+        let ends = PodEnds { ends: vec![away("a", 0), away("b", 0), end("c", 0, 1, 0)], ..PodEnds::default() };
         let mut new = vec![away("d", 0), away("e", 0), away("f", 1), end("g", 0, 1, 0)];
         keep_few_of_those_away(&mut new, &ends);
         assert_eq!(new.iter().map(|end| end.uid.as_str()).collect::<Vec<_>>(), ["d", "f", "g"]);

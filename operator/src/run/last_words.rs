@@ -144,7 +144,7 @@ mod tests {
             "items": [event(9), event(3), event(1), event(5), event(7), event(4)]});
         let (client, asked) = server(vec![(200, list)]);
         let mut new = [end("done", Some(0)), end("retry", Some(75)), end("killed", Some(137)), end("lost", None)];
-        let told = PodEnds { ends: vec![end("before", None); MOST_ENDS - 1] };
+        let told = PodEnds { ends: vec![end("before", None); MOST_ENDS - 1], ..PodEnds::default() };
         ask(&client, "plant", &told, &mut new).await;
         assert_eq!(*asked.lock().unwrap(), ["GET /api/v1/namespaces/plant/events"]);
         let events = &new[2].details.events;

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource};
-use planner::run::{self as plan, Helper, RunView, Stalled};
+use planner::run::{self as plan, Helper, Reckoned, RunView, Stalled};
 use serde::de::DeserializeOwned;
 use spec::ends::MAX_ENDS;
 use spec::report::{ArchiveReport, PlanReport};
@@ -156,6 +156,12 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         unfolded: 0,
         folded: None,
         checkpoint_due: memory.checkpoint_due(uid, &ends, now),
+        reckoned: match (&ends.spent, status.node_seconds_final) {
+            (Some(_), _) => Reckoned::Written,
+            (None, true) => Reckoned::Told,
+            (None, false) => Reckoned::Open,
+        },
+        last_end: ends.ends.iter().filter_map(|end| end.ended).max(),
         archive: archive.helper,
         ended,
         jobs: count(caches.jobs.all().iter().filter(|job| is_owned(&***job, uid) && is_there(&***job))),
@@ -174,6 +180,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     view.job = job.as_deref().map(|job| job_view(job, now));
     view.living = count(item_pods.iter().filter(|pod| !pods::ended(pod)));
     view.unfolded = count(unfolded.iter());
+    view.last_end = view.last_end.max(unfolded.iter().filter_map(|end| end.ended).max());
     view.folded = checkpoint.as_ref().map(|_| count(ends.ends.iter()));
     let waiting = || item_pods.iter().filter_map(|pod| pods::trouble(pod)).find(|t| t.reason != "Unschedulable");
     let waits = planned.is_some() && view.slots == 0 && view.job.is_none() && plan::stop(&view).is_none();

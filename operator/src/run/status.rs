@@ -19,10 +19,10 @@ use crate::{Category, Error};
 /// The condition of a run that cannot have something that it needs.
 pub(super) const STALLED: &str = "Stalled";
 
-/// Writes the status, if it changed. The slots are the cluster controller's.
+/// Writes the status, if it changed. Slots and node-seconds are the cluster controller's.
 pub(super) async fn write(ctx: &Ctx, run: &ScoringRun, wanted: &ScoringRunStatus) -> Result<bool, Error> {
     let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
-    let current = run.status.clone().map(|status| ScoringRunStatus { slots: None, ..status });
+    let current = run.status.clone().map(own);
     MANAGER.status(&api, run, current.as_ref(), wanted).await
 }
 
@@ -36,7 +36,20 @@ pub(super) async fn observe_generation(ctx: &Ctx, run: &ScoringRun) -> Result<()
 /// The status as it is, of the spec as it is.
 pub(super) fn as_seen(run: &ScoringRun) -> ScoringRunStatus {
     let current = run.status.clone().unwrap_or_default();
-    ScoringRunStatus { slots: None, observed_generation: run.metadata.generation, ..current }
+    ScoringRunStatus { observed_generation: run.metadata.generation, ..own(current) }
+}
+
+/// Without what the cluster's controller writes.
+fn own(status: ScoringRunStatus) -> ScoringRunStatus {
+    ScoringRunStatus {
+        slots: None,
+        node_seconds: None,
+        node_seconds_as_of: None,
+        node_seconds_final: false,
+        cost: None,
+        currency: None,
+        ..status
+    }
 }
 
 /// Tells people how a run ended, by an event and in the log.
@@ -290,7 +303,8 @@ mod tests {
             serde_json::from_value(serde_json::json!({
                 "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun",
                 "metadata": {"name": "r", "generation": generation}, "spec": {"scheduleName": "s", "cancel": true},
-                "status": {"observedGeneration": seen, "state": "Complete", "items": 3, "slots": slots},
+                "status": {"observedGeneration": seen, "state": "Complete", "items": 3, "slots": slots,
+                    "nodeSeconds": slots, "nodeSecondsFinal": slots.is_some(), "cost": slots},
             }))
             .unwrap()
         };

@@ -1,7 +1,8 @@
 //! The status of a schedule.
 
+use crds::cost::LastRunCost;
 use crds::schedule::{MissedTick, ObservedSchedule, ScoringScheduleStatus};
-use crds::{Condition, ScoringSchedule};
+use crds::{Condition, ScoringRun, ScoringSchedule};
 use jiff::Timestamp;
 use kube::{Api, Resource};
 use serde_json::{Map, Value};
@@ -20,11 +21,11 @@ const MOST_WAITING: usize = 1_000;
 
 /// Writes the status, if it changed.
 pub(super) async fn write(ctx: &Ctx, schedule: &ScoringSchedule, observed: &Observed) -> Result<(), Error> {
-    let current = schedule.status.clone().unwrap_or_default();
+    let current = own(schedule.status.clone().unwrap_or_default());
     let wanted = wanted(schedule, &current, observed);
     // What is wrong with the spec comes back in the answer, too.
     let api: Api<Guard<ScoringSchedule>> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
-    MANAGER.status(&api, schedule, schedule.status.as_ref(), &wanted).await?;
+    MANAGER.status(&api, schedule, schedule.status.clone().map(own).as_ref(), &wanted).await?;
     if let Checked::Invalid(invalid) = &observed.checked
         && find(&current.conditions, "Valid").is_none_or(|valid| valid.reason != invalid.reason())
     {
@@ -32,6 +33,11 @@ pub(super) async fn write(ctx: &Ctx, schedule: &ScoringSchedule, observed: &Obse
         ctx.events.warning(&about, invalid.reason(), "Validate", &invalid.to_string()).await;
     }
     Ok(())
+}
+
+/// Without what the cluster's controller writes.
+fn own(status: ScoringScheduleStatus) -> ScoringScheduleStatus {
+    ScoringScheduleStatus { cost: None, ..status }
 }
 
 fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed: &Observed) -> ScoringScheduleStatus {
@@ -80,6 +86,7 @@ fn wanted(schedule: &ScoringSchedule, current: &ScoringScheduleStatus, observed:
         let reason = end.map_or("Ended", |end| end.reason.as_str());
         let message = format!("{}: {}", name_of(&*last.object), end.map_or("", |end| end.message.as_str()));
         conditions.set("LastRunSucceeded", last.complete(), reason, message);
+        status.last_run_cost = cost_of(&last.object).or(status.last_run_cost);
     }
     status.conditions = conditions.into_vec();
     status
@@ -106,6 +113,13 @@ fn sentence(observed: &Observed, invalid: &Invalid) -> String {
     }
 }
 
+/// What the nodes were for a run, once that is known for good.
+fn cost_of(run: &ScoringRun) -> Option<LastRunCost> {
+    let status = run.status.as_ref().filter(|status| status.node_seconds_final)?;
+    let (cost, currency) = (status.cost, status.currency.clone());
+    Some(LastRunCost { run: name_of(run).to_owned(), node_seconds: status.node_seconds?, cost, currency })
+}
+
 fn end_of(run: &Run) -> Option<&Condition> {
     let conditions = &run.object.status.as_ref()?.conditions;
     find(conditions, if run.complete() { "Complete" } else { "Failed" })
@@ -121,6 +135,25 @@ fn names<'a>(runs: impl Iterator<Item = &'a Run>) -> Vec<String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_the_nodes_were_for_the_last_run_is_told_once_it_is_known_for_good_and_their_sum_is_anothers() {
+        let run = |told: bool| -> ScoringRun {
+            serde_json::from_value(json!({
+                "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringRun",
+                "metadata": {"name": "line-1"}, "spec": {"scheduleName": "line"},
+                "status": {"nodeSeconds": 90, "nodeSecondsFinal": told, "cost": "0.0048", "currency": "EUR"},
+            }))
+            .unwrap()
+        };
+        assert_eq!(cost_of(&run(false)), None);
+        let told = json!({"run": "line-1", "nodeSeconds": 90, "cost": "0.0048", "currency": "EUR"});
+        assert_eq!(json!(cost_of(&run(true))), told);
+        let status = json!({"active": ["line-2"], "lastRunCost": told,
+            "cost": {"month": "2026-11", "nodeSeconds": 900, "asOf": "2026-11-10T00:00:00Z"}});
+        let kept = json!(own(serde_json::from_value(status).unwrap()));
+        assert_eq!(kept, json!({"active": ["line-2"], "lastRunCost": told}));
+    }
 
     #[test]
     fn of_a_schedule_that_nobody_can_read_no_tick_is_told_and_the_one_that_passed_waits() {

@@ -33,6 +33,17 @@ pub struct Job {
     pub counted: u32,
 }
 
+/// What the nodes were for the run, which somebody else reckons: whoever sees all runs on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reckoned {
+    /// It is not known for good.
+    Open,
+    /// It is known for good.
+    Told,
+    /// It is in the checkpoint.
+    Written,
+}
+
 /// Something that the run needs fails, each time that it is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stalled {
@@ -83,6 +94,10 @@ pub struct RunView {
     pub folded: Option<u32>,
     /// Whether the last checkpoint is old enough for another while pods go on.
     pub checkpoint_due: bool,
+    /// What the nodes were for the run.
+    pub reckoned: Reckoned,
+    /// When the last of its pods ended, as far as known.
+    pub last_end: Option<Timestamp>,
     /// The archive.
     pub archive: Helper,
     /// Whether it is recorded that the run is Complete or Failed.

@@ -49,6 +49,8 @@ pub(super) enum Event {
     PodVanishes(usize),
     PlanAnswers(bool),
     PlanPodVanishes,
+    /// It is told what the nodes were for the run.
+    Reckoned,
     ArchiveAnswers,
     ArchiveFails,
     Cancel,
@@ -81,6 +83,8 @@ impl World {
             unfolded: 0,
             folded: None,
             checkpoint_due: true,
+            reckoned: Reckoned::Open,
+            last_end: None,
             archive: Helper::Absent,
             ended: false,
             jobs: 0,
@@ -134,6 +138,7 @@ impl World {
             Event::PodEnds(at, succeeded) => {
                 if let Some(pod) = self.pods.get_mut(at) {
                     (pod.succeeded, pod.ended) = (succeeded || pod.succeeded, true);
+                    self.view.last_end = Some(self.view.now);
                 }
             }
             Event::PodVanishes(at) => {
@@ -146,6 +151,9 @@ impl World {
                 self.view.plan = if ok { Helper::Answered } else { Helper::Failed { at: self.view.now } };
             }
             Event::PlanPodVanishes if self.view.plan == Helper::Answered => self.view.plan = Helper::Lost,
+            Event::Reckoned if self.view.living == 0 && self.view.reckoned == Reckoned::Open => {
+                self.view.reckoned = Reckoned::Told;
+            }
             Event::ArchiveAnswers if self.view.archive == Helper::Going && !self.archive_broken => {
                 self.view.archive = Helper::Answered;
             }
@@ -229,6 +237,9 @@ impl World {
             Action::Checkpoint => {
                 self.pods.iter_mut().filter(|p| p.ended).for_each(|p| p.folded = true);
                 self.view.folded = Some(u32::try_from(self.pods.iter().filter(|p| p.folded).count()).unwrap());
+                if self.view.reckoned == Reckoned::Told {
+                    self.view.reckoned = Reckoned::Written;
+                }
             }
             Action::CreateArchive => {
                 let waited = self
@@ -242,6 +253,9 @@ impl World {
                     "all ends are in the checkpoint before the archive"
                 );
                 assert!(self.view.folded.is_some(), "the archive mounts the checkpoint");
+                let since = self.view.job.and_then(|j| j.finished.or(j.suspended)).max(self.view.last_end);
+                let long = since.is_none_or(|at| now.duration_since(at) >= HOLD_RECKONED);
+                assert!(self.view.reckoned == Reckoned::Written || long, "what the nodes were is in the checkpoint");
                 self.view.archive = Helper::Going;
             }
             Action::DeleteArchive => self.view.archive = Helper::Absent,
@@ -299,6 +313,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         2 => (0usize..6).prop_map(Event::PodVanishes),
         4 => prop::bool::weighted(0.9).prop_map(Event::PlanAnswers),
         1 => Just(Event::PlanPodVanishes),
+        2 => Just(Event::Reckoned),
         2 => Just(Event::ArchiveAnswers),
         1 => Just(Event::ArchiveFails),
         1 => Just(Event::Cancel),
@@ -343,6 +358,9 @@ fn a_kill_after_any_action_changes_nothing() {
             for event in [Event::Slots(3), Event::PlanAnswers(true), Event::ArchiveAnswers, Event::Time(1)] {
                 world.happen(&event);
             }
+            if world.view.job.is_some_and(|job| job.finished.is_some()) {
+                world.happen(&Event::Reckoned);
+            }
             if let Some(at) = world.pods.iter().position(|p| !p.ended) {
                 world.happen(&Event::PodEnds(at, true));
             }
@@ -382,7 +400,8 @@ fn a_run_whose_job_somebody_deletes_is_archived_with_what_there_is_and_is_failed
     let judged = verdict(Tally { total: 4, failed: 3 }, None, stopped(&world.view));
     assert_eq!((judged.complete, judged.reason), (false, "JobGone"));
     assert_eq!(judged.message, "1 of 4 sensors were scored before its Job was deleted");
-    for event in [Event::Reconcile(9), Event::Reconcile(9), Event::ArchiveAnswers] {
+    let reckoned = [Event::Reconcile(9), Event::Reckoned, Event::Reconcile(9)];
+    for event in reckoned.into_iter().chain([Event::Reconcile(9), Event::ArchiveAnswers]) {
         world.happen(&event);
     }
     assert_eq!(decide(&world.view), [Action::Finish(Finish::Archived)]);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use spec::RunRequest;
-use spec::request::{EndDetails, PodEnd, PodEnds};
+use spec::request::{EndDetails, PodEnd, PodEnds, Spent};
 use store::{Clock, Credentials, Status};
 
 use super::*;
@@ -324,8 +324,12 @@ async fn a_sensor_without_outcome_is_failed_with_its_pods_end_and_archiving_twic
             failures: Vec::new(),
             details: EndDetails::default(),
         }],
+        spent: Some(Spent { node_seconds: 90, cost: Some("0.0048".parse().unwrap()), currency: Some("EUR".into()) }),
     };
     let (record, report) = archive(&context, &ends).await.unwrap();
+    let totals = &record.totals;
+    let told = (totals.node_seconds, totals.cost.map(|cost| cost.to_string()), totals.currency.as_deref());
+    assert_eq!(told, (Some(90), Some("0.0048".into()), Some("EUR")));
     assert_eq!((report.succeeded, report.failed), (5, 5));
     assert_eq!(record.failures.get("NoOutcome"), Some(&5));
     assert_eq!(report.pod_seconds, 31, "30 s by Kubernetes, the rest of a second by the pod itself");

@@ -20,7 +20,7 @@ use planner::warmth::Policy;
 use super::memory::Memory;
 use super::reconcile::{self, Scene};
 use super::report::Report;
-use super::{hold, machines, pods};
+use super::{cost, hold, machines, pods};
 use crate::context::name_of;
 use crate::{Ctx, Error};
 
@@ -55,6 +55,8 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut 
     let nobody = view.machines.is_empty() && (scene.grants.waiting > 0 || !view.work.is_empty());
     memory.external.without_nodes = nobody.then(|| memory.external.without_nodes.unwrap_or(view.now));
     let decision = decision(&view, &wanted);
+    let reckoned = cost::reckon(cluster, ctx, memory, &scene, &view).await;
+    cost::tell_budget(cluster, ctx, memory).await;
     let report = Report {
         cluster,
         memory,
@@ -68,6 +70,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut 
     let status = super::report::status(&report);
     ctx.metrics.pools.seen(name_of(cluster), &status);
     let gathered = reconcile::write(cluster, ctx, memory, &status).await?;
+    reckoned?;
     let next = if gathered { decision.requeue } else { decision.requeue.min(reconcile::GATHER) };
     Ok(Action::requeue(Duration::try_from(next).unwrap_or(Duration::from_secs(5))))
 }
@@ -95,7 +98,7 @@ fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, scene: &Scene)
         now: ctx.now(),
         min: 0,
         max: spec.max_nodes,
-        paused: spec.paused || closing,
+        paused: memory.cost.paused(cluster, ctx.now()) || closing,
         policy: Policy::Never,
         prewarm: reconcile::prewarm(spec.prewarm),
         measured: memory.machines.timing.provisioning.measured(),

@@ -5,6 +5,7 @@ use planner::capacity::Resources;
 use planner::pool::{Lost, Machine, Node, PoolDecision, PoolView};
 
 use super::hold;
+use crate::cluster::cost::EXCEEDED;
 use crate::cluster::report::{NODES_LOST, Report};
 use crate::cluster::{PoolNodes, too_large};
 use crate::conditions::Conditions;
@@ -55,6 +56,9 @@ impl Told<'_> {
         if spec.paused {
             return (true, "Paused", "no new slots are given while spec.paused is true".to_owned());
         }
+        if self.report.memory.cost.paused(self.report.cluster, self.report.now) {
+            return (true, "Paused", "no new slots are given; see Degraded".to_owned());
+        }
         let message =
             format!("up to {} nodes with {} are used; adding and removing them is not ours", spec.max_nodes, self.pool);
         (true, "PoolReady", message)
@@ -92,6 +96,9 @@ impl Told<'_> {
                  kubectl delete node {name}"
             );
             return Some((NODES_LOST, message));
+        }
+        if let Some(spent) = self.report.memory.cost.exceeded(self.report.cluster, self.report.now) {
+            return Some((EXCEEDED, spent.message));
         }
         if let Some(run) = self.report.grants.too_large.first() {
             return Some((too_large::REASON, too_large::sentence(run)));

@@ -151,3 +151,41 @@ fn counts_may_wait_but_news_may_not() {
     assert!(is_urgent(Some(&before), &after));
     assert!(is_urgent(None, &before));
 }
+
+#[test]
+fn a_spent_budget_degrades_a_pool_and_one_that_pauses_says_so_where_it_is_ready() {
+    let told = |on_exceed: &str| {
+        let mut cluster = cluster();
+        cluster.spec.price = serde_json::from_value(json!({ "nodeHour": 2 })).unwrap();
+        cluster.spec.budget = serde_json::from_value(json!({ "month": 1, "onExceed": on_exceed })).unwrap();
+        let cost = json!({ "month": "2026-01", "nodeSeconds": 1_800, "idleNodeSeconds": 0, "asOf": now() });
+        cluster.status = Some(ScoringClusterStatus {
+            cost: serde_json::from_value(cost).unwrap(),
+            ..ScoringClusterStatus::default()
+        });
+        let mut memory = memory();
+        memory.cost.open(&cluster, now());
+        let (view, grants) = (empty_pool(), Grants::default());
+        let (decision, cluster) = (decide(&view), &cluster);
+        let pool = Some((&view, &decision));
+        status(&Report {
+            cluster,
+            memory: &memory,
+            pool,
+            grants: &grants,
+            next: None,
+            learned: None,
+            refusal: None,
+            now: now(),
+        })
+    };
+    let (alert, pause) = (told("Alert"), told("Pause"));
+    assert_eq!(reason(&alert, "Ready"), ("True", "PoolReady"));
+    assert_eq!(reason(&pause, "Ready"), ("True", "Paused"));
+    for status in [&alert, &pause] {
+        assert_eq!(reason(status, "Degraded"), ("True", "BudgetExceeded"));
+        let message = &find(&status.conditions, "Degraded").unwrap().message;
+        assert!(message.starts_with("1.00 USD of a budget of 1.00 USD for 2026-01 are spent: "), "{message}");
+    }
+    assert!(!is_urgent(Some(&alert), &ScoringClusterStatus { cost: None, ..alert.clone() }), "mere sums may wait");
+}

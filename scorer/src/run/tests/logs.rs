@@ -95,7 +95,7 @@ async fn the_open_logs_of_a_killed_pod_are_told_how_it_ended_and_its_finished_on
             events: vec!["Evicted: The node was low on resource: memory.".into()],
             output: "reading\nscoring \u{1b}[1m".into(),
         };
-        let ends = PodEnds { ends: vec![end] };
+        let ends = PodEnds { ends: vec![end], ..PodEnds::default() };
         let asked = context.store.requests();
         let (record, _) = archive(&context, &ends).await.unwrap();
         let asked = context.store.requests() - asked;
@@ -135,7 +135,7 @@ async fn an_attempt_that_left_no_log_gets_one_that_says_why() {
     end.details.events = vec!["Failed: Error: ErrImagePull".into()];
     let of_another_run = killed("../../x", 1, "Vanished");
     let beyond = killed("c-3", 7, "Vanished");
-    let ends = PodEnds { ends: vec![end, of_another_run, beyond] };
+    let ends = PodEnds { ends: vec![end, of_another_run, beyond], ..PodEnds::default() };
     archive(&context, &ends).await.unwrap();
     let logs = plant.logs();
     assert_eq!(logs.keys().collect::<Vec<_>>(), ["logs/plant/hourly/hourly-1/device=2,tag=1.b-2.log"]);
@@ -165,7 +165,7 @@ async fn an_attempt_whose_logs_are_all_ended_gets_one_more_or_is_told_of_in_one_
     let context = plant.context("uid-1", 10, |_| {});
     plan(&context).await.unwrap();
     item::run(&context, 0, &pod("a-1"), None, never().1).await.unwrap();
-    let ends = PodEnds { ends: vec![killed("a-1", 0, "OOMKilled")] };
+    let ends = PodEnds { ends: vec![killed("a-1", 0, "OOMKilled")], ..PodEnds::default() };
     let all = plant.logs();
     cut(&plant, "a-1", 10);
     archive(&context, &ends).await.unwrap();
