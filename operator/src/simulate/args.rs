@@ -61,12 +61,12 @@ pub struct Arguments {
     /// The most nodes of a pool that is not among the manifests.
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub max_nodes: u32,
-    /// What an hour of a node costs.
+    /// What an hour of a node costs. Default: what a ScoringCluster says.
     #[arg(long, value_name = "PRICE", value_parser = node_price)]
     pub price: Option<f64>,
-    /// The currency of all prices; it is only printed.
-    #[arg(long, value_parser = currency, default_value = "USD")]
-    pub currency: String,
+    /// The currency of all prices; it is only printed. Default: what a ScoringCluster says, else USD.
+    #[arg(long, value_parser = currency)]
+    pub currency: Option<String>,
     /// What 10,000 requests to the store cost: a price of all, or reads=PRICE,writes=PRICE (lists cost what writes cost).
     #[arg(long, value_name = "PRICE")]
     pub request_price: Option<RequestPrices>,

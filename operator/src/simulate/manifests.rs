@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::error::SimulateError;
 use super::located::{Node, Tree};
 use super::schema;
+use super::values::{currency, node_price};
 use crate::guard::sentence;
 use crate::schedule::validate::check_alone;
 
@@ -192,9 +193,16 @@ fn typed<K: DeserializeOwned + CustomResourceExt>(
 
 /// What the API server would refuse of a cluster by its rules, as far as it matters here.
 fn checked(found: &Found<ScoringCluster>) -> Result<(), ManifestError> {
-    let ScoringClusterSpec { min_nodes, max_nodes, node_capacity, .. } = &found.object.spec;
+    let ScoringClusterSpec { min_nodes, max_nodes, node_capacity, price, budget, .. } = &found.object.spec;
     if min_nodes > max_nodes {
         return Err(found.wrong("spec.minNodes", "minNodes must not be greater than maxNodes"));
+    }
+    if budget.is_some() && price.is_none() {
+        return Err(found.wrong("spec.budget", "needs price.nodeHour, which says what a node costs"));
+    }
+    if let Some(price) = price {
+        node_price(&price.node_hour.to_string()).map_err(|why| found.wrong("spec.price.nodeHour", why))?;
+        currency(&price.currency).map_err(|why| found.wrong("spec.price.currency", why))?;
     }
     for (name, amount) in node_capacity.iter().flatten() {
         Resources::parse([(name.as_str(), amount.as_str())])

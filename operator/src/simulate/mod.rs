@@ -111,7 +111,6 @@ struct Results {
 }
 
 fn by_policy(pools: &[Pool], arguments: &Arguments, start: &str) -> Result<Results, SimulateError> {
-    let prices = prices(arguments, arguments.price);
     let loads: Vec<Load> =
         pools.iter().map(|pool| pool.load(pool.setting(arguments, None), arguments)).collect::<Result<_, _>>()?;
     let mut jobs: Vec<Job> = Vec::new();
@@ -123,6 +122,7 @@ fn by_policy(pools: &[Pool], arguments: &Arguments, start: &str) -> Result<Resul
     let mut groups = Vec::new();
     for (pool, load) in pools.iter().zip(&loads) {
         let own = pool.own_decider();
+        let prices = prices(arguments, pool.price(arguments));
         let mut rows = Vec::new();
         let mut lines = Vec::new();
         for (decider, outcome) in pool.deciders(arguments).into_iter().zip(&mut outcomes) {
@@ -131,7 +131,7 @@ fn by_policy(pools: &[Pool], arguments: &Arguments, start: &str) -> Result<Resul
             lines.push(outcome.nodes);
         }
         results.text.push_str(&output::pool(pool, load, arguments));
-        results.text.push_str(&output::policies(&rows, &arguments.currency));
+        results.text.push_str(&output::policies(&rows, pool.currency(arguments)));
         results.notes.extend_from_slice(&load.notes);
         let mut value = output::pool_json(pool, load, arguments);
         value["policies"] = json!(rows);
@@ -203,7 +203,7 @@ fn by_size(pools: &[Pool], sizes: &[VmSize], arguments: &Arguments) -> Result<Re
         }
         results.text.push_str(&output::pool(pool, &base, arguments));
         results.text.push_str(&format!("\nWith {label}, and as many cores at most in each size:"));
-        results.text.push_str(&output::sizes(&rows, &arguments.currency));
+        results.text.push_str(&output::sizes(&rows, pool.currency(arguments)));
         let mut value = output::pool_json(pool, &base, arguments);
         value["policy"] = json!(label);
         value["sizes"] = rows.iter().map(output::size_json).collect();

@@ -146,7 +146,7 @@ pub(super) fn pool_json(pool: &Pool, load: &Load, arguments: &Arguments) -> Valu
         "maxNodes": load.setting.max_nodes, "nodeCapacity": load.setting.capacity.to_quantities(),
         "nodeCapacityAssumed": pool.is_capacity_assumed(), "provisioningAssumed": assumed,
         "provisioningSeconds": {"p50": provisioning.p50.as_secs(), "p95": provisioning.p95.as_secs()},
-        "schedules": schedules, "notes": load.notes,
+        "currency": pool.currency(arguments), "schedules": schedules, "notes": load.notes,
         "storeRequests": requests(&load.requests),
     })
 }
@@ -171,6 +171,5 @@ pub(super) fn size_json(size: &Size) -> Value {
 pub(super) fn heading_json(arguments: &Arguments, start: &str) -> Value {
     json!({
         "days": arguments.days.or(arguments.trace.is_none().then_some(super::DAYS)), "start": start, "seed": arguments.seed,
-        "currency": arguments.currency,
     })
 }

@@ -87,6 +87,18 @@ impl Pool {
         cluster::capacity(object, learned.and_then(amounts))
     }
 
+    /// What an hour of a node costs, if anybody says.
+    pub(super) fn price(&self, arguments: &Arguments) -> Option<f64> {
+        let own = || self.cluster.as_ref()?.object.spec.price.as_ref();
+        arguments.price.or_else(|| Some(own()?.node_hour.to_f64()))
+    }
+
+    /// The currency of its prices.
+    pub(super) fn currency<'a>(&'a self, arguments: &'a Arguments) -> &'a str {
+        let own = || self.cluster.as_ref()?.object.spec.price.as_ref();
+        arguments.currency.as_deref().or_else(|| Some(own()?.currency.as_str())).unwrap_or("USD")
+    }
+
     /// Whether what a node has comes from options.
     pub(super) fn is_capacity_assumed(&self) -> bool {
         self.known_capacity().is_none()

@@ -139,6 +139,21 @@ fn a_price_is_that_of_all_node_hours() {
 }
 
 #[test]
+fn a_pool_that_has_a_price_costs_that_unless_another_is_given() {
+    let priced = CLUSTER.replace("maxNodes: 4", "maxNodes: 4\n  price: {nodeHour: \"0.25\", currency: EUR}");
+    let (_kept, path) = folder("a.yaml", &format!("{priced}{}", schedule("")));
+    let cost = |words: &[&str]| {
+        let told = json_of(&[&["-f", path.as_str(), "--days", "1", "--policy", "Never"], words].concat());
+        let (pool, row) = (&told["pools"][0], &told["pools"][0]["policies"][0]);
+        let price = row["cost"].as_f64().unwrap() / row["nodeHours"].as_f64().unwrap();
+        (format!("{price:.2}"), pool["currency"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(cost(&[]), ("0.25".to_owned(), "EUR".to_owned()));
+    assert_eq!(cost(&["--price", "2", "--currency", "CHF"]), ("2.00".to_owned(), "CHF".to_owned()));
+    assert!(simulated(&["-f", &path, "--days", "1"]).unwrap().contains("COST EUR"));
+}
+
+#[test]
 fn ticks_that_come_during_a_run_are_missed_and_told() {
     let (_kept, path) = folder("a.yaml", &format!("{CLUSTER}{}", schedule("  deadline: 30m\n")));
     let table =

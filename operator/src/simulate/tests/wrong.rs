@@ -35,6 +35,26 @@ fn a_manifest_that_is_wrong_is_told_with_file_line_and_field() {
             "maxNodes: 4\n  minNodes: 5",
             "a.yaml, line 7, field spec.minNodes: minNodes must not be greater than maxNodes",
         ),
+        (
+            "maxNodes: 4",
+            "maxNodes: 4\n  budget: {month: 5}",
+            "a.yaml, line 7, field spec.budget: needs price.nodeHour, which says what a node costs",
+        ),
+        (
+            "maxNodes: 4",
+            "maxNodes: 4\n  price: {nodeHour: \"a lot\"}",
+            "a.yaml, line 7, field spec.price.nodeHour: \"a lot\" is no amount of money; write a decimal with up to six digits after the point, such as \"0.192\"",
+        ),
+        (
+            "maxNodes: 4",
+            "maxNodes: 4\n  price: {nodeHour: 2000000}",
+            "a.yaml, line 7, field spec.price.nodeHour: write a price of a node's hour from 0 to 1000000, such as 0.192",
+        ),
+        (
+            "maxNodes: 4",
+            "maxNodes: 4\n  price: {nodeHour: 1, currency: US DOLLAR}",
+            "a.yaml, line 7, field spec.price.currency: write a currency of up to eight characters, such as EUR",
+        ),
         ("  maxNodes: 4\n", "", "a.yaml, line 5, field spec: missing field `maxNodes`; add it"),
         (
             "cpu: '4'",
