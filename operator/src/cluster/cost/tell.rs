@@ -85,7 +85,7 @@ fn owners(cluster: &ScoringCluster, ctx: &Ctx, books: &Books) -> BTreeMap<String
 }
 
 /// Whether an account is to be told, though its run goes on.
-fn is_due(account: &Account, written: &Written, hurry: bool, now: Timestamp) -> bool {
+pub(super) fn is_due(account: &Account, written: &Written, hurry: bool, now: Timestamp) -> bool {
     let age = now.duration_since(written.at);
     let news = account.ended > written.as_of;
     news && (hurry || age >= GATHER) || account.living && age >= GROWS

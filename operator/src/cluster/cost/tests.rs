@@ -8,7 +8,7 @@ use planner::pool;
 use serde_json::{Value, json};
 
 use super::seen::{Owner, machines};
-use super::tell::{Stand, stand};
+use super::tell::{Stand, is_due, stand};
 use super::*;
 use crate::guard::Guard;
 
@@ -243,4 +243,27 @@ fn a_run_is_over_when_its_job_is_and_no_pod_of_it_is_on_a_node() {
     assert_eq!(stand(&going, Some(&done), &living), Stand::GoesOn);
     assert_eq!(stand(&going, None, &account), Stand::GoesOn);
     assert_eq!(stand(&run(&json!({"state": "Archiving"})), None, &account), Stand::Nothing);
+}
+
+#[test]
+fn ends_of_pods_are_told_together_after_a_minute_or_before_their_node_goes_and_what_only_grows_rarely() {
+    let mut books = books(&cluster(&json!({})));
+    let going = run(&json!({}));
+    books.open_run(&going, at("10T12:00:00"));
+    let (owners, nodes) = (owners(&going), [node("a", "10T11:00:00")]);
+    let there = [machine("a", true)];
+    let mut due = |now: &str, status: &Value, hurry: bool| {
+        let pods = [pod("1", "a", "item", status)];
+        look(&mut books, now, &machines(&there, (&nodes, false), &pods, &owners, &Resources::default()));
+        let (account, written) = books.of("r").unwrap();
+        is_due(&account, &written, hurry, at(now))
+    };
+    let running = json!({"phase": "Running"});
+    assert!(!due("10T12:04:59", &running, true) && due("10T12:05:00", &running, false));
+    let ended = ended(Some(at("10T12:05:10")));
+    assert!(due("10T12:05:20", &ended, false), "nothing was written for a minute");
+    books.written.get_mut("r").unwrap().at = at("10T12:05:00");
+    let (account, written) = books.of("r").unwrap();
+    let due = |hurry, now: &str| is_due(&account, &written, hurry, at(now));
+    assert!(!due(false, "10T12:05:59") && due(true, "10T12:05:21") && due(false, "10T12:06:00"));
 }

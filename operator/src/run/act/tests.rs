@@ -97,3 +97,16 @@ async fn what_somebody_else_labelled_as_the_runs_stays() {
         assert_eq!(*asked.lock().unwrap(), [expected]);
     }
 }
+
+#[test]
+fn what_the_nodes_were_is_written_down_only_once_it_is_known_for_good() {
+    let told = |last: bool| {
+        let mut run = run();
+        let status = json!({"nodeSeconds": 90, "nodeSecondsFinal": last, "cost": "0.0048", "currency": "EUR"});
+        run.status = Some(serde_json::from_value(status).unwrap());
+        spent(&run)
+    };
+    assert_eq!(told(false), None);
+    assert_eq!(json!(told(true)), json!({"nodeSeconds": 90, "cost": "0.0048", "currency": "EUR"}));
+    assert_eq!(spent(&run()), None);
+}
