@@ -1,11 +1,12 @@
 //! What is counted of each pool.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crds::ScoringClusterStatus;
 use planner::cost::Sums;
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
-use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::aks::Kind;
 
@@ -21,11 +22,21 @@ pub enum Operation {
     DeleteMachines,
 }
 
+/// What a look decides, by what it has seen.
+#[derive(Clone, Copy, Debug)]
+pub enum Decision {
+    /// Which run has how many slots.
+    Slots,
+    /// What to do about the pool's nodes.
+    Nodes,
+}
+
 /// The metrics of pools. Cheap to clone: every part is shared.
 #[derive(Clone, Debug)]
 pub struct PoolMetrics {
     nodes: IntGaugeVec,
     slots: IntGaugeVec,
+    decisions: HistogramVec,
     operations: IntCounterVec,
     errors: IntCounterVec,
     node_seconds: IntCounterVec,
@@ -39,7 +50,12 @@ impl PoolMetrics {
     /// When one of these names is taken.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let gauges = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &[CLUSTER, "state"]);
+        // A decision is to take less than 50 ms.
+        let seconds = vec![0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0];
+        let decision =
+            HistogramOpts::new("pool_decision_seconds", "Time of one decision, from the caches to the answer");
         let metrics = Self {
+            decisions: HistogramVec::new(decision.buckets(seconds), &[CLUSTER, "decision"])?,
             nodes: gauges("pool_nodes", "Nodes of a pool, by state")?,
             slots: gauges("pool_slots", "Slots of a pool: given to runs, and waited for")?,
             operations: IntCounterVec::new(
@@ -69,6 +85,7 @@ impl PoolMetrics {
         registry.register(Box::new(metrics.cost.clone()))?;
         registry.register(Box::new(metrics.nodes.clone()))?;
         registry.register(Box::new(metrics.slots.clone()))?;
+        registry.register(Box::new(metrics.decisions.clone()))?;
         registry.register(Box::new(metrics.operations.clone()))?;
         registry.register(Box::new(metrics.errors.clone()))?;
         Ok(metrics)
@@ -98,6 +115,15 @@ impl PoolMetrics {
         }
     }
 
+    /// A decision was made, from what the caches hold, which took so long; nothing was asked of a server meanwhile.
+    pub fn decided(&self, cluster: &str, decision: Decision, took: Duration) {
+        let decision = match decision {
+            Decision::Slots => "Slots",
+            Decision::Nodes => "Nodes",
+        };
+        self.decisions.with_label_values(&[cluster, decision]).observe(took.as_secs_f64());
+    }
+
     /// An operation was asked for: accepted, or refused as this kind.
     pub fn asked(&self, cluster: &str, operation: Operation, refused: Option<Kind>) {
         let operation = match operation {
@@ -124,6 +150,7 @@ impl PoolMetrics {
     pub fn retain(&self, clusters: &[&str]) {
         retain(&self.nodes, clusters);
         retain(&self.slots, clusters);
+        retain(&self.decisions, clusters);
         retain(&self.operations, clusters);
         retain(&self.errors, clusters);
         retain(&self.node_seconds, clusters);
@@ -163,6 +190,7 @@ mod tests {
             ..ScoringClusterStatus::default()
         };
         metrics.pools.seen("cpu", &status);
+        metrics.pools.decided("cpu", Decision::Slots, Duration::from_millis(7));
         metrics.pools.asked("cpu", Operation::Put, None);
         metrics.pools.asked("cpu", Operation::DeleteMachines, Some(Kind::Busy));
         metrics.pools.failed("gpu", Kind::Quota);
@@ -174,6 +202,8 @@ mod tests {
             r#"batchscoring_pool_nodes{cluster="cpu",state="desired"} 3"#,
             r#"batchscoring_pool_nodes{cluster="cpu",state="idle"} 0"#,
             r#"batchscoring_pool_slots{cluster="cpu",state="waiting"} 4"#,
+            r#"batchscoring_pool_decision_seconds_bucket{cluster="cpu",decision="Slots",le="0.005"} 0"#,
+            r#"batchscoring_pool_decision_seconds_bucket{cluster="cpu",decision="Slots",le="0.01"} 1"#,
             r#"batchscoring_pool_operations_total{cluster="cpu",operation="Put",result="Accepted"} 1"#,
             r#"batchscoring_pool_operations_total{cluster="cpu",operation="DeleteMachines",result="OperationInProgress"} 1"#,
             r#"batchscoring_pool_errors_total{cluster="gpu",reason="QuotaExceeded"} 1"#,

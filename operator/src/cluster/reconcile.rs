@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crds::cluster::ScaleDownPolicy;
 use crds::{ScoringCluster, names};
@@ -19,6 +19,7 @@ use planner::warmth::{Horizons, Policy, Prewarm, Waiting};
 use super::act::{self, MANAGER};
 use super::foresight::Foresight;
 use super::memory::Memory;
+use super::metrics::Decision;
 use super::report::{self, Refusal, Report};
 use super::work::{self, Work};
 use super::{PoolNodes, Shared, claim, cost, external, hold, machines, pods, step};
@@ -95,7 +96,9 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     }
 
     let learned = learn(cluster, ctx, &mut memory).await?;
+    let began = Instant::now();
     let scene = look(cluster, ctx, learned.clone(), &memory)?;
+    ctx.metrics.pools.decided(name_of(cluster), Decision::Slots, began.elapsed());
     // Until the pool has been seen once, nothing is promised: the slots that runs have stay as they are.
     if memory.pool.is_some() {
         give(ctx, &scene, &mut memory).await?;

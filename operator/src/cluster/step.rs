@@ -1,10 +1,12 @@
 //! The pool's next step: decide upon a fresh picture, and do it.
 
+use std::time::Instant;
+
 use crds::ScoringCluster;
 use planner::pool::{self, PoolDecision, PoolView, Wait, decide};
 
 use super::memory::Memory;
-use super::metrics::Operation;
+use super::metrics::{Decision, Operation};
 use super::provider::Purpose;
 use super::reconcile::{Scene, about, taint, view, write};
 use super::report::{self, Report};
@@ -21,12 +23,11 @@ pub(super) async fn take(
     memory: &mut Memory,
     scene: &Scene,
 ) -> Result<Option<(PoolView, PoolDecision)>, Error> {
-    let Some(mut seen) = view(cluster, ctx, memory, scene) else { return Ok(None) };
+    let Some((mut seen, mut decision)) = look(cluster, ctx, memory, scene) else { return Ok(None) };
     match report::outage(&seen) {
         Some(note) => tell(cluster, ctx, memory, true, report::NODES_LOST, report::NODES_LOST, &note).await,
         None => drop(memory.told.remove(report::NODES_LOST)),
     }
-    let mut decision = decide(&seen);
     let is_operation = |action: &pool::Action| matches!(action, pool::Action::Put { .. } | pool::Action::Delete { .. });
     if decision.action.as_ref().is_some_and(is_operation) {
         // What is done to the pool is decided upon what it is at this moment.
@@ -42,13 +43,22 @@ pub(super) async fn take(
                 return Ok(Some((seen, PoolDecision { action: None, ..decision })));
             }
         }
-        let Some(fresh) = view(cluster, ctx, memory, scene) else { return Ok(None) };
-        (decision, seen) = (decide(&fresh), fresh);
+        let Some(fresh) = look(cluster, ctx, memory, scene) else { return Ok(None) };
+        (seen, decision) = fresh;
     }
     if let Some(action) = decision.action.clone() {
         act(cluster, ctx, shared, memory, scene, (&seen, &decision), action).await?;
     }
     Ok(Some((seen, decision)))
+}
+
+/// The pool as it is seen now, and what to do about it.
+fn look(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, scene: &Scene) -> Option<(PoolView, PoolDecision)> {
+    let began = Instant::now();
+    let seen = view(cluster, ctx, memory, scene)?;
+    let decision = decide(&seen);
+    ctx.metrics.pools.decided(name_of(cluster), Decision::Nodes, began.elapsed());
+    Some((seen, decision))
 }
 
 async fn act(
