@@ -103,9 +103,9 @@ struct UpArguments {
     /// Allocatable memory of a node, in MiB
     #[arg(long, default_value_t = 2048)]
     node_memory: u64,
-    /// With kwok: how long a pod of a Job takes
+    /// With kwok: how long a pod of a Job takes: 5s, or 10s..30s, each as likely; drawn for each pod
     #[arg(long, default_value = "5s")]
-    kwok_pods_take: Span,
+    kwok_pods_take: Delay,
 }
 
 #[derive(Subcommand)]
@@ -157,7 +157,7 @@ impl UpArguments {
             nodes: self.nodes,
             node_cpus: self.node_cpus,
             node_memory_mib: self.node_memory,
-            kwok_pod_duration: self.kwok_pods_take.0,
+            kwok_pod_duration: self.kwok_pods_take,
             ..defaults
         })
     }

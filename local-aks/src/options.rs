@@ -40,8 +40,8 @@ pub struct Options {
     pub node_cpus: u32,
     /// Allocatable memory of a node, in MiB.
     pub node_memory_mib: u64,
-    /// kwok only: how long a pod takes to complete.
-    pub kwok_pod_duration: Duration,
+    /// kwok only: how long a pod of a Job takes to complete; drawn for each. Not log-normal, which kwok cannot draw.
+    pub kwok_pod_duration: Delay,
 }
 
 impl Default for Options {
@@ -58,7 +58,7 @@ impl Default for Options {
             nodes: NodeKind::Real,
             node_cpus: 2,
             node_memory_mib: 2048,
-            kwok_pod_duration: Duration::from_secs(5),
+            kwok_pod_duration: Duration::from_secs(5).into(),
         }
     }
 }

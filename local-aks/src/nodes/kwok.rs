@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::process::Command;
 
+use crate::aks::Delay;
 use crate::machines::{Becomes, MachineSpec, Machines};
 use crate::nodes::files::Size;
 use crate::nodes::real::is_ready;
@@ -124,11 +125,17 @@ impl Machines for KwokMachines {
 }
 
 /// Starts kwok.
-pub(crate) fn start(root: &Root, authority: &Authority, pods_take: Duration) -> anyhow::Result<Part> {
+pub(crate) fn start(root: &Root, authority: &Authority, pods_take: Delay) -> anyhow::Result<Part> {
+    let (least, most) = match pods_take {
+        Delay::Fixed(span) => (span, span),
+        Delay::Uniform { low, high } => (low, high),
+        Delay::LogNormal { .. } => bail!("kwok draws no log-normal times for pods: give one time, or two bounds"),
+    };
     let pair = authority.client("kwok", "kwok", Some("system:masters"))?;
     authority.kubeconfig(&root.kubeconfig("kwok"), &pair)?;
     let stages = root.run().join("kwok.yaml");
-    std::fs::write(&stages, STAGES.replace("POD_MILLISECONDS", &pods_take.as_millis().to_string()))?;
+    let text = STAGES.replace("POD_MILLISECONDS", &least.0.as_millis().to_string());
+    std::fs::write(&stages, text.replace("POD_MOST_MILLISECONDS", &most.0.as_millis().to_string()))?;
     let mut command = Command::new(root.tool("kwok"));
     command.arg("--kubeconfig").arg(root.kubeconfig("kwok")).arg("--config").arg(stages);
     command.args([&format!("--manage-nodes-with-label-selector={KIND}={PLAYED}"), "--node-lease-duration-seconds=40"]);

@@ -105,7 +105,7 @@ pub(crate) async fn crash() -> anyhow::Result<()> {
     let options = Options {
         provisioning: Duration::ZERO.into(),
         nodes: NodeKind::Kwok,
-        kwok_pod_duration: Duration::from_secs(1),
+        kwok_pod_duration: Duration::from_secs(1).into(),
         ..Options::default()
     };
     clear(&options).await?;
