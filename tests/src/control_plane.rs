@@ -65,7 +65,8 @@ async fn no_pod_starts(client: &Client) -> Result<()> {
     Ok(())
 }
 
-async fn definitions(client: &Client) -> Result<()> {
+/// Installs the chart's custom resource definitions.
+pub async fn definitions(client: &Client) -> Result<()> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     for entry in std::fs::read_dir(workspace().join("charts/batch-scoring/crds"))? {
         let path = entry?.path();

@@ -6,12 +6,19 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::PostParams;
+use kube::{Api, Client};
 use local_aks::Facts;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
 /// What it exits with when it lost its lease; see docs/architecture.md.
 const LEASE_LOST: i32 = 3;
+
+/// Longer than any test: nobody renews it, as kubelet would.
+const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
 /// How to start the operator: always the same way, as the same identity.
 #[derive(Clone, Debug)]
@@ -29,6 +36,8 @@ pub struct HostOperator {
     pub token_file: PathBuf,
     /// The authorities that it trusts.
     pub ca_bundle: PathBuf,
+    /// Where its metrics are: `host:port`. Port 0: wherever there is room.
+    pub listen: String,
     /// Where its log goes; appended to.
     pub log: PathBuf,
 }
@@ -55,6 +64,7 @@ impl HostOperator {
             authority_host: facts.authority_host.clone(),
             token_file: "/dev/null".into(),
             ca_bundle: facts.ca_bundle.clone(),
+            listen: "127.0.0.1:0".to_owned(),
             log: folder.join("operator.log"),
         }
     }
@@ -69,7 +79,7 @@ impl HostOperator {
             .env("OPERATOR_NAMESPACE", &self.namespace)
             .env("OPERATOR_IDENTITY", &self.identity)
             .env("OPERATOR_SCORER_IMAGE", &self.scorer_image)
-            .env("OPERATOR_LISTEN", "127.0.0.1:0")
+            .env("OPERATOR_LISTEN", &self.listen)
             .env("OPERATOR_ARM_ENDPOINT", &self.arm_endpoint)
             .env("OPERATOR_ARM_SCOPE", &self.arm_scope)
             .env("AZURE_TENANT_ID", &self.tenant_id)
@@ -85,6 +95,18 @@ impl HostOperator {
             .spawn()
             .with_context(|| format!("start {}", self.program.display()))?;
         Ok(Running(Arc::new(Mutex::new(child))))
+    }
+
+    /// Writes what kubelet would project into its pod: a token of a ServiceAccount of its namespace, for Entra ID.
+    pub async fn sign_in(&self, client: &Client, account: &str) -> Result<()> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &self.namespace);
+        let audiences = vec!["api://AzureADTokenExchange".to_owned()];
+        let spec =
+            TokenRequestSpec { audiences, expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
+        let request = TokenRequest { spec, ..TokenRequest::default() };
+        let answer = accounts.create_token_request(account, &PostParams::default(), &request).await?;
+        let token = answer.status.context("no token was given")?.token;
+        std::fs::write(&self.token_file, token).context("write the federated token")
     }
 
     /// The last lines of its log.
@@ -156,6 +178,7 @@ mod tests {
             authority_host: String::new(),
             token_file: PathBuf::new(),
             ca_bundle: PathBuf::new(),
+            listen: String::new(),
             log: dir.path().join("log"),
         };
         let running = operator.start().unwrap();

@@ -18,6 +18,7 @@ pub(crate) use tests::control_plane::workspace;
 use tests::harness::Cluster as _;
 use tests::local;
 use tests::snapshot::Snapshot;
+pub(crate) use tests::wait::until;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
@@ -275,20 +276,6 @@ pub(crate) fn seed(variable: &str) -> Result<u64> {
     match std::env::var(variable) {
         Ok(seed) => seed.parse().with_context(|| format!("{variable} is a number")),
         Err(_) => Ok(u64::try_from(Timestamp::now().as_second()).unwrap_or_default()),
-    }
-}
-
-/// Waits until `look` finds something; fails after a time with what was waited for.
-pub(crate) async fn until<T>(what: &str, seconds: u64, look: impl AsyncFn() -> Result<Option<T>>) -> Result<T> {
-    let end = Instant::now() + Duration::from_secs(seconds);
-    loop {
-        let looked = look().await;
-        match looked {
-            Ok(Some(found)) => return Ok(found),
-            Err(error) if Instant::now() >= end => return Err(error.context(format!("wait for {what}"))),
-            Ok(None) if Instant::now() >= end => bail!("waited {seconds} s in vain for {what}"),
-            _ => tokio::time::sleep(Duration::from_millis(200)).await,
-        }
     }
 }
 

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{ListParams, PostParams};
+use kube::api::ListParams;
 use serde_json::json;
 use tests::host_operator::{HostOperator, Running};
 use tests::ledger::{Ledger, Server, Spring};
@@ -65,7 +64,7 @@ impl Stage {
     /// Starts the operator with a fresh federated token and an empty ledger. With `kill_after`, it is killed once that
     /// change has been answered.
     pub(crate) async fn start(&self, cluster: &Cluster, kill_after: Option<usize>) -> Result<Running> {
-        self.write_token(cluster).await?;
+        self.operator.sign_in(&cluster.client, RELEASE).await?;
         let started: Arc<OnceLock<Running>> = Arc::default();
         let victim = Arc::clone(&started);
         let spring: Spring = Arc::new(move || {
@@ -82,17 +81,6 @@ impl Stage {
         self.ledger.start(kill_after.map(|k| (k, spring)));
         let running = self.operator.start()?;
         Ok(started.get_or_init(|| running).clone())
-    }
-
-    /// What kubelet would project into the operator's pod.
-    async fn write_token(&self, cluster: &Cluster) -> Result<()> {
-        let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), SYSTEM);
-        let audiences = vec!["api://AzureADTokenExchange".to_owned()];
-        let spec = TokenRequestSpec { audiences, expiration_seconds: Some(3600), ..TokenRequestSpec::default() };
-        let request = TokenRequest { spec, ..TokenRequest::default() };
-        let answer = accounts.create_token_request(RELEASE, &PostParams::default(), &request).await?;
-        let token = answer.status.context("no token was given")?.token;
-        std::fs::write(&self.operator.token_file, token).context("write the federated token")
     }
 }
 
