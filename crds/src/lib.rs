@@ -35,6 +35,8 @@ pub mod names {
     pub const ROLE: &str = "batchscoring.dev/role";
     /// Taint key of a pool's nodes, and label of its runs' children: the ScoringCluster's name.
     pub const POOL: &str = "batchscoring.dev/pool";
+    /// Scheduling gate of an item's pod: it is taken away when the pod's run has a slot for it.
+    pub const SLOT_GATE: &str = "batchscoring.dev/slot";
     /// Annotation of a run that was cancelled for the run of a later tick: that run's name.
     pub const REPLACED_BY: &str = "batchscoring.dev/replaced-by";
     /// The finalizer that holds a run until it is archived.
@@ -43,4 +45,6 @@ pub mod names {
     pub const NODES_FINALIZER: &str = "batchscoring.dev/nodes";
     /// AKS' label of a node: its agent pool.
     pub const AGENT_POOL: &str = "kubernetes.azure.com/agentpool";
+    /// AKS' taint of a node of a spot pool.
+    pub const SPOT: &str = "kubernetes.azure.com/scalesetpriority";
 }

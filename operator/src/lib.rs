@@ -13,6 +13,7 @@ pub mod controller;
 pub mod error;
 pub mod events;
 pub mod finalizer;
+mod gate;
 pub mod guard;
 pub mod invalid;
 pub mod known;

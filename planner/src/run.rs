@@ -208,6 +208,12 @@ fn plan(view: &RunView) -> Vec<Action> {
     }
 }
 
+/// How many pods a Job is to have: for each slot one that runs and one that waits to be let go when that ends. Kubernetes
+/// takes a second to make another, and more pods than these would only be objects.
+fn pods(slots: u32, items: u32) -> u32 {
+    slots.saturating_mul(2).min(items)
+}
+
 fn score(view: &RunView, items: u32) -> Vec<Action> {
     let mut actions = Vec::new();
     let stop = stop(view);
@@ -218,11 +224,11 @@ fn score(view: &RunView, items: u32) -> Vec<Action> {
         (None, _) if view.stalled.is_some_and(|stalled| stalled.refused && stalled_for(view, HOLD_REFUSED)) => {
             return vec![Action::Finish(Finish::JobRefused)];
         }
-        (None, _) => actions.push(Action::CreateJob { parallelism: view.slots.min(items) }),
+        (None, _) => actions.push(Action::CreateJob { parallelism: pods(view.slots, items) }),
         // What stops a run comes first: it frees nodes and slots.
         (_, Some(_)) if stop.is_some() => actions.push(Action::StopJob),
-        (_, Some(job)) if view.slots.min(items) > job.parallelism => {
-            actions.push(Action::Raise { parallelism: view.slots.min(items) });
+        (_, Some(job)) if pods(view.slots, items) > job.parallelism => {
+            actions.push(Action::Raise { parallelism: pods(view.slots, items) });
         }
         _ => {}
     }

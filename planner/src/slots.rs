@@ -1,8 +1,11 @@
-//! Slots: which run may have how many pods at a time.
+//! Slots: which run may have how many pods at a time, and which pods start now.
 //!
 //! Runs of a higher priority get theirs first. Between those of one priority, whoever has the smallest part of the pool
 //! gets the next slot, the oldest first where parts are equal: so nobody has more than another who wants more, but for one
 //! pod. Nothing is killed for it, so that a run that came early is above its part until enough of its pods have ended.
+//!
+//! Slots are for the largest pool that there may be; pods start as the nodes at hand have room, shared in the same way. So
+//! whoever comes while nodes are on their way has its part of them from the beginning.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -30,6 +33,10 @@ pub struct Demand {
     pub remaining: u32,
     /// Pods that are on a node and have not ended.
     pub started: u32,
+    /// Pods that were let go and are on no node yet.
+    pub starting: u32,
+    /// Pods that are there and wait to be let go.
+    pub held: u32,
     /// Slots that the run has been given.
     pub given: u32,
 }
@@ -41,9 +48,9 @@ impl Demand {
         slots.min(self.remaining).saturating_sub(self.started)
     }
 
-    /// Slots that it keeps: its started pods.
+    /// Slots that it keeps: those of pods that were let go, which nobody can hold any more.
     fn floor(&self) -> u32 {
-        self.started.min(self.remaining)
+        self.started.saturating_add(self.starting).min(self.remaining)
     }
 
     /// Slots that it wants beyond these.
@@ -59,6 +66,11 @@ pub struct Room {
     pub capacity: Option<Resources>,
     /// The most nodes there may be.
     pub max_nodes: u32,
+    /// What is free on each node that takes pods at this moment. Others, up to the most, are opened empty.
+    pub nodes: Vec<Resources>,
+    /// True: a pod starts once one of these nodes has room for it. False: as soon as it has a slot, so that whoever adds
+    /// nodes sees it wait.
+    pub starts_on_room: bool,
     /// True: nothing new starts.
     pub paused: bool,
     /// True: the nodes are about to go. Runs keep the slots that they have, so that the nodes at hand end them, and no
@@ -71,6 +83,8 @@ pub struct Room {
 pub struct Grants {
     /// Slots by run.
     pub slots: BTreeMap<String, u32>,
+    /// How many more pods of each run to let go now; runs of which none may are left out.
+    pub starts: BTreeMap<String, u32>,
     /// Slots that are in use or about to be, of all runs.
     pub given: u32,
     /// Items without a slot, of all runs.
@@ -79,30 +93,43 @@ pub struct Grants {
     pub too_large: Vec<String>,
 }
 
-/// Gives slots against `max_nodes` nodes: by priority, between equals by fair share of the pool, then by age. Started pods
-/// keep theirs, whatever comes.
+/// Gives slots against `max_nodes` nodes: by priority, between equals by fair share of the pool, then by age. Pods that
+/// were let go keep theirs, whatever comes.
 #[must_use]
 pub fn grant(demands: &[Demand], room: &Room) -> Grants {
     let mut order: Vec<&Demand> = demands.iter().collect();
     order.sort_by(|a, b| (Reverse(a.priority), a.created, &a.run).cmp(&(Reverse(b.priority), b.created, &b.run)));
 
+    let wish = |d: &&Demand| match room.closing {
+        true => d.wished().min(d.given.saturating_sub(d.floor())),
+        false => d.wished(),
+    };
+    let wishes: Vec<u32> = order.iter().map(wish).collect();
+    let most = usize::try_from(room.max_nodes).unwrap_or(usize::MAX);
+    let nodes: Vec<&Resources> = room.nodes.iter().collect();
     let extra = match &room.capacity {
-        _ if room.closing => order.iter().map(|d| d.wished().min(d.given.saturating_sub(d.floor()))).collect(),
+        _ if room.closing => wishes,
         _ if room.paused => vec![0; order.len()],
-        Some(empty) => {
-            let most = usize::try_from(room.max_nodes).unwrap_or(usize::MAX);
-            fair::shares(&order, empty, most)
-        }
+        Some(empty) => fair::shares(&order, &wishes, empty, &nodes, most),
         // Nobody knows how many pods a node takes until one is there: a single pod asks for it.
         None => {
             let asks = |d: &&Demand| room.max_nodes > 0 && d.wished() > 0;
-            let first = order.iter().position(asks).filter(|_| demands.iter().all(|d| d.started == 0));
+            let first = order.iter().position(asks).filter(|_| demands.iter().all(|d| d.floor() == 0));
             (0..order.len()).map(|at| u32::from(first == Some(at))).collect()
         }
     };
+    // Room is left empty for nobody whose pods are not there.
+    let there: Vec<u32> = order.iter().zip(&extra).map(|(demand, extra)| demand.held.min(*extra)).collect();
+    let starts = match &room.capacity {
+        _ if !room.starts_on_room || there.iter().all(|pods| *pods == 0) => there,
+        // No node is to be opened, so that all that has a slot has room.
+        Some(_) if nodes.len() >= most && !room.closing => there,
+        Some(empty) => fair::shares(&order, &there, empty, &nodes, nodes.len()),
+        None => vec![0; order.len()],
+    };
 
     let mut grants = Grants::default();
-    for (demand, extra) in order.into_iter().zip(extra) {
+    for ((demand, extra), starts) in order.into_iter().zip(extra).zip(starts) {
         if room.capacity.as_ref().is_some_and(|empty| empty.fits(&demand.request) == 0) && demand.wished() > 0 {
             grants.too_large.push(demand.run.clone());
         }
@@ -110,6 +137,9 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
         // A number that says the same is left as it is: with fewer items than slots, nothing changes by rewriting it.
         let kept = demand.given > slots && slots == demand.remaining;
         grants.slots.insert(demand.run.clone(), if kept { demand.given } else { slots });
+        if starts > 0 {
+            grants.starts.insert(demand.run.clone(), starts);
+        }
         grants.given += slots;
         grants.waiting += demand.remaining - slots;
     }

@@ -1,6 +1,5 @@
-//! Writes: slots of runs, cordons, machines, counts.
+//! Writes: cordons, nodes that are gone. And what is on a node at this moment.
 
-use crds::ScoringRun;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -9,51 +8,15 @@ use serde_json::json;
 
 use super::folded::Folded;
 use super::machines::DRAINING;
-use super::memory::Memory;
 use super::pods;
-use super::work::Work;
 use crate::apply::Manager;
 use crate::conditions::whole_seconds;
-use crate::context::{key_of, name_of, namespace_of, uid_of};
+use crate::context::key_of;
 use crate::error::is_code;
 use crate::{Ctx, Error};
 
 /// The field manager of what this controller writes.
 pub(super) const MANAGER: Manager = Manager("batchscoring.dev/cluster");
-
-/// Tells a run how many slots it has, if that is news. A run that is gone is no error.
-///
-/// # Errors
-/// When the API server refuses or is not reached.
-pub(super) async fn grant(ctx: &Ctx, work: &Work, slots: u32, memory: &mut Memory) -> Result<(), Error> {
-    let run = &*work.run;
-    let uid = uid_of(run).to_owned();
-    let shown = run.status.as_ref().and_then(|status| status.slots).unwrap_or_default();
-    // Nobody acts on fewer slots than the Job's pods: a Job's parallelism is only ever raised. Told at each end of a pod,
-    // they would go up and down.
-    let job = ctx.caches.jobs.get(namespace_of(run), name_of(run));
-    let parallelism = job.and_then(|job| job.spec.as_ref()?.parallelism).and_then(|most| u32::try_from(most).ok());
-    if shown == slots || shown > slots && parallelism.is_some_and(|most| most >= shown) {
-        memory.slots.remove(&uid);
-        return Ok(());
-    }
-    // The cache may be behind what was written a moment ago.
-    if memory.slots.get(&uid) == Some(&slots) {
-        return Ok(());
-    }
-    let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
-    let part = memory.cost.part(run, Some(slots));
-    match MANAGER.status(&api, run, None, &part).await {
-        Ok(_) => {
-            memory.cost.wrote(run, &part, ctx.now());
-            tracing::info!(run = %work.demand.run, slots, "slots");
-            memory.slots.insert(uid, slots);
-            Ok(())
-        }
-        Err(Error::Api { source, .. }) if is_code(&source, 404) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
 
 /// Lets nothing new onto a node (and writes on it since when), or lets pods onto it again.
 ///

@@ -170,6 +170,11 @@ fn view(node: &Node, room: Resources, load: Load, busy: bool, kept: &mut Remembe
     }
 }
 
+/// Whether the node is Ready.
+pub(super) fn is_ready(node: &Node) -> bool {
+    readiness(node, Timestamp::UNIX_EPOCH).0.is_ready()
+}
+
 /// Whether the node is Ready, and since when it is or is not.
 pub(super) fn readiness(node: &Node, now: Timestamp) -> (Readiness, Timestamp) {
     let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());

@@ -1,12 +1,14 @@
 //! What one process remembers of a cluster between two looks. Nothing in it is needed after a restart: what is, is in
 //! the ScoringCluster's status, on the nodes, and at AKS.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crds::ScoringClusterStatus;
 use crds::cluster::BucketStatus;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
 use planner::bucket::{Bucket, Rate};
 use planner::capacity::Resources;
 
@@ -16,6 +18,8 @@ use super::machines::Remembered;
 use super::timing::Timing;
 use crate::aks::{AgentPool, AksError, Kind};
 use crate::conditions::whole_seconds;
+use crate::context::uid_of;
+use crate::gate::is_held;
 
 /// How long a deletion that was accepted may take to show.
 const LEAVING: SignedDuration = SignedDuration::from_mins(3);
@@ -71,8 +75,10 @@ pub(super) struct Memory {
     pub(super) status: Option<ScoringClusterStatus>,
     /// What the pool costs.
     pub(super) cost: Books,
-    /// Slots last written, by run's UID, until the cache shows them.
-    pub(super) slots: BTreeMap<String, u32>,
+    /// Slots last written, by run's UID, and when.
+    pub(super) slots: BTreeMap<String, (u32, Timestamp)>,
+    /// Pods that were let go, by UID, until the cache shows it.
+    pub(super) let_go: BTreeSet<String>,
     /// The generation of the spec that was last seen.
     pub(super) generation: Option<i64>,
     /// Whether the cluster is held since the finalizer was written, and the version of the cluster before that.
@@ -106,6 +112,7 @@ impl Memory {
             status: None,
             cost: Books::default(),
             slots: BTreeMap::new(),
+            let_go: BTreeSet::new(),
             generation: None,
             held: None,
             told: BTreeMap::new(),
@@ -117,6 +124,14 @@ impl Memory {
     pub(super) fn bucket(&self, now: Timestamp) -> Option<BucketStatus> {
         let (left, at) = self.puts.saved();
         (self.puts.left(now) < Rate::PUT.size).then(|| BucketStatus { left, at: whole_seconds(at) })
+    }
+
+    /// Forgets which pods were let go, of those that are gone or that the cache shows to be.
+    pub(super) fn still_held(&mut self, pods: &[Arc<Pod>]) {
+        if !self.let_go.is_empty() {
+            let held: HashSet<&str> = pods.iter().filter(|pod| is_held(pod)).map(|pod| uid_of(&**pod)).collect();
+            self.let_go.retain(|uid| held.contains(uid.as_str()));
+        }
     }
 
     /// Forgets what has lasted long enough.

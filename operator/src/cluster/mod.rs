@@ -1,11 +1,13 @@
 //! The controller of ScoringCluster: slots for runs, nodes for slots.
 
 mod act;
+mod at_hand;
 mod claim;
 mod cost;
 mod external;
 mod folded;
 mod foresight;
+mod give;
 mod hold;
 mod machines;
 mod memory;

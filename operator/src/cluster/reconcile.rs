@@ -1,6 +1,6 @@
 //! One look at a cluster: observe, decide, act, report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,14 +17,15 @@ use planner::slots::{Grants, Room, grant};
 use planner::warmth::{Horizons, Policy, Prewarm, Waiting};
 
 use super::act::{self, MANAGER};
+use super::at_hand::AtHand;
 use super::foresight::Foresight;
 use super::memory::Memory;
 use super::metrics::Decision;
 use super::report::{self, Refusal, Report};
 use super::work::{self, Work};
-use super::{PoolNodes, Shared, claim, cost, external, hold, machines, pods, step};
+use super::{PoolNodes, Shared, claim, cost, external, give, hold, machines, pods, step};
 use crate::aks::AgentPool;
-use crate::context::{label, name_of, uid_of};
+use crate::context::{label, name_of};
 use crate::{Ctx, Error};
 
 /// How long an idle node stays where nothing is said.
@@ -97,12 +98,9 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
 
     let learned = learn(cluster, ctx, &mut memory).await?;
     let began = Instant::now();
-    let scene = look(cluster, ctx, learned.clone(), &memory)?;
+    let scene = look(cluster, ctx, learned.clone(), &mut memory)?;
     ctx.metrics.pools.decided(name_of(cluster), Decision::Slots, began.elapsed());
-    // Until the pool has been seen once, nothing is promised: the slots that runs have stay as they are.
-    if memory.pool.is_some() {
-        give(ctx, &scene, &mut memory).await?;
-    }
+    give::to_runs(ctx, &scene, memory.pool.is_some(), &mut memory).await?;
     let decided = step::take(cluster, ctx, shared, &mut memory, &scene).await?;
     if decided.as_ref().is_some_and(|(_, decision)| wants_nothing(decision)) {
         memory.unneeded();
@@ -168,20 +166,35 @@ pub(super) fn look(
     cluster: &ScoringCluster,
     ctx: &Ctx,
     learned: Option<Resources>,
-    memory: &Memory,
+    memory: &mut Memory,
 ) -> Result<Scene, Error> {
     let name = name_of(cluster);
     let pool = PoolNodes::of(cluster);
     let nodes: Vec<Arc<Node>> = ctx.caches.nodes.all().into_iter().filter(|node| pool.have(node)).collect();
-    let on_pool = |pod: &Pod| pods::node_of(pod).is_some_and(|on| nodes.iter().any(|node| name_of(&**node) == on));
+    let names: HashSet<&str> = nodes.iter().map(|node| name_of(&**node)).collect();
+    let on_pool = |pod: &Pod| pods::node_of(pod).is_some_and(|on| names.contains(on));
     let pods = ctx.caches.pods.all();
     let pods: Vec<Arc<Pod>> =
         pods.into_iter().filter(|pod| label(&**pod, names::POOL) == Some(name) || on_pool(pod)).collect();
-    let work = work::of_cluster(ctx, cluster, &pods);
+    memory.still_held(&pods);
+    let work = work::of_cluster(ctx, cluster, &pods, &memory.let_go);
     let capacity = capacity(cluster, learned);
     let demands: Vec<_> = work.iter().map(|work| work.demand.clone()).collect();
     let (paused, closing) = (memory.cost.paused(cluster, ctx.now()), hold::deleted(cluster).is_some());
-    let room = Room { capacity: capacity.clone(), max_nodes: cluster.spec.max_nodes, paused, closing };
+    let aks = cluster.spec.node_pool.aks().is_some();
+    let at_hand = match aks {
+        true => AtHand::of(&nodes, &pods, |_| capacity.clone().unwrap_or_default()),
+        false => external::at_hand(cluster, &memory.external, &nodes, &pods, capacity.as_ref()),
+    };
+    let room = Room {
+        capacity: capacity.clone(),
+        max_nodes: cluster.spec.max_nodes.saturating_sub(at_hand.stuck),
+        nodes: at_hand.free,
+        // Whoever else scales a pool does so when pods wait.
+        starts_on_room: aks,
+        paused,
+        closing,
+    };
     let grants = grant(&demands, &room);
     let mut foresight = match ahead(cluster, ctx, memory) {
         Some(horizons) => Foresight::of(ctx, cluster, capacity.as_ref(), horizons.longest()),
@@ -243,11 +256,7 @@ pub(super) async fn learn(
     let now = ctx.now();
     let created = |node: &Node| node.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let nodes = ctx.caches.nodes.all();
-    let is_ready = |node: &Node| {
-        let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True")
-    };
-    let ours = nodes.iter().filter(|node| pool.have(node) && is_ready(node));
+    let ours = nodes.iter().filter(|node| pool.have(node) && machines::is_ready(node));
     let Some(node) = ours.max_by_key(|node| (created(node), name_of(&***node).to_owned())) else {
         return Ok(memory.capacity.clone().or_else(|| known(cluster)));
     };
@@ -262,25 +271,10 @@ pub(super) async fn learn(
     let allocatable = pods::quantities(status.and_then(|status| status.allocatable.as_ref()));
     let everywhere = act::pods_on(ctx, name_of(&**node)).await?;
     let everywhere = everywhere.iter().filter(|pod| pods::belongs_to_node(pod) && !pods::has_ended(pod));
-    let one = Resources::parse([("pods", "1")]).unwrap_or_default();
-    let used = everywhere
-        .filter_map(|pod| pod.spec.as_ref())
-        .fold(Resources::default(), |used, spec| used.plus(&pods::request(spec)).plus(&one));
+    let used = everywhere.fold(Resources::default(), |used, pod| used.plus(&pods::takes(pod)));
     memory.learned = Some((name_of(&**node).to_owned(), now));
     memory.capacity = Some(allocatable.less(&used));
     Ok(memory.capacity.clone())
-}
-
-/// Tells the runs their slots.
-pub(super) async fn give(ctx: &Ctx, scene: &Scene, memory: &mut Memory) -> Result<(), Error> {
-    let live: Vec<&str> = scene.work.iter().map(|work| uid_of(&*work.run)).collect();
-    memory.slots.retain(|uid, _| live.contains(&uid.as_str()));
-    for work in &scene.work {
-        if let Some(slots) = scene.grants.slots.get(&work.demand.run) {
-            act::grant(ctx, work, *slots, memory).await?;
-        }
-    }
-    Ok(())
 }
 
 /// The pool as the planner sees it.

@@ -1,6 +1,6 @@
 //! The work that waits for a cluster's nodes: its runs, as the planner sees them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crds::{ScoringCluster, ScoringRun, names};
@@ -12,7 +12,8 @@ use planner::slots::Demand;
 
 use super::pods;
 use crate::conditions::is_true;
-use crate::context::{Ctx, key_of, label, name_of, namespace_of};
+use crate::context::{Ctx, key_of, label, name_of, namespace_of, uid_of};
+use crate::gate::is_held;
 use crate::schedule::validate::selects;
 
 /// A run of the cluster that is not over, and what it asks for.
@@ -21,14 +22,22 @@ pub(super) struct Work {
     pub(super) run: Arc<ScoringRun>,
     /// What it asks for.
     pub(super) demand: Demand,
+    /// Its pods that wait for a slot, in the order in which they get one.
+    pub(super) held: Vec<Arc<Pod>>,
 }
 
 /// The pods of one cluster's runs, by run (`namespace/name`).
 type ByRun = BTreeMap<String, Vec<Arc<Pod>>>;
 
-/// The runs of a cluster that are not over.
+/// The runs of a cluster that are not over. Pods that were `let_go`, by UID, do not wait any more, whatever the cache
+/// shows.
 #[must_use]
-pub(super) fn of_cluster(ctx: &Ctx, cluster: &ScoringCluster, pods: &[Arc<Pod>]) -> Vec<Work> {
+pub(super) fn of_cluster(
+    ctx: &Ctx,
+    cluster: &ScoringCluster,
+    pods: &[Arc<Pod>],
+    let_go: &BTreeSet<String>,
+) -> Vec<Work> {
     let mut by_run = ByRun::new();
     for pod in pods.iter().filter(|pod| pods::is_item(pod)) {
         if let Some(run) = label(&**pod, names::RUN) {
@@ -50,18 +59,32 @@ pub(super) fn of_cluster(ctx: &Ctx, cluster: &ScoringCluster, pods: &[Arc<Pod>])
         let request = job.as_deref().and_then(request_of_job).unwrap_or_else(|| pods::request_of_schedule(resources));
         let priority = schedule.map_or(0, |schedule| schedule.spec.priority);
         let admitted = may_use(ctx, cluster, namespace_of(run)) && !ctx.caches.is_closing(namespace_of(run));
-        let demand = demand(key, run, job.as_deref(), pods, request, priority, admitted)?;
-        Some(Work { run: Arc::new(run.clone()), demand })
+        let waits = |pod: &&Arc<Pod>| is_held(pod) && !let_go.contains(uid_of(&***pod));
+        let (held, gone): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) = pods.iter().partition(waits);
+        let mut held: Vec<Arc<Pod>> = held.into_iter().filter(|pod| is_to_be(pod)).cloned().collect();
+        held.sort_by_cached_key(|pod| (index(pod), name_of(&**pod).to_owned()));
+        let demand = demand(key, run, job.as_deref(), (&gone, &held), request, priority, admitted)?;
+        Some(Work { run: Arc::new(run.clone()), demand, held })
     })
     .collect()
 }
 
-/// What a run asks for; `None` when it is over or not planned yet.
+/// An item's index, as Kubernetes puts it on its pod.
+fn index(pod: &Pod) -> u32 {
+    label(pod, "batch.kubernetes.io/job-completion-index").and_then(|index| index.parse().ok()).unwrap_or(u32::MAX)
+}
+
+/// Whether the pod has not ended and nobody has deleted it.
+fn is_to_be(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_none() && !pods::has_ended(pod)
+}
+
+/// What a run asks for, given its pods that were let go and those that wait; `None` when it is over or not planned yet.
 fn demand(
     key: String,
     run: &ScoringRun,
     job: Option<&Job>,
-    pods: &[Arc<Pod>],
+    (gone, held): (&[&Arc<Pod>], &[Arc<Pod>]),
     request: Resources,
     priority: i32,
     admitted: bool,
@@ -71,16 +94,20 @@ fn demand(
     if !is_true(conditions, "Planned") || is_true(conditions, "Complete") || is_true(conditions, "Failed") {
         return None;
     }
-    let on_node = |pod: &&Arc<Pod>| pods::node_of(pod).is_some() && !pods::has_ended(pod);
-    let started = u32::try_from(pods.iter().filter(on_node).count()).unwrap_or(u32::MAX);
+    let count = |which: &dyn Fn(&Pod) -> bool| size(gone.iter().filter(|pod| which(pod)).count());
+    let started = count(&|pod| pods::node_of(pod).is_some() && !pods::has_ended(pod));
+    let starting = count(&|pod| pods::node_of(pod).is_none() && is_to_be(pod));
+    // Pods are seen to end before their Job counts them.
+    let succeeded = count(&|pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Succeeded"));
     let over = job.is_some_and(job_is_over) || job.is_none() && status.state.as_deref() == Some("Archiving");
     let stopping = job.is_some_and(is_suspended) || status.state.as_deref() == Some("Stopping");
     let stops = stopping || run.spec.cancel || run.metadata.deletion_timestamp.is_some() || !admitted;
     let items = status.items.unwrap_or_default();
-    let remaining = if over || stops { started } else { items.saturating_sub(job.map_or(0, ended_items)).max(started) };
+    let left = items.saturating_sub(job.map_or(0, |job| ended_items(job, succeeded))).max(started);
+    let remaining = if over || stops { started } else { left };
     let created = run.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
     let given = status.slots.unwrap_or_default();
-    Some(Demand { run: key, priority, created, request, remaining, started, given })
+    Some(Demand { run: key, priority, created, request, remaining, started, starting, held: size(held.len()), given })
 }
 
 fn request_of_job(job: &Job) -> Option<Resources> {
@@ -99,11 +126,15 @@ pub(super) fn is_suspended(job: &Job) -> bool {
     job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or(false)
 }
 
-/// Items that need no further pod.
-fn ended_items(job: &Job) -> u32 {
-    let Some(status) = &job.status else { return 0 };
-    let succeeded = u32::try_from(status.succeeded.unwrap_or_default()).unwrap_or_default();
+/// Items that need no further pod, where at least so many pods have succeeded.
+fn ended_items(job: &Job, seen: u32) -> u32 {
+    let Some(status) = &job.status else { return seen };
+    let succeeded = u32::try_from(status.succeeded.unwrap_or_default()).unwrap_or_default().max(seen);
     succeeded.saturating_add(status.failed_indexes.as_deref().map_or(0, indexes))
+}
+
+fn size(of: usize) -> u32 {
+    u32::try_from(of).unwrap_or(u32::MAX)
 }
 
 /// How many indexes a list such as `1,3-5` names.
@@ -155,7 +186,8 @@ mod tests {
     }
 
     fn asks(run: &ScoringRun, job: Option<&Job>, pods: &[Arc<Pod>]) -> Option<(u32, u32)> {
-        let demand = demand("k".into(), run, job, pods, Resources::default(), 0, true)?;
+        let gone: Vec<&Arc<Pod>> = pods.iter().collect();
+        let demand = demand("k".into(), run, job, (&gone, &[]), Resources::default(), 0, true)?;
         Some((demand.remaining, demand.started))
     }
 
@@ -172,6 +204,19 @@ mod tests {
         let job = job(&json!({ "succeeded": 3, "failedIndexes": "1,4-5" }));
         let pods = [pod("n", "Running"), pod("n", "Succeeded"), pod("", "Pending")];
         assert_eq!(asks(&planned(), Some(&job), &pods), Some((4, 1)));
+        let behind = [pod("n", "Succeeded"), pod("n", "Succeeded"), pod("n", "Succeeded"), pod("n", "Succeeded")];
+        assert_eq!(asks(&planned(), Some(&job), &behind), Some((3, 0)));
+    }
+
+    #[test]
+    fn a_pod_that_was_let_go_starts_until_it_is_on_a_node_or_deleted() {
+        let deleted = json!({ "deletionTimestamp": "2026-01-01T00:00:00Z" });
+        let deleted = serde_json::from_value(json!({ "metadata": deleted, "spec": { "containers": [] } })).unwrap();
+        let (on, off, deleted) = (pod("n", "Running"), pod("", "Pending"), Arc::new(deleted));
+        let gone = [&on, &off, &deleted];
+        let held = [off.clone(), off.clone()];
+        let demand = demand("k".into(), &planned(), None, (&gone, &held), Resources::default(), 0, true).unwrap();
+        assert_eq!((demand.started, demand.starting, demand.held), (1, 1, 2));
     }
 
     #[test]

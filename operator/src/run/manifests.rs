@@ -158,10 +158,12 @@ impl Frozen {
         let resources = scorer.resources.as_ref().map_or_else(least, |resources| json!(resources));
         let mut pod = self.pod("item", &["item", "--request", "/etc/batchscoring/request.json"], &resources);
         // A node that is lost takes its pods with it after a minute, or as soon as it is declared out of service; the taint
-        // keeps strangers out of the pool.
+        // keeps strangers out of the pool, and another is on the nodes of a spot pool.
+        pod["spec"]["schedulingGates"] = json!([{"name": names::SLOT_GATE}]);
         pod["spec"]["nodeSelector"] = json!(pool.selector());
         pod["spec"]["tolerations"] = json!([
             {"key": names::POOL, "operator": "Equal", "value": self.schedule.cluster_ref.name, "effect": "NoSchedule"},
+            {"key": names::SPOT, "operator": "Equal", "value": "spot", "effect": "NoSchedule"},
             {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60},
             {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60},
         ]);
@@ -265,12 +267,19 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_waits_until_its_run_has_a_slot_for_it() {
+        let gates = items(&json!({})).template.spec.unwrap().scheduling_gates;
+        assert_eq!(json!(gates), json!([{"name": "batchscoring.dev/slot"}]));
+    }
+
+    #[test]
     fn a_pod_tolerates_its_pool_and_for_a_minute_a_lost_node_and_nothing_else() {
         let tolerations = items(&json!({})).template.spec.unwrap().tolerations;
         let lost =
             |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60});
         let expected = json!([
             {"key": "batchscoring.dev/pool", "operator": "Equal", "value": "cpu", "effect": "NoSchedule"},
+            {"key": "kubernetes.azure.com/scalesetpriority", "operator": "Equal", "value": "spot", "effect": "NoSchedule"},
             lost("node.kubernetes.io/not-ready"),
             lost("node.kubernetes.io/unreachable"),
         ]);

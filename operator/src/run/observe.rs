@@ -28,7 +28,8 @@ use super::store::{self, Told};
 use crate::cluster::too_large as cluster;
 use crate::conditions::{find, is_true};
 use crate::context::{Ctx, key_of, name_of, namespace_of, uid_of};
-use crate::finalizer::is_held;
+use crate::finalizer;
+use crate::gate::is_held;
 use crate::schedule::{check_cached, is_owned};
 use crate::{Category, Error};
 
@@ -141,7 +142,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         deleted,
         cancelled: run.spec.cancel,
         replaced: run.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(names::REPLACED_BY)),
-        finalizer: is_held(run, names::FINALIZER),
+        finalizer: finalizer::is_held(run, names::FINALIZER),
         closing,
         stalled: stalled.map(|why| Stalled { since: why.last_transition_time, refused: is_refusal(&why.reason) }),
         deadline,
@@ -172,7 +173,9 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         job = live(ctx, run, name).await?;
     }
     let job = job.filter(|job| is_there(&**job));
-    let item_pods = job.as_deref().map(|job| ends::item_pods(caches, run, uid_of(job))).unwrap_or_default();
+    let all_pods = job.as_deref().map(|job| ends::item_pods(caches, run, uid_of(job))).unwrap_or_default();
+    // What waits for a slot never runs unless it gets one.
+    let item_pods: Vec<_> = all_pods.iter().filter(|pod| !is_held(pod)).cloned().collect();
     let unfolded = match ended {
         true => Vec::new(),
         false => memory.unfolded(uid, &item_pods, &ends, now),
@@ -194,7 +197,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     let mut trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting).or_else(refused);
     let going = view.job.is_some_and(|job| job.finished.is_none() && job.suspended.is_none());
     if let Some(job) = job.as_deref().filter(|_| going && trouble.is_none()) {
-        trouble = items_held_up(ctx, memory, uid, (job, &item_pods), now).await;
+        trouble = items_held_up(ctx, memory, uid, (job, &all_pods), now).await;
     }
     let trouble = trouble.or_else(too_large).or_else(stalled);
     Ok(Observed {

@@ -8,6 +8,7 @@ use spec::request::{EndDetails, PodEnd};
 
 use super::last_words;
 use crate::context::{name_of, uid_of};
+use crate::gate::is_held;
 
 /// The annotation, and label, in which Kubernetes puts an item's index.
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
@@ -139,6 +140,10 @@ pub(super) fn trouble_of(pod: &Pod) -> Option<Trouble> {
         }
     }
     let scheduled = status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
+    // It waits for a slot, as it should.
+    if is_held(pod) {
+        return None;
+    }
     let message = scheduled.message.as_deref().unwrap_or_default();
     Some(Trouble::new(
         scheduled.reason.as_deref().unwrap_or("Unschedulable"),

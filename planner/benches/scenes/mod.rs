@@ -102,6 +102,8 @@ impl Scene {
                 request: resources(*cpu, *memory, 0)?,
                 remaining: items / runs,
                 started,
+                starting: 0,
+                held: items / runs,
                 given: started,
             })
         };
@@ -132,7 +134,12 @@ impl Scene {
             puts: Bucket::full(Rate::PUT, now()),
             not_before: None,
         };
-        Ok(Self { demands, room: Room { capacity, max_nodes: nodes, paused: false, closing: false }, view })
+        let takes_pods = |node: &&Node| node.ready.is_ready() && !node.cordoned;
+        let there = view.machines.iter().filter_map(|machine| machine.node.as_ref()).filter(takes_pods);
+        let there = there.map(|node| node.free.clone()).collect();
+        let room =
+            Room { capacity, max_nodes: nodes, nodes: there, starts_on_room: true, paused: false, closing: false };
+        Ok(Self { demands, room, view })
     }
 }
 

@@ -30,6 +30,11 @@ impl PlainBins {
         Some(node)
     }
 
+    /// What is left on each node.
+    pub(crate) fn into_free(self) -> Vec<Resources> {
+        self.free
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.free.len()
     }

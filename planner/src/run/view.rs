@@ -86,7 +86,7 @@ pub struct RunView {
     pub slots: u32,
     /// The Job of items.
     pub job: Option<Job>,
-    /// Item pods that have not ended.
+    /// Item pods that were let go and have not ended.
     pub living: u32,
     /// Ended item pods that are not in the checkpoint.
     pub unfolded: u32,

@@ -75,19 +75,27 @@ impl PartialEq for Part {
 
 impl Eq for Part {}
 
-/// How many slots each run gets beyond those of its started pods, with up to `most` nodes that have `empty`. Runs come by
-/// priority, then in the order in which equals get theirs.
-pub(super) fn shares(order: &[&Demand], empty: &Resources, most: usize) -> Vec<u32> {
-    let mut bins = Bins::new(empty, &[], most, order.iter().map(|d| &d.request));
+/// How many slots each run gets beyond those of the pods that it let go, at most as many as it wishes. `nodes` have so much
+/// free; of those that have `empty`, as many may be opened as make `most` with them. Runs come by priority, then in the
+/// order in which equals get theirs.
+pub(super) fn shares(
+    order: &[&Demand],
+    wishes: &[u32],
+    empty: &Resources,
+    nodes: &[&Resources],
+    most: usize,
+) -> Vec<u32> {
+    let mut bins = Bins::new(empty, nodes, most, order.iter().map(|d| &d.request));
     for (run, demand) in order.iter().enumerate() {
-        bins.place(run, demand.floor(), drop);
+        bins.place(run, demand.starting.min(demand.remaining), drop);
     }
     let mut extra = vec![0; order.len()];
     let mut first = 0;
     for equals in order.chunk_by(|a, b| a.priority == b.priority) {
         let turn = |(at, demand): (usize, &&Demand)| {
+            let run = first + at;
             let pod = Part::of_a_pod(&demand.request, empty);
-            (demand.wished() > 0).then(|| Reverse((pod.times(demand.floor()), first + at, pod)))
+            (wishes.get(run).is_some_and(|wish| *wish > 0)).then(|| Reverse((pod.times(demand.floor()), run, pod)))
         };
         let mut turns: BinaryHeap<_> = equals.iter().enumerate().filter_map(turn).collect();
         while let Some(mut next) = turns.peek_mut() {
@@ -99,7 +107,7 @@ pub(super) fn shares(order: &[&Demand], empty: &Resources, most: usize) -> Vec<u
             }
             extra[*run] += 1;
             *part = pod.times(order[*run].floor() + extra[*run]);
-            if extra[*run] == order[*run].wished() {
+            if extra[*run] == wishes[*run] {
                 PeekMut::pop(next);
             }
         }

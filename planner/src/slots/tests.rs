@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::bins::plain::PlainBins;
 
 mod fair;
 mod simulated;
@@ -19,12 +20,42 @@ fn demand(run: &str, remaining: u32) -> Demand {
         request: cpu("1"),
         remaining,
         started: 0,
+        starting: 0,
+        held: remaining,
         given: 0,
     }
 }
 
 fn room(nodes: u32) -> Room {
-    Room { capacity: Some(cpu("4")), max_nodes: nodes, paused: false, closing: false }
+    Room {
+        capacity: Some(cpu("4")),
+        max_nodes: nodes,
+        nodes: Vec::new(),
+        starts_on_room: true,
+        paused: false,
+        closing: false,
+    }
+}
+
+/// The same with the nodes that the started pods are on.
+fn seen(room: &Room, demands: &[Demand]) -> Room {
+    let mut bins = PlainBins::new(room.capacity.clone().unwrap(), Vec::new(), usize::MAX);
+    for demand in demands {
+        for _ in 0..demand.started.min(demand.remaining) {
+            bins.place_one(&demand.request);
+        }
+    }
+    let mut nodes = bins.into_free();
+    nodes.truncate(room.max_nodes as usize);
+    Room { nodes, ..room.clone() }
+}
+
+/// With the started pods where they are.
+fn grant(demands: &[Demand], room: &Room) -> Grants {
+    let mut in_order = demands.to_vec();
+    in_order.sort_by(|a, b| a.run.cmp(&b.run));
+    let known = room.capacity.is_some() && room.nodes.is_empty();
+    super::grant(demands, &if known { seen(room, &in_order) } else { room.clone() })
 }
 
 #[test]
@@ -137,4 +168,47 @@ fn a_pod_larger_than_a_node_is_told_and_does_not_block_others() {
     let grants = grant(&[huge, demand("a", 2)], &room(1));
     assert_eq!(grants.too_large, ["huge"]);
     assert_eq!((grants.slots["huge"], grants.slots["a"]), (0, 2));
+}
+
+/// What is let go onto so many empty nodes, of at most so many.
+fn starts(demands: &[Demand], ready: usize, most: u32) -> BTreeMap<String, u32> {
+    super::grant(demands, &Room { nodes: vec![cpu("4"); ready], ..room(most) }).starts
+}
+
+#[test]
+fn pods_start_as_the_nodes_at_hand_have_room_and_share_it_as_they_share_the_pool() {
+    let runs = [demand("a", 90), Demand { created: at(60), ..demand("b", 90) }];
+    assert_eq!(starts(&runs, 0, 3), [].into());
+    assert_eq!(starts(&runs, 1, 3), [("a".to_owned(), 2), ("b".to_owned(), 2)].into());
+    assert_eq!(starts(&runs, 3, 3), [("a".to_owned(), 6), ("b".to_owned(), 6)].into());
+}
+
+#[test]
+fn room_is_left_empty_for_nobody_whose_pods_are_not_there() {
+    let runs = [demand("a", 90), Demand { held: 1, ..demand("b", 90) }];
+    assert_eq!(starts(&runs, 1, 3), [("a".to_owned(), 3), ("b".to_owned(), 1)].into());
+}
+
+#[test]
+fn where_somebody_else_adds_nodes_pods_start_once_they_have_a_slot() {
+    let elastic = Room { starts_on_room: false, ..room(3) };
+    assert_eq!(super::grant(&[demand("a", 9)], &elastic).starts, [("a".to_owned(), 9)].into());
+}
+
+#[test]
+fn pods_that_were_let_go_take_room_before_they_are_on_a_node() {
+    let let_go = Demand { starting: 3, given: 3, ..demand("a", 90) };
+    let both = [let_go, Demand { created: at(60), ..demand("b", 90) }];
+    assert_eq!(starts(&both, 1, 1), [("b".to_owned(), 1)].into());
+    assert_eq!(starts(&both, 2, 2), [("a".to_owned(), 1), ("b".to_owned(), 4)].into());
+}
+
+#[test]
+fn nothing_starts_in_a_paused_cluster_and_in_one_that_closes_only_what_has_a_slot() {
+    let run = [Demand { given: 2, ..demand("a", 90) }];
+    let nodes = vec![cpu("4"); 3];
+    let paused = Room { paused: true, nodes: nodes.clone(), ..room(3) };
+    assert_eq!(super::grant(&run, &paused).starts, [].into());
+    let closing = Room { closing: true, nodes, ..room(3) };
+    assert_eq!(super::grant(&run, &closing).starts, [("a".to_owned(), 2)].into());
 }

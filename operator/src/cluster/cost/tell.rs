@@ -136,7 +136,8 @@ async fn tell_runs(ctx: &Ctx, memory: &mut Memory, owners: &BTreeMap<String, Own
             Stand::GoesOn if told < MOST && is_due(&account, &written, hurry, now) => told += 1,
             Stand::GoesOn => continue,
         }
-        let slots = memory.slots.get(uid).copied().or(run.status.as_ref().and_then(|status| status.slots));
+        let slots =
+            memory.slots.get(uid).map(|(slots, _)| *slots).or(run.status.as_ref().and_then(|status| status.slots));
         let part = memory.cost.part(run, slots);
         let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
         if there(MANAGER.status(&api, run, None, &part).await)? {

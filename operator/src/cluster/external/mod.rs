@@ -14,13 +14,15 @@ use crds::ScoringCluster;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::controller::Action;
+use planner::capacity::Resources;
 use planner::pool::{Held, LATER, PoolDecision, PoolView, held};
 use planner::warmth::Policy;
 
+use super::at_hand::AtHand;
 use super::memory::Memory;
 use super::reconcile::{self, Scene};
 use super::report::Report;
-use super::{cost, hold, machines, pods};
+use super::{cost, give, hold, machines, pods};
 use crate::context::name_of;
 use crate::{Ctx, Error};
 
@@ -51,7 +53,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut 
     let wanted = held(&view);
     // Placeholders go before slots are given, so that pods find the room that these have held.
     placeholders::keep(cluster, ctx, memory, &scene, wanted.held).await;
-    reconcile::give(ctx, &scene, memory).await?;
+    give::to_runs(ctx, &scene, true, memory).await?;
     let nobody = view.machines.is_empty() && (scene.grants.waiting > 0 || !view.work.is_empty());
     memory.external.without_nodes = nobody.then(|| memory.external.without_nodes.unwrap_or(view.now));
     let decision = decision(&view, &wanted);
@@ -83,10 +85,26 @@ fn decision(view: &PoolView, wanted: &Held) -> PoolDecision {
     PoolDecision { desired: wanted.needed + wanted.held, action: None, wait: None, requeue, next: wanted.next }
 }
 
+/// The room on these nodes for pods that start. Placeholders give way, and are none of it.
+pub(super) fn at_hand(
+    cluster: &ScoringCluster,
+    kept: &Kept,
+    nodes: &[Arc<Node>],
+    pods: &[Arc<Pod>],
+    capacity: Option<&Resources>,
+) -> AtHand {
+    let rooms = rooms::Rooms::of(cluster, &kept.strangers, capacity);
+    AtHand::of(nodes, &items(pods), |node| rooms.room(node))
+}
+
+fn items(pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
+    pods.iter().filter(|pod| pods::is_item(pod)).cloned().collect()
+}
+
 /// The pool as the planner sees it: all nodes are there, and none is to go.
 fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, scene: &Scene) -> PoolView {
     let closing = hold::deleted(cluster).is_some();
-    let items: Vec<Arc<Pod>> = scene.pods.iter().filter(|pod| pods::is_item(pod)).cloned().collect();
+    let items = items(&scene.pods);
     let rooms = rooms::Rooms::of(cluster, &memory.external.strangers, scene.capacity.as_ref());
     memory.machines.listed = scene.nodes.iter().map(|node| name_of(&**node).to_owned()).collect();
     let room = |node: &Node| rooms.room(node);

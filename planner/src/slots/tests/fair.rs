@@ -14,7 +14,7 @@ fn resources(cpu: u32, memory: u32) -> Resources {
 
 fn nodes(nodes: u32) -> Room {
     let pods = Resources::parse([("pods", PODS.to_string().as_str())]).unwrap();
-    Room { capacity: Some(resources(CPU, MEMORY).overlaid(&pods)), max_nodes: nodes, paused: false, closing: false }
+    Room { capacity: Some(resources(CPU, MEMORY).overlaid(&pods)), ..room(nodes) }
 }
 
 /// A run and what its pods take.
@@ -40,13 +40,16 @@ impl Run {
 /// Up to eight runs; a pod of few of them is larger than a node.
 fn runs() -> impl Strategy<Value = Vec<Run>> {
     let size = prop_oneof![9 => (0..=6u32, 0..=8u32), 1 => (CPU + 1..=20, 0..=8u32)];
-    let run = (size, -1i32..2, 0i64..3, 0u32..30, 0u32..12, 0u32..30);
+    let run = (size, -1i32..2, 0i64..3, 0u32..30, (0u32..12, 0u32..3), 0u32..30);
     proptest::collection::vec(run, 1..9).prop_map(|runs| {
         let run = |(at, run): (usize, _)| {
-            let ((cpu, memory), priority, created, remaining, started, given) = run;
+            let ((cpu, memory), priority, created, remaining, (started, starting), given) = run;
             let request = resources(cpu, memory);
             let created = super::at(created);
-            let demand = Demand { priority, created, request, started, given, ..demand(&format!("r{at}"), remaining) };
+            let started = u32::min(started, remaining);
+            let starting = u32::min(starting, remaining - started);
+            let demand = demand(&format!("r{at}"), remaining);
+            let demand = Demand { priority, created, request, started, starting, given, ..demand };
             Run { demand, cpu, memory }
         };
         runs.into_iter().enumerate().map(run).collect()
@@ -55,7 +58,7 @@ fn runs() -> impl Strategy<Value = Vec<Run>> {
 
 /// The same runs with nothing started.
 fn fresh(runs: Vec<Run>) -> Vec<Run> {
-    let unstarted = |run: Run| Run { demand: Demand { started: 0, given: 0, ..run.demand }, ..run };
+    let unstarted = |run: Run| Run { demand: Demand { started: 0, starting: 0, given: 0, ..run.demand }, ..run };
     runs.into_iter().map(unstarted).collect()
 }
 
@@ -82,10 +85,12 @@ fn plainly(runs: &[Run], room: &Room) -> Vec<u32> {
     let demand = |at: &usize| &runs[*at].demand;
     let mut order: Vec<usize> = (0..runs.len()).collect();
     order.sort_by_key(|at| (Reverse(demand(at).priority), demand(at).created, demand(at).run.clone()));
-    let mut bins = PlainBins::new(room.capacity.clone().unwrap(), Vec::new(), room.max_nodes as usize);
-    let mut slots: Vec<u32> = runs.iter().map(|run| run.demand.started.min(run.demand.remaining)).collect();
+    let demands: Vec<Demand> = runs.iter().map(|run| run.demand.clone()).collect();
+    let room = seen(room, &demands);
+    let mut bins = PlainBins::new(room.capacity.clone().unwrap(), room.nodes, room.max_nodes as usize);
+    let mut slots: Vec<u32> = runs.iter().map(|run| run.demand.floor()).collect();
     for at in &order {
-        for _ in 0..slots[*at] {
+        for _ in 0..demand(at).starting {
             bins.place_one(&demand(at).request);
         }
     }
@@ -144,7 +149,7 @@ proptest! {
     fn what_runs_of_a_lower_priority_want_takes_nothing_from_higher_ones(runs in runs(), most in 0u32..8) {
         let modest = |run: &Run| {
             let higher = run.demand.priority > 0;
-            let remaining = if higher { run.demand.remaining } else { run.demand.started.min(run.demand.remaining) };
+            let remaining = if higher { run.demand.remaining } else { run.demand.floor() };
             Run { demand: Demand { remaining, ..run.demand.clone() }, ..run.clone() }
         };
         let alone: Vec<Run> = runs.iter().map(modest).collect();
@@ -161,10 +166,10 @@ proptest! {
         prop_assert_eq!(grants.given, slots.iter().sum::<u32>());
         prop_assert_eq!(grants.given + grants.waiting, remaining);
         for (run, has) in runs.iter().zip(&slots) {
-            prop_assert!(*has >= run.demand.started.min(run.demand.remaining));
+            prop_assert!(*has >= run.demand.floor());
         }
         // Beyond what started pods take, nothing is given that the pool has not.
-        let started = |run: &Run| run.demand.started.min(run.demand.remaining);
+        let started = |run: &Run| run.demand.floor();
         let fits = |of: fn(&Run) -> u32, capacity| {
             let extra = runs.iter().zip(&slots).map(|(run, has)| of(run) * (has - started(run)));
             extra.sum::<u32>() <= most * capacity
@@ -176,7 +181,7 @@ proptest! {
     fn with_pods_of_one_size_no_more_is_given_than_has_room_or_has_started(
         runs in runs().prop_map(alike), most in 0u32..8
     ) {
-        let started: u32 = runs.iter().map(|run| run.demand.started.min(run.demand.remaining)).sum();
+        let started: u32 = runs.iter().map(|run| run.demand.floor()).sum();
         let grants = grants(&runs, &nodes(most));
         let room = most * (MEMORY / 4);
         prop_assert!(grants.given <= started.max(room));
@@ -212,9 +217,29 @@ proptest! {
         let slots = used(&runs, &nodes(most));
         let mut later = runs;
         for ((run, has), starts) in later.iter_mut().zip(&slots).zip(starting) {
-            run.demand.started = (run.demand.started.min(*has) + starts).min(*has);
-            run.demand.given = *has;
+            run.demand.started = (run.demand.started + run.demand.starting + starts).min(*has);
+            (run.demand.starting, run.demand.given) = (0, *has);
         }
         prop_assert_eq!(used(&later, &nodes(most)), slots);
+    }
+
+    #[test]
+    fn what_starts_has_a_slot_and_room_and_all_of_it_starts_once_there_are_all_nodes(
+        runs in runs(), most in 0u32..8, ready in 0usize..8
+    ) {
+        let demands: Vec<Demand> = runs.iter().map(|run| run.demand.clone()).collect();
+        let mut room = seen(&nodes(most), &demands);
+        let empty = room.capacity.clone().unwrap();
+        room.nodes.resize(ready.min(most as usize).max(room.nodes.len()), empty);
+        let grants = super::super::grant(&demands, &room);
+        let starts = |demand: &Demand| grants.starts.get(&demand.run).copied().unwrap_or_default();
+        let slots = |demand: &Demand| grants.slots[&demand.run].min(demand.remaining);
+        prop_assert!(demands.iter().all(|demand| demand.floor() + starts(demand) <= slots(demand)));
+        let takes = |of: fn(&Run) -> u32| runs.iter().map(|run| u128::from(of(run) * starts(&run.demand))).sum::<u128>();
+        let free = |name| room.nodes.iter().filter_map(|node| node.milli(name)).sum::<u128>() / 1000;
+        prop_assert!(takes(|run| run.cpu) <= free("cpu") && takes(|run| run.memory) <= free("memory"));
+        prop_assert!(takes(|_| 1) <= free("pods"));
+        let whole = room.nodes.len() >= most as usize;
+        prop_assert!(!whole || demands.iter().all(|demand| demand.floor() + starts(demand) == slots(demand)));
     }
 }

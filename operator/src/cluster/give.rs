@@ -1,0 +1,83 @@
+//! Writes: slots of runs, and which of their pods start.
+
+use std::sync::Arc;
+
+use crds::ScoringRun;
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+
+use super::act::MANAGER;
+use super::memory::Memory;
+use super::reconcile::{GATHER, Scene};
+use super::work::Work;
+use crate::context::{namespace_of, uid_of};
+use crate::error::is_code;
+use crate::{Ctx, Error, gate};
+
+/// How many pods are let go in one look, at most: what comes meanwhile is seen by the next.
+const STARTS: usize = 500;
+/// How many pods are let go at a time.
+const AT_A_TIME: usize = 16;
+
+/// Tells the runs their slots, and lets as many of their pods go as there is room for. Until the pool has been `seen` once,
+/// nothing is promised: the slots that runs have stay as they are, and pods start that have one.
+///
+/// # Errors
+/// When the API server refuses or is not reached.
+pub(super) async fn to_runs(ctx: &Ctx, scene: &Scene, seen: bool, memory: &mut Memory) -> Result<(), Error> {
+    let live: Vec<&str> = scene.work.iter().map(|work| uid_of(&*work.run)).collect();
+    memory.slots.retain(|uid, _| live.contains(&uid.as_str()));
+    let mut starting = Vec::new();
+    for work in &scene.work {
+        let demand = &work.demand;
+        if let Some(slots) = scene.grants.slots.get(&demand.run).filter(|_| seen) {
+            grant(ctx, work, *slots, memory).await?;
+        }
+        let may = if seen { u32::MAX } else { demand.given.saturating_sub(demand.started + demand.starting) };
+        let starts = scene.grants.starts.get(&demand.run).copied().unwrap_or_default().min(may);
+        starting.extend(work.held.iter().take(usize::try_from(starts).unwrap_or(usize::MAX)).cloned());
+    }
+    starting.truncate(STARTS);
+    let_go(ctx, starting, memory).await
+}
+
+/// Tells a run how many slots it has, if that is news. Fewer are told now and then only: as pods of several runs end, they
+/// go down one by one. A run that is gone is no error.
+async fn grant(ctx: &Ctx, work: &Work, slots: u32, memory: &mut Memory) -> Result<(), Error> {
+    let run = &*work.run;
+    let now = ctx.now();
+    let shown = run.status.as_ref().and_then(|status| status.slots).unwrap_or_default();
+    // The cache may be behind what was written a moment ago.
+    let told = memory.slots.get(uid_of(run)).filter(|(_, at)| now.duration_since(*at) < GATHER);
+    let (told, recently) = told.map_or((shown, false), |(told, _)| (*told, true));
+    if told == slots || told > slots && recently {
+        return Ok(());
+    }
+    let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
+    let part = memory.cost.part(run, Some(slots));
+    match MANAGER.status(&api, run, None, &part).await {
+        Ok(_) => {
+            memory.cost.wrote(run, &part, now);
+            tracing::info!(run = %work.demand.run, slots, "slots");
+            memory.slots.insert(uid_of(run).to_owned(), (slots, now));
+            Ok(())
+        }
+        Err(Error::Api { source, .. }) if is_code(&source, 404) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lets pods go, several at a time. Where one cannot be, the others are all the same.
+async fn let_go(ctx: &Ctx, pods: Vec<Arc<Pod>>, memory: &mut Memory) -> Result<(), Error> {
+    let one = |pod: Arc<Pod>| async move { (gate::let_go(ctx, &pod).await, pod) };
+    let done: Vec<_> = stream::iter(pods.into_iter().map(one)).buffer_unordered(AT_A_TIME).collect().await;
+    let mut failed = Ok(());
+    for (result, pod) in done {
+        match result {
+            Ok(()) => drop(memory.let_go.insert(uid_of(&*pod).to_owned())),
+            Err(error) => failed = Err(error),
+        }
+    }
+    failed
+}
