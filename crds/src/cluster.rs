@@ -39,6 +39,7 @@ use crate::{Budget, Condition, NodePool, Prewarm, Price};
     validation = Rule::new("self.minNodes <= self.maxNodes").message("minNodes must not be greater than maxNodes"),
     validation = Rule::new("!has(self.nodePool.external) || self.minNodes == 0").message("minNodes is for nodePool.aks: how many nodes of an external pool there are is their owner's to say; leave it out"),
     validation = Rule::new("self.nodePool == oldSelf.nodePool").message("nodePool is fixed once created, since the nodes of another pool would stay behind; delete this ScoringCluster and create another"),
+    validation = Rule::new("!has(self.scaleDown) || !has(self.scaleDown.after) || !has(self.scaleDown.policy) || self.scaleDown.policy == 'After'").message("scaleDown.after is how long a node stays idle with policy After; leave it out, or set policy: After"),
     validation = Rule::new("!has(self.nodeCapacity) || self.nodeCapacity.all(r, isQuantity(self.nodeCapacity[r]) && !quantity(self.nodeCapacity[r]).isLessThan(quantity('0')))").message("nodeCapacity values are quantities such as 3800m or 12Gi, and not negative"),
     validation = Rule::new("!has(self.budget) || has(self.price)").message("budget needs price.nodeHour, which says what a node costs; for a budget in node-hours write price: {nodeHour: 1, currency: hours}")
 )]
@@ -66,10 +67,10 @@ pub struct ScoringClusterSpec {
     #[serde(default)]
     pub scale_down: ScaleDown,
     /// How long before a tick its nodes are asked for: `Auto` (as long as 95 of a hundred nodes take to come, as
-    /// measured), `Off` (default: when work waits), or a duration such as `5m`. Nodes of an external pool are held by
-    /// placeholder pods, for which whoever scales the pool adds nodes.
-    #[serde(default)]
-    pub prewarm: Prewarm,
+    /// measured), `Off` (when work waits), or a duration such as `5m`. Nodes of an external pool are held by placeholder
+    /// pods, for which whoever scales the pool adds nodes. Default: `Auto` for an agent pool, `Off` for an external one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prewarm: Option<Prewarm>,
     /// What a node costs. Absent: node-seconds are told, and no money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
@@ -81,28 +82,45 @@ pub struct ScoringClusterSpec {
     pub paused: bool,
 }
 
+impl ScoringClusterSpec {
+    /// How long before a tick its nodes are asked for.
+    #[must_use]
+    pub fn prewarm(&self) -> Prewarm {
+        let usual = if self.node_pool.aks().is_some() { Prewarm::Auto } else { Prewarm::Off };
+        self.prewarm.unwrap_or(usual)
+    }
+}
+
 /// When an idle node goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleDown {
-    /// `After` (default): once idle for `after`. `BreakEven`: at once, unless the next tick's work is closer than it takes
-    /// to let the node go and get another; after a run that no tick foretold, once idle for that long. `Never`: idle
-    /// nodes stay.
-    #[serde(default)]
-    pub policy: ScaleDownPolicy,
+    /// `BreakEven`: at once, unless the next tick's work is closer than it takes to let the node go and get another; after
+    /// a run that no tick foretold, once idle for that long. `After`: once idle for `after`. `Never`: idle nodes stay.
+    /// Default: `After` where `after` is there, else `BreakEven`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<ScaleDownPolicy>,
     /// How long a node stays idle before it goes, with `After`. Default `60s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Span>,
 }
 
+impl ScaleDown {
+    /// When an idle node goes.
+    #[must_use]
+    pub fn policy(&self) -> ScaleDownPolicy {
+        let usual = if self.after.is_some() { ScaleDownPolicy::After } else { ScaleDownPolicy::BreakEven };
+        self.policy.unwrap_or(usual)
+    }
+}
+
 /// When an idle node goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ScaleDownPolicy {
-    /// Once it has been idle for `after`.
-    #[default]
-    After,
     /// When keeping it would cost more than letting it go and getting another.
     BreakEven,
+    /// Once it has been idle for `after`.
+    After,
     /// Never.
     Never,
 }
@@ -228,4 +246,36 @@ pub struct BucketStatus {
     pub left: u32,
     /// When that was so.
     pub at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn spec(pool: &Value, more: &Value) -> ScoringClusterSpec {
+        let mut spec = json!({"nodePool": pool, "maxNodes": 3});
+        more.as_object().unwrap().iter().for_each(|(name, value)| spec[name] = value.clone());
+        serde_json::from_value(spec).unwrap()
+    }
+
+    #[test]
+    fn an_agent_pool_has_warm_nodes_unless_told_otherwise_and_somebody_elses_nodes_only_when_told() {
+        let aks = json!({"aks": {"subscriptionId": "", "resourceGroup": "", "clusterName": "", "agentPool": "p"}});
+        let external = json!({"external": {"nodeSelector": {"disk": "ssd"}}});
+        let of = |pool: &Value, more: &Value| spec(pool, more).prewarm();
+        assert_eq!((of(&aks, &json!({})), of(&external, &json!({}))), (Prewarm::Auto, Prewarm::Off));
+        assert_eq!(of(&aks, &json!({"prewarm": "Off"})), Prewarm::Off);
+        assert_eq!(of(&external, &json!({"prewarm": "Auto"})), Prewarm::Auto);
+    }
+
+    #[test]
+    fn who_says_how_long_a_node_stays_idle_means_it() {
+        let of = |scale_down: Value| serde_json::from_value::<ScaleDown>(scale_down).unwrap().policy();
+        assert_eq!(of(json!({})), ScaleDownPolicy::BreakEven);
+        assert_eq!(of(json!({"after": "5m"})), ScaleDownPolicy::After);
+        assert_eq!(of(json!({"policy": "After"})), ScaleDownPolicy::After);
+        assert_eq!(of(json!({"policy": "Never"})), ScaleDownPolicy::Never);
+    }
 }

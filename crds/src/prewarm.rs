@@ -9,12 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::Span;
 
 /// How long before a tick its nodes are asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prewarm {
     /// As long as 95 of a hundred nodes take to come, as measured.
     Auto,
     /// Not at all: nodes are asked for when work waits.
-    #[default]
     Off,
     /// So long.
     Lead(Span),

@@ -282,3 +282,14 @@ fn a_cluster_keeps_its_agent_pool_and_may_be_changed_otherwise() {
     accepted::<ScoringCluster>(&of("spot", 9), Some(&of("spot", 3)));
     refused::<ScoringCluster>(&of("other", 3), Some(&of("spot", 3)), "nodePool is fixed once created");
 }
+
+#[test]
+fn how_long_a_node_stays_idle_is_said_with_the_policy_that_uses_it() {
+    for scale_down in
+        [json!({}), json!({"after": "5m"}), json!({"policy": "After", "after": "5m"}), json!({"policy": "Never"})]
+    {
+        accepted::<ScoringCluster>(&cluster(&json!({"scaleDown": scale_down})), None);
+    }
+    let both = json!({"scaleDown": {"policy": "BreakEven", "after": "5m"}});
+    refused::<ScoringCluster>(&cluster(&both), None, "leave it out, or set policy: After");
+}

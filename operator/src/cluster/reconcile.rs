@@ -209,9 +209,9 @@ pub(super) fn look(
 /// How far ahead a cluster looks, if it does. One that is being deleted does not.
 fn ahead(cluster: &ScoringCluster, ctx: &Ctx, memory: &Memory) -> Option<Horizons> {
     let spec = &cluster.spec;
-    let looks = spec.prewarm != crds::Prewarm::Off || spec.scale_down.policy == ScaleDownPolicy::BreakEven;
+    let looks = spec.prewarm() != crds::Prewarm::Off || spec.scale_down.policy() == ScaleDownPolicy::BreakEven;
     let measured = memory.machines.timing.provisioning.measured();
-    let horizons = || Horizons::of(prewarm(cluster.spec.prewarm), &measured, &memory.puts, ctx.now());
+    let horizons = || Horizons::of(prewarm(cluster.spec.prewarm()), &measured, &memory.puts, ctx.now());
     (looks && hold::deleted(cluster).is_none()).then(horizons)
 }
 
@@ -296,7 +296,7 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
     let after = || spec.scale_down.after.map_or(IDLE_AFTER, spec::Span::to_signed);
     // Of a cluster that is being deleted, nodes only go: at once when they are idle, and all of them.
     let closing = hold::deleted(cluster).is_some();
-    let policy = match spec.scale_down.policy {
+    let policy = match spec.scale_down.policy() {
         _ if closing => Policy::After(SignedDuration::ZERO),
         ScaleDownPolicy::Never => Policy::Never,
         ScaleDownPolicy::BreakEven => Policy::BreakEven,
@@ -308,7 +308,7 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
         max: spec.max_nodes,
         paused: memory.cost.paused(cluster, now) || closing,
         policy,
-        prewarm: if closing { Prewarm::Off } else { prewarm(spec.prewarm) },
+        prewarm: if closing { Prewarm::Off } else { prewarm(spec.prewarm()) },
         measured: memory.machines.timing.provisioning.measured(),
         expected: foresight.coming.iter().map(|(_, expected)| expected.clone()).collect(),
         count: agent_pool.count(),

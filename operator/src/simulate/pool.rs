@@ -124,7 +124,7 @@ impl Pool {
     /// Who decides, if it is this policy.
     pub(super) fn decider(&self, policy: Policy, arguments: &Arguments) -> Decider {
         let spec = self.cluster.as_ref().map(|found| &found.object.spec);
-        let own = spec.map(|spec| spec.prewarm).unwrap_or_default();
+        let own = spec.and_then(|spec| spec.prewarm).unwrap_or(Prewarm::Off);
         let usual = if policy == Policy::BreakEven { Prewarm::Auto } else { own };
         let prewarm = arguments.prewarm.unwrap_or(usual);
         let after = || spec.and_then(|spec| spec.scale_down.after).unwrap_or(AFTER);
@@ -140,10 +140,10 @@ impl Pool {
     /// Who decides as its manifest has it.
     pub(super) fn own_decider(&self) -> Option<Decider> {
         let spec = &self.cluster.as_ref()?.object.spec;
-        Some(match spec.scale_down.policy {
-            ScaleDownPolicy::BreakEven => Decider::BreakEven(spec.prewarm),
-            ScaleDownPolicy::After => Decider::After(spec.scale_down.after.unwrap_or(AFTER), spec.prewarm),
-            ScaleDownPolicy::Never => Decider::Never(spec.prewarm),
+        Some(match spec.scale_down.policy() {
+            ScaleDownPolicy::BreakEven => Decider::BreakEven(spec.prewarm()),
+            ScaleDownPolicy::After => Decider::After(spec.scale_down.after.unwrap_or(AFTER), spec.prewarm()),
+            ScaleDownPolicy::Never => Decider::Never(spec.prewarm()),
         })
     }
 

@@ -118,7 +118,7 @@ fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, scene: &Scene)
         max: spec.max_nodes,
         paused: memory.cost.paused(cluster, ctx.now()) || closing,
         policy: Policy::Never,
-        prewarm: reconcile::prewarm(spec.prewarm),
+        prewarm: reconcile::prewarm(spec.prewarm()),
         measured: memory.machines.timing.provisioning.measured(),
         expected: scene.foresight.coming.iter().map(|(_, expected)| expected.clone()).collect(),
         count: u32::try_from(machines.len()).unwrap_or(u32::MAX),
