@@ -2,6 +2,7 @@
 
 mod act;
 mod at_hand;
+mod capacity;
 mod claim;
 mod cost;
 mod external;
@@ -36,11 +37,12 @@ use crate::context::{label, name_of, uid_of};
 use crate::guard::Guard;
 use crate::{Ctx, Error, controller, finalizer, invalid};
 
+pub(crate) use capacity::capacity;
 use memory::Memory;
 pub(crate) use nodes::PoolNodes;
 pub(crate) use pods::request_of_schedule;
 use provider::Provider;
-pub(crate) use reconcile::{capacity, prewarm};
+pub(crate) use reconcile::prewarm;
 
 /// How many clusters are looked at at a time.
 const AT_A_TIME: u16 = 16;

@@ -16,14 +16,14 @@ use planner::pool::{LATER, PoolDecision, PoolView, SOON, Wait};
 use planner::slots::{Grants, Room, grant};
 use planner::warmth::{Horizons, Policy, Prewarm, Waiting};
 
-use super::act::{self, MANAGER};
+use super::act::MANAGER;
 use super::at_hand::AtHand;
 use super::foresight::Foresight;
 use super::memory::Memory;
 use super::metrics::Decision;
 use super::report::{self, Refusal, Report};
 use super::work::{self, Work};
-use super::{PoolNodes, Shared, claim, cost, external, give, hold, machines, pods, step};
+use super::{PoolNodes, Shared, capacity, claim, cost, external, give, hold, machines, pods, step};
 use crate::aks::AgentPool;
 use crate::context::{label, name_of};
 use crate::{Ctx, Error};
@@ -32,10 +32,6 @@ use crate::{Ctx, Error};
 const IDLE_AFTER: SignedDuration = SignedDuration::from_secs(60);
 /// How long counts that changed wait, so that one write tells several changes.
 pub(super) const GATHER: SignedDuration = SignedDuration::from_secs(5);
-/// How soon, and until when, a new node's capacity is learned anew: its DaemonSet pods come one by one.
-const LEARN_AGAIN: SignedDuration = SignedDuration::from_secs(15);
-const LEARN_UNTIL: SignedDuration = SignedDuration::from_secs(120);
-
 /// What one look has seen of a cluster, of everything but the pool.
 pub(super) struct Scene {
     /// The nodes of the pool.
@@ -96,7 +92,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
         hold::set(cluster, ctx, &mut memory, true).await?;
     }
 
-    let learned = learn(cluster, ctx, &mut memory).await?;
+    let learned = capacity::learn(cluster, ctx, &mut memory).await?;
     let began = Instant::now();
     let scene = look(cluster, ctx, learned.clone(), &mut memory)?;
     ctx.metrics.pools.decided(name_of(cluster), Decision::Slots, began.elapsed());
@@ -178,7 +174,7 @@ pub(super) fn look(
         pods.into_iter().filter(|pod| label(&**pod, names::POOL) == Some(name) || on_pool(pod)).collect();
     memory.still_held(&pods);
     let work = work::of_cluster(ctx, cluster, &pods, &memory.let_go);
-    let capacity = capacity(cluster, learned);
+    let capacity = capacity::capacity(cluster, learned);
     let demands: Vec<_> = work.iter().map(|work| work.demand.clone()).collect();
     let (paused, closing) = (memory.cost.paused(cluster, ctx.now()), hold::deleted(cluster).is_some());
     let aks = cluster.spec.node_pool.aks().is_some();
@@ -222,59 +218,6 @@ pub(crate) fn prewarm(asked: crds::Prewarm) -> Prewarm {
         crds::Prewarm::Off => Prewarm::Off,
         crds::Prewarm::Lead(lead) => Prewarm::Lead(lead.to_signed()),
     }
-}
-
-/// What an empty node has for scorer pods: what the spec says, and for the rest what was learned.
-pub(crate) fn capacity(cluster: &ScoringCluster, learned: Option<Resources>) -> Option<Resources> {
-    let said = said(cluster);
-    match learned {
-        Some(learned) => Some(learned.overlaid(&said)),
-        None => Some(said).filter(|said| !said.is_empty()),
-    }
-}
-
-/// What the spec says that a node has for scorer pods.
-pub(super) fn said(cluster: &ScoringCluster) -> Resources {
-    let said = cluster.spec.node_capacity.iter().flatten().map(|(name, amount)| (name.as_str(), amount.as_str()));
-    // The API server has refused what is no quantity.
-    Resources::parse(said).unwrap_or_default()
-}
-
-/// What was learned of a node before, as the status has it.
-pub(super) fn known(cluster: &ScoringCluster) -> Option<Resources> {
-    let known = cluster.status.as_ref()?.node_capacity.as_ref()?;
-    Resources::parse(known.iter().map(|(name, amount)| (name.as_str(), amount.as_str()))).ok()
-}
-
-/// Learns what a node has from the youngest Ready one: allocatable less the pods that belong to every node.
-pub(super) async fn learn(
-    cluster: &ScoringCluster,
-    ctx: &Ctx,
-    memory: &mut Memory,
-) -> Result<Option<Resources>, Error> {
-    let pool = PoolNodes::of(cluster);
-    let now = ctx.now();
-    let created = |node: &Node| node.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    let nodes = ctx.caches.nodes.all();
-    let ours = nodes.iter().filter(|node| pool.have(node) && machines::is_ready(node));
-    let Some(node) = ours.max_by_key(|node| (created(node), name_of(&***node).to_owned())) else {
-        return Ok(memory.capacity.clone().or_else(|| known(cluster)));
-    };
-    let settled = created(node).is_some_and(|at| now.duration_since(at) >= LEARN_UNTIL);
-    let fresh = |(name, at): &(String, jiff::Timestamp)| {
-        name == name_of(&**node) && (now.duration_since(*at) < LEARN_AGAIN || settled)
-    };
-    if memory.learned.as_ref().is_some_and(fresh) && memory.capacity.is_some() {
-        return Ok(memory.capacity.clone());
-    }
-    let status = node.status.as_ref();
-    let allocatable = pods::quantities(status.and_then(|status| status.allocatable.as_ref()));
-    let everywhere = act::pods_on(ctx, name_of(&**node)).await?;
-    let everywhere = everywhere.iter().filter(|pod| pods::belongs_to_node(pod) && !pods::has_ended(pod));
-    let used = everywhere.fold(Resources::default(), |used, pod| used.plus(&pods::takes(pod)));
-    memory.learned = Some((name_of(&**node).to_owned(), now));
-    memory.capacity = Some(allocatable.less(&used));
-    Ok(memory.capacity.clone())
 }
 
 /// The pool as the planner sees it.

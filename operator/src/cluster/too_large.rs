@@ -3,7 +3,7 @@
 use crds::ScoringCluster;
 use k8s_openapi::api::core::v1::ResourceRequirements;
 
-use super::{pods, reconcile};
+use super::{capacity, pods};
 
 /// The reason, on the cluster and on the run.
 pub(crate) const REASON: &str = "PodTooLarge";
@@ -18,7 +18,7 @@ pub(super) fn sentence(run: &str) -> String {
 
 /// What to tell a run whose pods ask for this, if an empty node of the pool is known not to have it.
 pub(crate) fn told(cluster: &ScoringCluster, run: &str, resources: Option<&ResourceRequirements>) -> Option<String> {
-    let empty = reconcile::capacity(cluster, reconcile::known(cluster))?;
+    let empty = capacity::capacity(cluster, capacity::known(cluster))?;
     (empty.fits(&pods::request_of_schedule(resources)) == 0).then(|| sentence(run))
 }
 

@@ -22,7 +22,7 @@ use super::at_hand::AtHand;
 use super::memory::Memory;
 use super::reconcile::{self, Scene};
 use super::report::Report;
-use super::{cost, give, hold, machines, pods};
+use super::{capacity, cost, give, hold, machines, pods};
 use crate::context::name_of;
 use crate::{Ctx, Error};
 
@@ -46,7 +46,7 @@ pub(super) struct Kept {
 
 /// One look at such a cluster.
 pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory) -> Result<Action, Error> {
-    let learned = reconcile::learn(cluster, ctx, memory).await?;
+    let learned = capacity::learn(cluster, ctx, memory).await?;
     rooms::look(cluster, ctx, &mut memory.external.strangers).await?;
     let scene = reconcile::look(cluster, ctx, learned.clone(), memory)?;
     let view = view(cluster, ctx, memory, &scene);

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use planner::capacity::Resources;
 
-use crate::cluster::{PoolNodes, act, pods, reconcile};
+use crate::cluster::{PoolNodes, act, capacity, pods};
 use crate::context::{label, name_of};
 use crate::schedule::goes_on;
 use crate::{Ctx, Error};
@@ -76,7 +76,7 @@ pub(super) struct Rooms<'a> {
 impl<'a> Rooms<'a> {
     /// Of a cluster's nodes.
     pub(super) fn of(cluster: &ScoringCluster, strangers: &'a Strangers, learned: Option<&'a Resources>) -> Self {
-        Self { strangers, said: reconcile::said(cluster), learned }
+        Self { strangers, said: capacity::said(cluster), learned }
     }
 
     /// What this node has for all scorer pods together: what others leave, and no more than the spec says.
