@@ -85,7 +85,8 @@ fn decision(view: &PoolView, wanted: &Held) -> PoolDecision {
     PoolDecision { desired: wanted.needed + wanted.held, action: None, wait: None, requeue, next: wanted.next }
 }
 
-/// The room on these nodes for pods that start. Placeholders give way, and are none of it.
+/// The room on these nodes for pods that start. Placeholders give way, and are none of it. Of more nodes than may be used, no
+/// pod can be kept to some: then as much counts as would be free on the roomiest, if all pods were on those.
 pub(super) fn at_hand(
     cluster: &ScoringCluster,
     kept: &Kept,
@@ -94,7 +95,15 @@ pub(super) fn at_hand(
     capacity: Option<&Resources>,
 ) -> AtHand {
     let rooms = rooms::Rooms::of(cluster, &kept.strangers, capacity);
-    AtHand::of(nodes, &items(pods), |node| rooms.room(node))
+    let (items, room) = (items(pods), |node: &Node| rooms.room(node));
+    let at_hand = AtHand::of(nodes, &items, room);
+    let most = usize::try_from(cluster.spec.max_nodes).unwrap_or(usize::MAX);
+    if at_hand.free.len() <= most {
+        return at_hand;
+    }
+    let placed = items.iter().filter(|pod| pods::node_of(pod).is_some() && !pods::has_ended(pod));
+    let whole = AtHand::of(nodes, &[], room).free;
+    AtHand { free: rooms::of_the_roomiest(whole, most, placed.map(|pod| pods::takes(pod))), stuck: 0 }
 }
 
 fn items(pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
