@@ -68,6 +68,9 @@ pub struct Room {
     pub max_nodes: u32,
     /// What is free on each node that takes pods at this moment. Others, up to the most, are opened empty.
     pub nodes: Vec<Resources>,
+    /// What pods ask for that have started on nodes that had no room for them, by what a node is said to have: Kubernetes'
+    /// scheduler goes by what it really has. Each takes the room of another.
+    pub overflow: Vec<Resources>,
     /// True: a pod starts once one of these nodes has room for it. False: as soon as it has a slot, so that whoever adds
     /// nodes sees it wait.
     pub starts_on_room: bool,
@@ -106,11 +109,11 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
     };
     let wishes: Vec<u32> = order.iter().map(wish).collect();
     let most = usize::try_from(room.max_nodes).unwrap_or(usize::MAX);
-    let nodes: Vec<&Resources> = room.nodes.iter().collect();
+    let (nodes, overflow): (Vec<&Resources>, _) = (room.nodes.iter().collect(), room.overflow.as_slice());
     let extra = match &room.capacity {
         _ if room.closing => wishes,
         _ if room.paused => vec![0; order.len()],
-        Some(empty) => fair::shares(&order, &wishes, empty, &nodes, most),
+        Some(empty) => fair::shares(&order, &wishes, &fair::Nodes { empty, free: &nodes, most, overflow }),
         // Nobody knows how many pods a node takes until one is there: a single pod asks for it.
         None => {
             let asks = |d: &&Demand| room.max_nodes > 0 && d.wished() > 0;
@@ -124,7 +127,7 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
         _ if !room.starts_on_room || there.iter().all(|pods| *pods == 0) => there,
         // No node is to be opened, so that all that has a slot has room.
         Some(_) if nodes.len() >= most && !room.closing => there,
-        Some(empty) => fair::shares(&order, &there, empty, &nodes, nodes.len()),
+        Some(empty) => fair::shares(&order, &there, &fair::Nodes { empty, free: &nodes, most: nodes.len(), overflow }),
         None => vec![0; order.len()],
     };
 

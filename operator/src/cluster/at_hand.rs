@@ -14,6 +14,8 @@ use crate::context::name_of;
 pub(super) struct AtHand {
     /// What is free on each node that takes pods at this moment.
     pub(super) free: Vec<Resources>,
+    /// What pods ask for that are on one of these nodes and for which it has no room, by what it is said to have.
+    pub(super) overflow: Vec<Resources>,
     /// Nodes that take none though pods are on them: no other comes in their place before they are gone.
     pub(super) stuck: u32,
 }
@@ -21,22 +23,28 @@ pub(super) struct AtHand {
 impl AtHand {
     /// Of these nodes with the pods on them, where all pods together have so much `room` on one.
     pub(super) fn of(nodes: &[Arc<Node>], pods: &[Arc<Pod>], room: impl Fn(&Node) -> Resources) -> Self {
-        let mut used: BTreeMap<&str, Resources> = BTreeMap::new();
+        let mut on: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
         for pod in pods.iter().filter(|pod| !pods::has_ended(pod)) {
-            let Some(node) = pods::node_of(pod) else { continue };
-            let used = used.entry(node).or_default();
-            *used = std::mem::take(used).plus(&pods::takes(pod));
+            if let Some(node) = pods::node_of(pod) {
+                on.entry(node).or_default().push(pod);
+            }
         }
         let mut at_hand = Self::default();
         for node in nodes {
-            match used.get(name_of(&**node)) {
-                used if takes_pods(node) => {
-                    let room = room(node);
-                    at_hand.free.push(used.map_or_else(|| room.clone(), |used| room.clone().less(used)));
-                }
-                Some(_) => at_hand.stuck += 1,
-                None => {}
+            let there = on.remove(name_of(&**node)).unwrap_or_default();
+            if !takes_pods(node) {
+                at_hand.stuck += u32::from(!there.is_empty());
+                continue;
             }
+            let mut free = room(node);
+            for pod in there {
+                let request = pod.spec.as_ref().map(pods::request).unwrap_or_default();
+                match free.fits(&request) {
+                    0 => at_hand.overflow.push(request),
+                    _ => free = free.less(&pods::takes(pod)),
+                }
+            }
+            at_hand.free.push(free);
         }
         at_hand
     }
@@ -76,7 +84,17 @@ mod tests {
     fn what_pods_have_taken_that_have_not_ended_is_not_free() {
         let nodes = [node("a", "True", &json!({})), node("b", "True", &json!({}))];
         let pods = [pod("a", "Running"), pod("a", "Pending"), pod("a", "Succeeded"), pod("elsewhere", "Running")];
-        assert_eq!(AtHand::of(&nodes, &pods, |_| cpu("2")), AtHand { free: vec![cpu("1"), cpu("2")], stuck: 0 });
+        assert_eq!(
+            AtHand::of(&nodes, &pods, |_| cpu("2")),
+            AtHand { free: vec![cpu("1"), cpu("2")], ..AtHand::default() }
+        );
+    }
+
+    #[test]
+    fn a_pod_for_which_a_node_is_said_to_have_no_room_is_told_apart() {
+        let pods = [pod("a", "Running"), pod("a", "Running"), pod("a", "Running")];
+        let at_hand = AtHand::of(&[node("a", "True", &json!({}))], &pods, |_| cpu("1"));
+        assert_eq!(at_hand, AtHand { free: vec![cpu("0")], overflow: vec![cpu("500m")], stuck: 0 });
     }
 
     #[test]
@@ -88,6 +106,6 @@ mod tests {
             node("lost", "True", &lost),
         ];
         let pods = [pod("silent", "Running"), pod("lost", "Running")];
-        assert_eq!(AtHand::of(&nodes, &pods, |_| cpu("2")), AtHand { free: vec![], stuck: 2 });
+        assert_eq!(AtHand::of(&nodes, &pods, |_| cpu("2")), AtHand { stuck: 2, ..AtHand::default() });
     }
 }

@@ -186,6 +186,7 @@ pub(super) fn look(
         capacity: capacity.clone(),
         max_nodes: cluster.spec.max_nodes.saturating_sub(at_hand.stuck),
         nodes: at_hand.free,
+        overflow: at_hand.overflow,
         // Whoever else scales a pool does so when pods wait.
         starts_on_room: aks,
         paused,

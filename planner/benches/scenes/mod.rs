@@ -137,8 +137,15 @@ impl Scene {
         let takes_pods = |node: &&Node| node.ready.is_ready() && !node.cordoned;
         let there = view.machines.iter().filter_map(|machine| machine.node.as_ref()).filter(takes_pods);
         let there = there.map(|node| node.free.clone()).collect();
-        let room =
-            Room { capacity, max_nodes: nodes, nodes: there, starts_on_room: true, paused: false, closing: false };
+        let room = Room {
+            capacity,
+            max_nodes: nodes,
+            nodes: there,
+            overflow: Vec::new(),
+            starts_on_room: true,
+            paused: false,
+            closing: false,
+        };
         Ok(Self { demands, room, view })
     }
 }

@@ -75,17 +75,26 @@ impl PartialEq for Part {
 
 impl Eq for Part {}
 
-/// How many slots each run gets beyond those of the pods that it let go, at most as many as it wishes. `nodes` have so much
-/// free; of those that have `empty`, as many may be opened as make `most` with them. Runs come by priority, then in the
-/// order in which equals get theirs.
-pub(super) fn shares(
-    order: &[&Demand],
-    wishes: &[u32],
-    empty: &Resources,
-    nodes: &[&Resources],
-    most: usize,
-) -> Vec<u32> {
-    let mut bins = Bins::new(empty, nodes, most, order.iter().map(|d| &d.request));
+/// The nodes that are shared.
+pub(super) struct Nodes<'a> {
+    /// What an empty one has.
+    pub(super) empty: &'a Resources,
+    /// What is free on those at hand.
+    pub(super) free: &'a [&'a Resources],
+    /// With so many in all, others may be opened.
+    pub(super) most: usize,
+    /// Pods that take room on any of them.
+    pub(super) overflow: &'a [Resources],
+}
+
+/// How many slots each run gets beyond those of the pods that it let go, at most as many as it wishes. Runs come by
+/// priority, then in the order in which equals get theirs.
+pub(super) fn shares(order: &[&Demand], wishes: &[u32], nodes: &Nodes<'_>) -> Vec<u32> {
+    let Nodes { empty, free, most, overflow } = *nodes;
+    let mut bins = Bins::new(empty, free, most, order.iter().map(|d| &d.request).chain(overflow));
+    for pod in order.len()..order.len() + overflow.len() {
+        bins.place(pod, 1, drop);
+    }
     for (run, demand) in order.iter().enumerate() {
         bins.place(run, demand.starting.min(demand.remaining), drop);
     }

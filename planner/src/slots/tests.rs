@@ -31,6 +31,7 @@ fn room(nodes: u32) -> Room {
         capacity: Some(cpu("4")),
         max_nodes: nodes,
         nodes: Vec::new(),
+        overflow: Vec::new(),
         starts_on_room: true,
         paused: false,
         closing: false,
@@ -181,6 +182,20 @@ fn pods_start_as_the_nodes_at_hand_have_room_and_share_it_as_they_share_the_pool
     assert_eq!(starts(&runs, 0, 3), [].into());
     assert_eq!(starts(&runs, 1, 3), [("a".to_owned(), 2), ("b".to_owned(), 2)].into());
     assert_eq!(starts(&runs, 3, 3), [("a".to_owned(), 6), ("b".to_owned(), 6)].into());
+}
+
+#[test]
+fn a_pod_on_a_node_that_is_over_full_takes_the_room_of_another() {
+    let over_full = |nodes: &[&str]| Room {
+        nodes: nodes.iter().map(|free| cpu(free)).collect(),
+        overflow: vec![cpu("1")],
+        ..room(3)
+    };
+    let grants = |nodes| super::grant(&[Demand { started: 5, ..demand("a", 90) }], &over_full(nodes));
+    let grown = grants(&["0", "4"]);
+    assert_eq!((grown.slots["a"], grown.starts["a"]), (12, 3));
+    let full = grants(&["0", "4", "4"]);
+    assert_eq!((full.slots["a"], full.starts["a"]), (12, 7));
 }
 
 #[test]

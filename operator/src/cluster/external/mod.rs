@@ -102,8 +102,8 @@ pub(super) fn at_hand(
         return at_hand;
     }
     let placed = items.iter().filter(|pod| pods::node_of(pod).is_some() && !pods::has_ended(pod));
-    let whole = AtHand::of(nodes, &[], room).free;
-    AtHand { free: rooms::of_the_roomiest(whole, most, placed.map(|pod| pods::takes(pod))), stuck: 0 }
+    let overflow = placed.map(|pod| pod.spec.as_ref().map(pods::request).unwrap_or_default()).collect();
+    AtHand { free: rooms::roomiest(AtHand::of(nodes, &[], room).free, most), overflow, stuck: 0 }
 }
 
 fn items(pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
