@@ -28,6 +28,9 @@ struct Asked {
     /// A deleteMachines: the machines that it names.
     #[serde(default)]
     machines: Vec<String>,
+    /// Azure's code of a refusal.
+    #[serde(default)]
+    code: Option<String>,
 }
 
 /// The changes to the pool of the tests that the API accepted.
@@ -84,6 +87,31 @@ impl Cluster {
         let nodes: Api<Node> = Api::all(self.client.clone());
         let of_pool = ListParams::default().labels(&format!("{}={}", names::AGENT_POOL, self.facts.agent_pool));
         Ok(nodes.list(&of_pool).await?.items.len())
+    }
+
+    /// How many PUTs of the pool were refused since a request, since its bucket was empty.
+    pub(crate) async fn puts_refused(&self, since: u64) -> Result<usize> {
+        let log: Log = serde_json::from_str(&self.control_get("/control/log").await?).context("read the log")?;
+        let refused = |asked: &&Asked| {
+            asked.number > since
+                && asked.method == "PUT"
+                && asked.status == 429
+                && asked.code.as_deref() == Some("Throttled")
+        };
+        Ok(log.requests.iter().filter(refused).count())
+    }
+
+    /// Orders faults of the stand-in for Azure.
+    pub(crate) async fn order(&self, faults: &serde_json::Value) -> Result<()> {
+        let request = axum::http::Request::post("/control/faults").header("content-type", "application/json");
+        let answer = self.control.request_text(request.body(serde_json::to_vec(faults)?)?).await;
+        answer.map(drop).with_context(|| format!("order {faults}"))
+    }
+
+    /// Calls off what stands of them.
+    pub(crate) async fn call_off(&self) -> Result<()> {
+        let request = axum::http::Request::delete("/control/faults").body(Vec::new())?;
+        self.control.request_text(request).await.map(drop).context("call off the faults")
     }
 
     async fn control_get(&self, path: &str) -> Result<String> {

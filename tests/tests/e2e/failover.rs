@@ -21,10 +21,6 @@ const LEASE: &str = "batch-scoring-operator";
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    let operators: Api<Pod> = Api::namespaced(cluster.client.clone(), SYSTEM);
-    let of_release = ListParams::default().labels(&format!("app.kubernetes.io/instance={RELEASE}"));
-    let replicas: Vec<Pod> = operators.list(&of_release).await?.items;
-    ensure!(replicas.len() == 2, "{} replicas of the operator", replicas.len());
     cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
     let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, "failover", CLUSTER, "0 0 1 1 *");
     schedule["spec"]["scorer"]["resources"] = manifests::whole_node();
@@ -36,6 +32,20 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
         Ok(pods.iter().any(|pod| pod.role == "item" && !["", "Pending"].contains(&&*pod.phase)).then_some(()))
     })
     .await?;
+    let (leader, next) = kill_leader(&cluster).await?;
+    tell(&format!("{leader} led and was killed; {next} leads"));
+    let ended = cluster.complete(NAMESPACE, "goes-on", &sensors()).await?;
+    ensure!(ended.record.totals.succeeded == 12, "{:?}", ended.record.totals);
+    cluster.happened_once(NAMESPACE, &ended).await?;
+    cluster.pool_is_empty().await
+}
+
+/// Kills the replica that leads, and waits until another does. Gives the names of both.
+pub(crate) async fn kill_leader(cluster: &Shared) -> Result<(String, String)> {
+    let operators: Api<Pod> = Api::namespaced(cluster.client.clone(), SYSTEM);
+    let of_release = ListParams::default().labels(&format!("app.kubernetes.io/instance={RELEASE}"));
+    let replicas: Vec<Pod> = operators.list(&of_release).await?.items;
+    ensure!(replicas.len() >= 2, "{} replicas of the operator", replicas.len());
     let leader = holder(&cluster.client).await?.context("nobody leads")?;
     let pod = replicas.iter().find(|pod| pod.name_any() == leader);
     let pod = pod.with_context(|| format!("the leader {leader} is no replica"))?;
@@ -46,11 +56,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
         Ok(holder(&cluster.client).await?.filter(|holder| *holder != leader && !holder.is_empty()))
     })
     .await?;
-    tell(&format!("{leader} led and was killed; {next} leads"));
-    let ended = cluster.complete(NAMESPACE, "goes-on", &sensors()).await?;
-    ensure!(ended.record.totals.succeeded == 12, "{:?}", ended.record.totals);
-    cluster.happened_once(NAMESPACE, &ended).await?;
-    cluster.pool_is_empty().await
+    Ok((leader, next))
 }
 
 async fn holder(client: &Client) -> Result<Option<String>> {

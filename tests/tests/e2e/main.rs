@@ -9,6 +9,7 @@ mod backfill;
 mod chaos;
 mod cluster;
 mod containers;
+mod cycles;
 mod defects;
 mod deletion;
 #[path = "../../../scorer/tests/common/python.rs"]
@@ -20,6 +21,7 @@ mod gluster;
 mod inputs;
 mod killed;
 mod kills;
+mod late;
 mod leftovers;
 mod lost_node;
 mod manifests;
@@ -30,6 +32,7 @@ mod private_registry;
 mod processes;
 mod python;
 mod reasons;
+mod shares;
 mod stage;
 mod store_away;
 mod store_refuses;
@@ -68,6 +71,10 @@ fn main() -> ExitCode {
             ),
             suite.test("a_python_image_scores_24_sensors_with_the_labels_of_the_built_in_scorer", python::test),
             suite.test("a_sensor_with_which_its_pod_dies_each_time_fails_alone_and_its_logs_tell_how", killed::test),
+            suite.test(
+                "a_second_run_gets_its_share_as_pods_end_and_while_paused_nothing_starts_and_nothing_is_killed",
+                shares::test,
+            ),
             suite.test("nodes_are_there_when_the_next_tick_comes_and_gone_in_between", warm::test),
             suite.test("a_namespace_deleted_in_mid_run_takes_run_and_nodes_with_it", deletion::namespace),
             suite.test(
@@ -92,6 +99,10 @@ fn main() -> ExitCode {
             ),
             suite.test("store_on_a_network_file_system_scores_the_same_and_tells_what_ails_it", gluster::test),
             suite.test("whatever_dies_each_sensor_is_scored_once_and_each_attempt_has_its_log", chaos::test),
+            suite.test(
+                "cycles_from_no_node_to_three_and_back_kill_no_pod_whatever_azure_does_and_whoever_dies",
+                cycles::test,
+            ),
             suite.test("kills_a_run_without_them_takes_k_changes", kills::counted),
             suite.test("kills_after_the_kth_change_the_run_ends_once_and_whole", kills::sampled),
             suite.test("taking_the_cluster_down_leaves_nothing_behind", leftovers::test),
