@@ -15,8 +15,10 @@ mod deletion;
 #[path = "../../../scorer/tests/common/python.rs"]
 mod environment;
 mod examples;
+mod external;
 mod failover;
 mod first_run;
+mod fixed_nodes;
 mod gluster;
 mod inputs;
 mod killed;
@@ -76,6 +78,10 @@ fn main() -> ExitCode {
                 shares::test,
             ),
             suite.test("nodes_are_there_when_the_next_tick_comes_and_gone_in_between", warm::test),
+            suite.test(
+                "nodes_of_somebody_else_are_used_as_they_are_and_held_for_a_tick_by_pods_that_give_way",
+                external::test,
+            ),
             suite.test("a_namespace_deleted_in_mid_run_takes_run_and_nodes_with_it", deletion::namespace),
             suite.test(
                 "a_run_made_by_hand_tells_that_its_pods_are_refused_and_what_somebody_took_from_it",
