@@ -28,7 +28,7 @@ const SENSORS: u32 = 6;
 /// How long before the second tick nodes are held.
 const LEAD: SignedDuration = SignedDuration::from_secs(45);
 /// From the first tick to the second: the first run has ended long before nodes are held for the second.
-const APART: SignedDuration = SignedDuration::from_mins(3);
+const APART: SignedDuration = SignedDuration::from_mins(2);
 
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.kubectl(&["delete", "scoringcluster", CLUSTER, "--ignore-not-found", "--timeout=180s"]).await?;
