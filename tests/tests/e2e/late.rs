@@ -18,9 +18,10 @@ use serde_json::json;
 use crate::cluster::{Shared, until};
 
 const NAMESPACE: &str = "e2e-late";
-/// How often pods come onto one node, so that it goes in the end, and how many at a time.
-const TIMES: usize = 2;
-const PODS: usize = 2;
+/// How often pods come onto one node, so that it goes in the end (it stays for half a minute each time), and how many at a
+/// time.
+const TIMES: usize = 1;
+const PODS: usize = 4;
 /// Within so long after a cordon they come: a look before the deletion is three seconds after it.
 const WITHIN: Duration = Duration::from_millis(2_500);
 /// So long they stay.
