@@ -22,11 +22,11 @@ pub(crate) fn is_held(pod: &Pod) -> bool {
     gates.iter().any(|gate| gate.name == names::SLOT_GATE)
 }
 
-/// Lets a pod go. One that is gone, or another by now, is no error.
+/// Lets a pod go, and tells whether it did: of one that is gone, or has changed at this moment, the next look tells more.
 ///
 /// # Errors
 /// When the API server refuses or is not reached.
-pub(crate) async fn let_go(ctx: &Ctx, pod: &Pod) -> Result<(), Error> {
+pub(crate) async fn let_go(ctx: &Ctx, pod: &Pod) -> Result<bool, Error> {
     let api: Api<Pod> = Api::namespaced(ctx.client.clone(), namespace_of(pod));
     // Only ours goes: other gates are somebody else's.
     let patch = json!({
@@ -34,8 +34,8 @@ pub(crate) async fn let_go(ctx: &Ctx, pod: &Pod) -> Result<(), Error> {
         "spec": {"schedulingGates": [{"name": names::SLOT_GATE, "$patch": "delete"}]},
     });
     match api.patch(name_of(pod), &PatchParams::default(), &Patch::Strategic(&patch)).await {
-        Err(error) if is_code(&error, 404) || is_code(&error, 409) => Ok(()),
-        result => result.map(drop).map_err(Error::api("let go", &ObjectRef::from_obj(pod))),
+        Err(error) if is_code(&error, 404) || is_code(&error, 409) => Ok(false),
+        result => result.map(|_| true).map_err(Error::api("let go", &ObjectRef::from_obj(pod))),
     }
 }
 

@@ -208,10 +208,12 @@ fn plan(view: &RunView) -> Vec<Action> {
     }
 }
 
-/// How many pods a Job is to have: for each slot one that runs and one that waits to be let go when that ends. Kubernetes
-/// takes a second to make another, and more pods than these would only be objects.
-fn pods(slots: u32, items: u32) -> u32 {
-    slots.saturating_mul(2).min(items)
+/// How many pods a Job is to have: one for each slot, and for each four one that waits to be let go as soon as another ends.
+/// Kubernetes takes a second to make one; more would only be objects, and count against quotas. Pods of a Job of an earlier
+/// version have no gate and start by themselves.
+fn pods(slots: u32, items: u32, gated: bool) -> u32 {
+    let waiting = if gated { slots.div_ceil(4) } else { 0 };
+    slots.saturating_add(waiting).min(items)
 }
 
 fn score(view: &RunView, items: u32) -> Vec<Action> {
@@ -224,11 +226,11 @@ fn score(view: &RunView, items: u32) -> Vec<Action> {
         (None, _) if view.stalled.is_some_and(|stalled| stalled.refused && stalled_for(view, HOLD_REFUSED)) => {
             return vec![Action::Finish(Finish::JobRefused)];
         }
-        (None, _) => actions.push(Action::CreateJob { parallelism: pods(view.slots, items) }),
+        (None, _) => actions.push(Action::CreateJob { parallelism: pods(view.slots, items, true) }),
         // What stops a run comes first: it frees nodes and slots.
         (_, Some(_)) if stop.is_some() => actions.push(Action::StopJob),
-        (_, Some(job)) if pods(view.slots, items) > job.parallelism => {
-            actions.push(Action::Raise { parallelism: pods(view.slots, items) });
+        (_, Some(job)) if pods(view.slots, items, job.gated) > job.parallelism => {
+            actions.push(Action::Raise { parallelism: pods(view.slots, items, job.gated) });
         }
         _ => {}
     }

@@ -109,7 +109,12 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
     };
     let wishes: Vec<u32> = order.iter().map(wish).collect();
     let most = usize::try_from(room.max_nodes).unwrap_or(usize::MAX);
-    let (nodes, overflow): (Vec<&Resources>, _) = (room.nodes.iter().collect(), room.overflow.as_slice());
+    let (mut nodes, overflow): (Vec<&Resources>, _) = (room.nodes.iter().collect(), room.overflow.as_slice());
+    if nodes.len() > most {
+        // Some are about to go: those with the most room.
+        nodes.sort_unstable();
+        nodes.truncate(most);
+    }
     let extra = match &room.capacity {
         _ if room.closing => wishes,
         _ if room.paused => vec![0; order.len()],

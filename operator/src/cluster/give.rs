@@ -21,25 +21,30 @@ const STARTS: usize = 500;
 const AT_A_TIME: usize = 16;
 
 /// Tells the runs their slots, and lets as many of their pods go as there is room for. Until the pool has been `seen` once,
-/// nothing is promised: the slots that runs have stay as they are, and pods start that have one.
+/// nothing is promised: the slots that runs have stay as they are. What is refused to one run holds up no other.
 ///
 /// # Errors
-/// When the API server refuses or is not reached.
+/// When the API server refuses or is not reached: the first of several.
 pub(super) async fn to_runs(ctx: &Ctx, scene: &Scene, seen: bool, memory: &mut Memory) -> Result<(), Error> {
     let live: Vec<&str> = scene.work.iter().map(|work| uid_of(&*work.run)).collect();
     memory.slots.retain(|uid, _| live.contains(&uid.as_str()));
+    let mut done = Ok(());
     let mut starting = Vec::new();
     for work in &scene.work {
         let demand = &work.demand;
         if let Some(slots) = scene.grants.slots.get(&demand.run).filter(|_| seen) {
-            grant(ctx, work, *slots, memory).await?;
+            done = done.and(grant(ctx, work, *slots, memory).await);
         }
-        let may = if seen { u32::MAX } else { demand.given.saturating_sub(demand.started + demand.starting) };
-        let starts = scene.grants.starts.get(&demand.run).copied().unwrap_or_default().min(may);
+        let starts = scene.grants.starts.get(&demand.run).copied().unwrap_or_default();
         starting.extend(work.held.iter().take(usize::try_from(starts).unwrap_or(usize::MAX)).cloned());
     }
-    starting.truncate(STARTS);
-    let_go(ctx, starting, memory).await
+    // Not the same ones each time, where some are refused.
+    if starting.len() > STARTS {
+        let first = usize::try_from(ctx.now().as_second()).unwrap_or_default() % starting.len();
+        starting.rotate_left(first);
+        starting.truncate(STARTS);
+    }
+    done.and(let_go(ctx, starting, memory).await)
 }
 
 /// Tells a run how many slots it has, if that is news. Fewer are told now and then only: as pods of several runs end, they
@@ -75,7 +80,8 @@ async fn let_go(ctx: &Ctx, pods: Vec<Arc<Pod>>, memory: &mut Memory) -> Result<(
     let mut failed = Ok(());
     for (result, pod) in done {
         match result {
-            Ok(()) => drop(memory.let_go.insert(uid_of(&*pod).to_owned())),
+            Ok(true) => drop(memory.let_go.insert(uid_of(&*pod).to_owned())),
+            Ok(false) => {}
             Err(error) => failed = Err(error),
         }
     }

@@ -96,7 +96,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     let began = Instant::now();
     let scene = look(cluster, ctx, learned.clone(), &mut memory)?;
     ctx.metrics.pools.decided(name_of(cluster), Decision::Slots, began.elapsed());
-    give::to_runs(ctx, &scene, memory.pool.is_some(), &mut memory).await?;
+    let given = give::to_runs(ctx, &scene, memory.pool.is_some(), &mut memory).await;
     let decided = step::take(cluster, ctx, shared, &mut memory, &scene).await?;
     if decided.as_ref().is_some_and(|(_, decision)| wants_nothing(decision)) {
         memory.unneeded();
@@ -129,7 +129,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     let wanted = report::status(&report);
     ctx.metrics.pools.seen(name_of(cluster), &wanted);
     let gathered = write(cluster, ctx, &mut memory, &wanted).await?;
-    reckoned?;
+    given.and(reckoned)?;
     let next = decided.map_or(SOON, |(_, decision)| decision.requeue).min(LATER);
     let next = if gathered { next } else { next.min(GATHER) };
     Ok(Action::requeue(Duration::try_from(next).unwrap_or(Duration::from_secs(2))))
@@ -190,7 +190,8 @@ pub(super) fn look(
         // Whoever else scales a pool does so when pods wait.
         starts_on_room: aks,
         paused,
-        closing,
+        // While AKS has told nothing yet, runs have what they have, as well.
+        closing: closing || aks && memory.pool.is_none(),
     };
     let grants = grant(&demands, &room);
     let mut foresight = match ahead(cluster, ctx, memory) {

@@ -255,7 +255,9 @@ fn job_view(job: &Job, now: Timestamp) -> plan::Job {
     let (spec, status) = (job.spec.as_ref(), job.status.as_ref());
     let finished = condition(job, "Complete").or_else(|| condition(job, "Failed"));
     let suspended = spec.and_then(|spec| spec.suspend).unwrap_or(false);
+    let gates = spec.and_then(|spec| spec.template.spec.as_ref()?.scheduling_gates.as_deref()).unwrap_or_default();
     plan::Job {
+        gated: gates.iter().any(|gate| gate.name == names::SLOT_GATE),
         parallelism: positive(spec.and_then(|spec| spec.parallelism)),
         finished: finished.map(|(at, _)| at),
         suspended: suspended.then(|| condition(job, "Suspended").map_or(now, |(at, _)| at)),

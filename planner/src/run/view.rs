@@ -25,6 +25,8 @@ pub enum Helper {
 pub struct Job {
     /// Its parallelism.
     pub parallelism: u32,
+    /// Its pods wait until they are let go.
+    pub gated: bool,
     /// When it was Complete or Failed.
     pub finished: Option<Timestamp>,
     /// Since when it is suspended.

@@ -223,7 +223,7 @@ impl World {
                 assert!(self.view.archive == Helper::Absent, "no Job once the archive is made");
                 if self.view.job.is_none() {
                     self.jobs_made += 1;
-                    self.view.job = Some(Job { parallelism, ..Job::default() });
+                    self.view.job = Some(Job { parallelism, gated: true, ..Job::default() });
                 }
             }
             Action::Raise { parallelism } => {

@@ -96,7 +96,7 @@ pub(super) fn shares(order: &[&Demand], wishes: &[u32], nodes: &Nodes<'_>) -> Ve
         bins.place(pod, 1, drop);
     }
     for (run, demand) in order.iter().enumerate() {
-        bins.place(run, demand.starting.min(demand.remaining), drop);
+        bins.place(run, demand.starting, drop);
     }
     let mut extra = vec![0; order.len()];
     let mut first = 0;

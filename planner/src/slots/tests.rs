@@ -199,6 +199,13 @@ fn a_pod_on_a_node_that_is_over_full_takes_the_room_of_another() {
 }
 
 #[test]
+fn nothing_starts_on_nodes_beyond_the_maximum() {
+    let lowered = Room { nodes: ["4", "1", "4"].map(cpu).to_vec(), ..room(1) };
+    let grants = super::grant(&[Demand { started: 3, ..demand("a", 90) }], &lowered);
+    assert_eq!((grants.slots["a"], grants.starts["a"]), (4, 1));
+}
+
+#[test]
 fn room_is_left_empty_for_nobody_whose_pods_are_not_there() {
     let runs = [demand("a", 90), Demand { held: 1, ..demand("b", 90) }];
     assert_eq!(starts(&runs, 1, 3), [("a".to_owned(), 3), ("b".to_owned(), 1)].into());

@@ -53,7 +53,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut 
     let wanted = held(&view);
     // Placeholders go before slots are given, so that pods find the room that these have held.
     placeholders::keep(cluster, ctx, memory, &scene, wanted.held).await;
-    give::to_runs(ctx, &scene, true, memory).await?;
+    let given = give::to_runs(ctx, &scene, true, memory).await;
     let nobody = view.machines.is_empty() && (scene.grants.waiting > 0 || !view.work.is_empty());
     memory.external.without_nodes = nobody.then(|| memory.external.without_nodes.unwrap_or(view.now));
     let decision = decision(&view, &wanted);
@@ -72,7 +72,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut 
     let status = super::report::status(&report);
     ctx.metrics.pools.seen(name_of(cluster), &status);
     let gathered = reconcile::write(cluster, ctx, memory, &status).await?;
-    reckoned?;
+    given.and(reckoned)?;
     let next = if gathered { decision.requeue } else { decision.requeue.min(reconcile::GATHER) };
     Ok(Action::requeue(Duration::try_from(next).unwrap_or(Duration::from_secs(5))))
 }
