@@ -75,12 +75,7 @@ impl Cluster {
 
     /// Waits until the pool has no node, in Kubernetes and for Azure.
     pub(crate) async fn pool_is_empty(&self) -> Result<()> {
-        self.pool_is_empty_within(EMPTY_SECONDS).await
-    }
-
-    /// The same, for longer or less long.
-    pub(crate) async fn pool_is_empty_within(&self, seconds: u64) -> Result<()> {
-        until("the pool to have no nodes", seconds, async || {
+        until("the pool to have no nodes", EMPTY_SECONDS, async || {
             Ok((self.pool_nodes().await? == 0 && self.pool_changes(0).await?.count == 0).then_some(()))
         })
         .await
