@@ -1,6 +1,6 @@
 //! One look at a cluster: observe, decide, act, report.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -94,7 +94,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
 
     let learned = capacity::learn(cluster, ctx, &mut memory).await?;
     let began = Instant::now();
-    let scene = look(cluster, ctx, learned.clone(), &mut memory)?;
+    let scene = look(cluster, ctx, learned.clone(), Whose::Ours, &mut memory)?;
     ctx.metrics.pools.decided(name_of(cluster), Decision::Slots, began.elapsed());
     let given = give::to_runs(ctx, &scene, memory.pool.is_some(), &mut memory).await;
     let decided = step::take(cluster, ctx, shared, &mut memory, &scene).await?;
@@ -157,11 +157,23 @@ fn wants_nothing(decision: &PoolDecision) -> bool {
     decision.action.is_none() && matches!(decision.wait, None | Some(Wait::Idle))
 }
 
+/// Who adds nodes and takes them away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// This operator.
+    Ours,
+    /// Somebody else, who does so when pods wait for a node.
+    Theirs,
+    /// Somebody else, by mistake: the pool is refused, and what has slots is brought to its end.
+    Refused,
+}
+
 /// Reads what the caches know of the cluster.
 pub(super) fn look(
     cluster: &ScoringCluster,
     ctx: &Ctx,
     learned: Option<Resources>,
+    whose: Whose,
     memory: &mut Memory,
 ) -> Result<Scene, Error> {
     let name = name_of(cluster);
@@ -187,11 +199,10 @@ pub(super) fn look(
         max_nodes: cluster.spec.max_nodes.saturating_sub(at_hand.stuck),
         nodes: at_hand.free,
         overflow: at_hand.overflow,
-        // Whoever else scales a pool does so when pods wait.
-        starts_on_room: aks,
+        starts_on_room: whose == Whose::Ours,
         paused,
         // While AKS has told nothing yet, runs have what they have, as well.
-        closing: closing || aks && memory.pool.is_none(),
+        closing: closing || whose == Whose::Refused || whose == Whose::Ours && memory.pool.is_none(),
     };
     let grants = grant(&demands, &room);
     let mut foresight = match ahead(cluster, ctx, memory) {
@@ -304,19 +315,23 @@ async fn refused(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, refus
     step::tell(cluster, ctx, memory, true, "Refused", refusal.reason, &refusal.message).await;
     memory.active = false;
     memory.cost.skip(ctx.now());
-    let grants = Grants { slots: BTreeMap::new(), ..Grants::default() };
+    // No run gets more slots. The pods of those that have some wait for nobody who will not look at them.
+    let learned = capacity::known(cluster);
+    let scene = look(cluster, ctx, learned.clone(), Whose::Refused, memory)?;
+    let given = give::to_runs(ctx, &scene, true, memory).await;
     let report = Report {
         cluster,
         memory,
         pool: None,
-        grants: &grants,
+        grants: &scene.grants,
         next: None,
-        learned: None,
+        learned: learned.as_ref(),
         refusal: Some(&refusal),
         now: ctx.now(),
     };
     let wanted = report::status(&report);
     write(cluster, ctx, memory, &wanted).await?;
+    given?;
     Ok(Action::requeue(Duration::from_secs(30)))
 }
 

@@ -29,18 +29,19 @@ struct Silent {
 /// Asks why a Job lacks pods, or has some that do not start, when that takes long. That nothing can be learned is no
 /// failure of the run.
 pub(super) async fn held_up(ctx: &Ctx, job: &Job, job_pods: &[Arc<Pod>], now: Timestamp) -> Option<Trouble> {
-    ask(ctx, job, &silent(job, job_pods, now)?).await
+    ask(ctx, job, &silent(job, u32::MAX, job_pods, now)?).await
 }
 
-/// The same for the Job of a run's items, whose many pods would have it asked at each of their changes.
+/// The same for the Job of a run's items and its slots; the many pods would have it asked at each of their changes.
 pub(super) async fn items_held_up(
     ctx: &Ctx,
     memory: &Memory,
     run: &str,
-    (job, job_pods): (&Job, &[Arc<Pod>]),
+    (job, slots): (&Job, u32),
+    job_pods: &[Arc<Pod>],
     now: Timestamp,
 ) -> Option<Trouble> {
-    let silent = silent(job, job_pods, now)?;
+    let silent = silent(job, slots, job_pods, now)?;
     if let Some(told) = memory.told(run, now) {
         return told;
     }
@@ -54,7 +55,7 @@ async fn ask(ctx: &Ctx, job: &Job, Silent { what, uid, since }: &Silent) -> Opti
 }
 
 /// A pod that is on a node and not started, or the Job itself where it lacks pods.
-fn silent(job: &Job, job_pods: &[Arc<Pod>], now: Timestamp) -> Option<Silent> {
+fn silent(job: &Job, slots: u32, job_pods: &[Arc<Pod>], now: Timestamp) -> Option<Silent> {
     let old = |at: Timestamp| now.duration_since(at) >= PATIENCE;
     if !created(&job.metadata).is_some_and(old) {
         return None;
@@ -64,7 +65,7 @@ fn silent(job: &Job, job_pods: &[Arc<Pod>], now: Timestamp) -> Option<Silent> {
         return Some(Silent { what: format!("pod {}", name_of(&**pod)), uid: uid_of(&**pod).to_owned(), since: None });
     }
     let since = job_pods.iter().filter_map(|pod| created(&pod.metadata)).max();
-    let lacks = job_pods.is_empty() || (living().count() < pods_wanted(job) && since.is_some_and(old));
+    let lacks = job_pods.is_empty() || (living().count() < pods_wanted(job, slots) && since.is_some_and(old));
     lacks.then(|| Silent { what: format!("Job {}", name_of(job)), uid: uid_of(job).to_owned(), since })
 }
 
@@ -72,13 +73,14 @@ fn created(metadata: &ObjectMeta) -> Option<Timestamp> {
     metadata.creation_timestamp.as_ref().map(|time| time.0)
 }
 
-/// How many pods the Job is to have at a time, as far as its counts tell: one that waits before a retry has fewer.
-fn pods_wanted(job: &Job) -> usize {
+/// How many pods the Job needs at a time, as far as its counts tell: one that waits before a retry has fewer. Those beyond
+/// the slots only wait to be let go: that a quota has no room for them is no loss.
+fn pods_wanted(job: &Job, slots: u32) -> usize {
     let number = |number: Option<i32>| number.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
     let spec = job.spec.as_ref();
     let succeeded = number(job.status.as_ref().and_then(|status| status.succeeded));
     let left = number(spec.and_then(|spec| spec.completions)).saturating_sub(succeeded);
-    left.min(number(spec.and_then(|spec| spec.parallelism)))
+    left.min(number(spec.and_then(|spec| spec.parallelism))).min(usize::try_from(slots).unwrap_or(usize::MAX))
 }
 
 /// What the events tell: the one that names what is missing, and of several the last.
@@ -109,7 +111,7 @@ mod tests {
 
     fn asked_at(second: i64, pods: &[Arc<Pod>]) -> Option<String> {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        silent(&job(), pods, start + SignedDuration::from_secs(second)).map(|silent| silent.uid)
+        silent(&job(), u32::MAX, pods, start + SignedDuration::from_secs(second)).map(|silent| silent.uid)
     }
 
     fn container(state: &Value) -> Value {
@@ -145,13 +147,13 @@ mod tests {
         assert_eq!(why("pod x", &events[..1], None), None);
     }
 
-    /// What a Job of four items, of which three may run and one is done, is asked for a minute after it was made.
-    fn asked_of_items(pods: &[Arc<Pod>]) -> Option<Silent> {
+    /// What a Job of four items, of which three may be there and one is done, is asked for a minute after it was made.
+    fn asked_of_items(pods: &[Arc<Pod>], slots: u32) -> Option<Silent> {
         let mut job = serde_json::to_value(job()).unwrap();
         job["spec"] = json!({"completions": 4, "parallelism": 3, "template": {}});
         job["status"] = json!({"succeeded": 1});
         let job: Job = serde_json::from_value(job).unwrap();
-        silent(&job, pods, "2026-01-01T00:01:00Z".parse().unwrap())
+        silent(&job, slots, pods, "2026-01-01T00:01:00Z".parse().unwrap())
     }
 
     fn running(created: &str) -> Arc<Pod> {
@@ -163,12 +165,14 @@ mod tests {
     #[test]
     fn a_job_that_lacks_some_of_its_pods_for_long_is_asked_and_one_that_has_them_is_not() {
         let (first, second, third) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:20Z", "2026-01-01T00:00:59Z");
-        let lacks = asked_of_items(&[running(first), running(second)]).unwrap();
+        let two = [running(first), running(second)];
+        let lacks = asked_of_items(&two, 3).unwrap();
         assert_eq!((lacks.uid.as_str(), lacks.since), ("j", Some(second.parse().unwrap())));
-        assert_eq!(asked_of_items(&[running(first), running(third)]), None, "another may be on its way");
-        assert_eq!(asked_of_items(&[running(first), running(first), running(second)]), None);
+        assert_eq!(asked_of_items(&[running(first), running(third)], 3), None, "another may be on its way");
+        assert_eq!(asked_of_items(&[running(first), running(first), running(second)], 3), None);
         let done = pod(&json!({"phase": "Succeeded"}));
-        assert_eq!(asked_of_items(&[done, running(first), running(first), running(second)]), None);
+        assert_eq!(asked_of_items(&[done, running(first), running(first), running(second)], 3), None);
+        assert_eq!(asked_of_items(&two, 2), None, "the third would only wait");
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod held_up;
 mod helper;
 mod last_words;
 mod manifests;
+mod no_slots;
 mod observe;
 pub(crate) mod owned;
 mod pods;

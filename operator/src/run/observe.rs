@@ -21,13 +21,13 @@ use super::ends::{self, Memory};
 use super::held_up::items_held_up;
 use super::helper::{Standing, condition, standing};
 use super::manifests::{Frozen, archive_name, plan_name, request_name};
+use super::no_slots;
 use super::pods::{self, Trouble};
 use super::rerun::Rerun;
 use super::status::STALLED;
 use super::store::{self, Told};
-use crate::cluster::too_large as cluster;
 use crate::conditions::{find, is_true};
-use crate::context::{Ctx, key_of, name_of, namespace_of, uid_of};
+use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::finalizer;
 use crate::gate::is_held;
 use crate::schedule::{check_cached, is_owned};
@@ -186,8 +186,12 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     view.last_end = view.last_end.max(unfolded.iter().filter_map(|end| end.ended).max());
     view.folded = checkpoint.as_ref().map(|_| count(ends.ends.iter()));
     let waiting = || item_pods.iter().filter_map(|pod| pods::trouble(pod)).find(|t| t.reason != "Unschedulable");
-    let waits = planned.is_some() && view.slots == 0 && view.job.is_none() && plan::stop(&view).is_none();
-    let too_large = || too_large(ctx, run, frozen.as_ref()).filter(|_| waits);
+    let waits = match view.job {
+        None => planned.is_some() && !ended && view.slots == 0,
+        Some(job) => job.finished.is_none() && item_pods.len() < all_pods.len(),
+    };
+    let waits = waits && plan::stop(&view).is_none();
+    let no_slots = || frozen.as_ref().filter(|_| waits).and_then(|frozen| no_slots::told(ctx, run, frozen));
     let stalled = || stalled.map(|why| Trouble::new(why.reason.clone(), why.message.clone()));
     let store = store::told(&ends::run_pods(caches, run));
     let refused = || match &store {
@@ -197,9 +201,9 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     let mut trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting).or_else(refused);
     let going = view.job.is_some_and(|job| job.finished.is_none() && job.suspended.is_none());
     if let Some(job) = job.as_deref().filter(|_| going && trouble.is_none()) {
-        trouble = items_held_up(ctx, memory, uid, (job, &all_pods), now).await;
+        trouble = items_held_up(ctx, memory, uid, (job, view.slots), &all_pods, now).await;
     }
-    let trouble = trouble.or_else(too_large).or_else(stalled);
+    let trouble = trouble.or_else(no_slots).or_else(stalled);
     Ok(Observed {
         view,
         tick,
@@ -263,15 +267,6 @@ fn job_view(job: &Job, now: Timestamp) -> plan::Job {
         suspended: suspended.then(|| condition(job, "Suspended").map_or(now, |(at, _)| at)),
         counted: positive(status.and_then(|s| s.succeeded)).saturating_add(positive(status.and_then(|s| s.failed))),
     }
-}
-
-/// Whether the run waits for a node that there cannot be.
-fn too_large(ctx: &Ctx, run: &ScoringRun, frozen: Option<&Frozen>) -> Option<Trouble> {
-    let schedule = &frozen?.schedule;
-    let cluster = ctx.caches.clusters.get_global(&schedule.cluster_ref.name)?;
-    let name = key_of(run);
-    let message = cluster::told(cluster.0.as_ref().ok()?, &name, schedule.scorer.resources.as_ref())?;
-    Some(Trouble::new(cluster::REASON, message))
 }
 
 /// What would be frozen now, or why nothing can be.

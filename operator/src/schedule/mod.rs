@@ -1,9 +1,10 @@
 //! The controller of ScoringSchedule: ticks become runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{Condition, ScoringRun, ScoringSchedule};
+use crds::{Condition, ScoringCluster, ScoringRun, ScoringSchedule};
 use jiff::Timestamp;
 use kube::Resource;
 use kube::runtime::controller::Action;
@@ -31,7 +32,7 @@ pub(crate) use observe::jitter;
 use observe::{Checked, Observed, cached_runs, observe, validate};
 use readable::Readable;
 use trials::{SOON, Trials};
-use validate::{Cluster, Invalid, POD_INVALID, check};
+use validate::{Cluster, Invalid, POD_INVALID, admitted, check};
 
 /// The field manager of this controller.
 pub(crate) const MANAGER: Manager = Manager("batchscoring.dev/schedule");
@@ -157,17 +158,30 @@ pub(crate) fn check_cached(
     schedule: &ScoringSchedule,
     now: Timestamp,
 ) -> Result<planner::ticks::Ticks, Invalid> {
+    let namespace = namespace_of(schedule);
     let cluster = ctx.caches.clusters.get_global(&schedule.spec.cluster_ref.name);
-    let cluster = match cluster.as_deref().map(|guard| &guard.0) {
+    check(&schedule.spec, cached(cluster.as_deref()), namespace, &labels(ctx, namespace), now)
+}
+
+/// Checks by what is cached that a cluster is there, and admits the namespace.
+pub(crate) fn check_cluster(ctx: &Ctx, name: &str, namespace: &str) -> Result<(), Invalid> {
+    let cluster = ctx.caches.clusters.get_global(name);
+    admitted(name, cached(cluster.as_deref()), namespace, &labels(ctx, namespace))
+}
+
+fn cached(cluster: Option<&Guard<ScoringCluster>>) -> Cluster<'_> {
+    match cluster.map(|guard| &guard.0) {
         None => Cluster::Unknown,
         // It only waits for its nodes to go.
         Some(Ok(cluster)) if cluster.metadata.deletion_timestamp.is_some() => Cluster::Unknown,
         Some(Err(broken)) => Cluster::Invalid(&broken.wrong),
         Some(Ok(cluster)) => Cluster::Known(cluster),
-    };
-    let namespace = namespace_of(schedule);
-    let labels = ctx.caches.namespaces.get_global(namespace).and_then(|n| n.metadata.labels.clone());
-    check(&schedule.spec, cluster, namespace, &labels.unwrap_or_default(), now)
+    }
+}
+
+fn labels(ctx: &Ctx, namespace: &str) -> BTreeMap<String, String> {
+    let namespace = ctx.caches.namespaces.get_global(namespace);
+    namespace.and_then(|namespace| namespace.metadata.labels.clone()).unwrap_or_default()
 }
 
 /// What the schedule's status says of its pods, if the API server would refuse them.

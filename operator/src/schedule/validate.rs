@@ -175,7 +175,8 @@ fn resources(resources: &ResourceRequirements) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn admitted(
+/// Checks that there is such a cluster, and that it admits the namespace.
+pub(super) fn admitted(
     name: &str,
     cluster: Cluster<'_>,
     namespace: &str,

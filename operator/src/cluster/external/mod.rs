@@ -20,7 +20,7 @@ use planner::warmth::Policy;
 
 use super::at_hand::AtHand;
 use super::memory::Memory;
-use super::reconcile::{self, Scene};
+use super::reconcile::{self, Scene, Whose};
 use super::report::Report;
 use super::{capacity, cost, give, hold, machines, pods};
 use crate::context::name_of;
@@ -48,12 +48,20 @@ pub(super) struct Kept {
 pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory) -> Result<Action, Error> {
     let learned = capacity::learn(cluster, ctx, memory).await?;
     rooms::look(cluster, ctx, &mut memory.external.strangers).await?;
-    let scene = reconcile::look(cluster, ctx, learned.clone(), memory)?;
+    let scene = reconcile::look(cluster, ctx, learned.clone(), Whose::Theirs, memory)?;
     let view = view(cluster, ctx, memory, &scene);
     let wanted = held(&view);
     // Placeholders go before slots are given, so that pods find the room that these have held.
     placeholders::keep(cluster, ctx, memory, &scene, wanted.held).await;
     let given = give::to_runs(ctx, &scene, true, memory).await;
+    // Held pods of a cluster that is gone would be let go by nobody.
+    let at_work = scene.grants.slots.values().any(|slots| *slots > 0);
+    if hold::deleted(cluster).is_none() || !at_work {
+        hold::set(cluster, ctx, memory, at_work).await?;
+    }
+    if hold::deleted(cluster).is_some() && !at_work {
+        return Ok(Action::await_change());
+    }
     let nobody = view.machines.is_empty() && (scene.grants.waiting > 0 || !view.work.is_empty());
     memory.external.without_nodes = nobody.then(|| memory.external.without_nodes.unwrap_or(view.now));
     let decision = decision(&view, &wanted);
