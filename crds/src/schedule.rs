@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use spec::Packing;
 use spec::window::Window;
-use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
+use spec::work::{DataSource, Logs, ModelSource, Predictions, Sensors, StoreRef, Work};
 use spec::{Limit, Retention, Span, Task, Training};
 
 use crate::cost::{LastRunCost, ScheduleCost};

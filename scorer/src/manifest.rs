@@ -6,9 +6,10 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use spec::Packing;
 use spec::ticks::{TickError, Ticks};
 use spec::window::{Window, WindowError};
-use spec::work::{DataSource, Logs, ModelSource, Packing, Predictions, Sensors, StoreRef, Work};
+use spec::work::{DataSource, Logs, ModelSource, Predictions, Sensors, StoreRef, Work};
 use spec::{Command, CommandInput, Limit, Retention, RunRequest, Task, TimeRange, Training};
 
 /// The API version that is understood.
@@ -210,6 +211,7 @@ impl Schedule {
             window,
             work,
             rerun_failed_of: None,
+            slots: None,
         })
     }
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 use spec::check::{MAX_SENSORS, check_sensor};
+use spec::packing::Known;
 use spec::report::{Changes, PlanReport};
 use spec::work::Work;
-use spec::{SensorKeys, Task, Template};
+use spec::{PerPod, SensorKeys, Task, Template};
 use store::manifest::{self, VERSION};
 use store::record::{self, Failures};
 use store::versions;
@@ -44,14 +45,22 @@ pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
     }
     let (store, paths, request) = (&context.store, &context.paths, &context.request);
     let hash = changes::hash_of(&sensors);
-    let changes = match (&request.rerun_failed_of, request.work.task) {
-        (Some(_), _) | (_, Task::Train) => None,
-        (None, Task::Score) => changes::changes(context, &sensors, &hash).await?,
+    let (rerun, per_pod) = (request.rerun_failed_of.is_some(), request.work.packing.sensors_per_pod);
+    let latest = match request.work.task {
+        Task::Score if !rerun || per_pod == PerPod::Auto => changes::latest(context).await?,
+        _ => None,
+    };
+    let changes = match &latest {
+        Some(latest) if !rerun => changes::changes(context, latest, &sensors, &hash).await?,
+        _ => None,
     };
     if let Some(changes) = &changes {
         tracing::info!(since = changes.since, new = changes.new, vanished = changes.vanished, "the sensors are others");
     }
-    let (division, shards) = manifest::divide(&request.run_uid, sensors, request.work.packing.sensors_per_pod)?;
+    let seconds_per_sensor = latest.and_then(|latest| latest.seconds_per_sensor);
+    let known = Known { slots: request.slots, seconds_per_sensor };
+    let per_pod = per_pod.of(u32::try_from(sensors.len()).unwrap_or(u32::MAX), known);
+    let (division, shards) = manifest::divide(&request.run_uid, sensors, per_pod)?;
     futures::stream::iter(shards.iter().zip(0u32..).map(Ok::<_, StepError>))
         .try_for_each_concurrent(AT_ONCE, |(shard, number)| async move {
             Ok(store.put_json(&paths.shard(number), "manifest", shard).await?)

@@ -41,7 +41,6 @@ fn wrong<T>(field: &'static str, message: impl Into<String>) -> Result<T, WorkEr
         "model" => "InvalidModelPath",
         "data" => "InvalidData",
         "window" => "InvalidWindow",
-        "packing" => "InvalidPacking",
         "training" => "InvalidTraining",
         "predictions" => "InvalidPredictions",
         "scorer" => "InvalidCommand",
@@ -104,9 +103,6 @@ impl Work {
             return wrong("data.columns.keys", format!("{key} is no key of the sensors; they have {}", join(&keys)));
         }
         data::check(&self.data)?;
-        if !(1..=10_000).contains(&self.packing.sensors_per_pod) {
-            return wrong("packing.sensorsPerPod", format!("{} is not in 1 to 10000", self.packing.sensors_per_pod));
-        }
         for (field, span) in self.retention.unwrap_or_default().fields() {
             let Some(span) = span else { continue };
             if !(Retention::SHORTEST..=LONGEST).contains(&span) {

@@ -28,6 +28,10 @@ pub struct RunRequest {
     /// The run of the same schedule of which only the sensors that failed are scored; absent: all sensors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerun_failed_of: Option<String>,
+    /// Pods that the pool has room for at a time once all its nodes are there, for `packing.sensorsPerPod: Auto`; absent: not
+    /// known, or not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<u32>,
 }
 
 /// How one pod of a run ended, as only Kubernetes knows it; reaches `scorer archive` by a ConfigMap.

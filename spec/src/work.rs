@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::window::Window;
-use crate::{Command, DataPath, Limit, ModelVersion, Retention, SensorKeys, Task, Template, Training};
+use crate::{Command, DataPath, Limit, ModelVersion, Packing, Retention, SensorKeys, Task, Template, Training};
 
 /// What to score: sensors, models, data, window, and where results go. The scorer reads nothing else of a schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -288,19 +288,4 @@ pub enum LogLayout {
     PerSensor,
     /// All logs of all runs in one folder.
     SingleDirectory,
-}
-
-/// How many sensors one pod scores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Packing {
-    /// Sensors of one item, from 1 (default) to 10,000.
-    #[schemars(range(min = 1, max = 10_000))]
-    pub sensors_per_pod: u32,
-}
-
-impl Default for Packing {
-    fn default() -> Self {
-        Self { sensors_per_pod: 1 }
-    }
 }

@@ -11,7 +11,7 @@ pub const VERSION: u32 = 1;
 pub const MAX_BYTES: u64 = 64 * 1024;
 
 /// A run whose predictions are all written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Success {
     /// The version of this form.
@@ -41,6 +41,9 @@ pub struct Success {
     pub succeeded: u32,
     /// Those without: each failed for a reason of its own, which the record tells.
     pub failed: u32,
+    /// Seconds that a sensor took of its pod's time, as the attempts tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_per_sensor: Option<f64>,
     /// Rows scored.
     pub rows: u64,
     /// Anomalies among them.

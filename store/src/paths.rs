@@ -334,7 +334,17 @@ mod tests {
             let (namespace, schedule, run) = ("plant".to_owned(), "hourly".to_owned(), "again".to_owned());
             let tick = "2018-08-28T23:00:00Z".parse().unwrap();
             let of = of.map(str::to_owned);
-            RunRequest { namespace, schedule, run, run_uid: "u".into(), tick, window: None, work, rerun_failed_of: of }
+            RunRequest {
+                namespace,
+                schedule,
+                run,
+                run_uid: "u".into(),
+                tick,
+                window: None,
+                work,
+                rerun_failed_of: of,
+                slots: None,
+            }
         };
         let paths = RunPaths::of(&request(Some("hourly-1"))).unwrap();
         let sensor: SensorKeys = [("device", "1")].into_iter().collect();

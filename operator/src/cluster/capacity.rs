@@ -23,6 +23,13 @@ pub(crate) fn capacity(cluster: &ScoringCluster, learned: Option<Resources>) -> 
     }
 }
 
+/// How many of these pods the cluster has room for at a time, all its nodes there; as long as nothing is known of these, one on
+/// each.
+pub(crate) fn slots(cluster: &ScoringCluster, request: &Resources) -> u32 {
+    let on_one = capacity(cluster, known(cluster)).map_or(1, |empty| empty.fits(request));
+    on_one.saturating_mul(cluster.spec.max_nodes)
+}
+
 /// What the spec says that a node has for scorer pods.
 pub(super) fn said(cluster: &ScoringCluster) -> Resources {
     let said = cluster.spec.node_capacity.iter().flatten().map(|(name, amount)| (name.as_str(), amount.as_str()));

@@ -24,8 +24,8 @@ const UNSEEN: SignedDuration = SignedDuration::from_secs(10);
 const UNPLANNED: SignedDuration = SignedDuration::from_mins(5);
 /// A pod that goes on for so long beyond what was foretold is one of which nothing is known.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
-/// What a pod takes beside its work: to be made, placed and started.
-const POD_START: SignedDuration = SignedDuration::from_secs(2);
+/// What a pod takes beside its work.
+const POD_START: SignedDuration = SignedDuration::from_secs(spec::packing::POD_START as i64);
 
 /// What is known of work to come.
 #[derive(Debug, Default)]

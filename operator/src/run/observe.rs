@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use spec::ends::MAX_ENDS;
 use spec::report::{ArchiveReport, PlanReport};
 use spec::request::{PodEnd, PodEnds, RunRequest};
-use spec::{Span, TimeRange};
+use spec::{PerPod, Span, TimeRange};
 
 use super::ends::{self, Memory};
 use super::held_up::items_held_up;
@@ -26,6 +26,7 @@ use super::pods::{self, Trouble};
 use super::rerun::Rerun;
 use super::status::STALLED;
 use super::store::{self, Told};
+use crate::cluster::{request_of_schedule, slots};
 use crate::conditions::{find, is_true};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::finalizer;
@@ -290,7 +291,14 @@ fn freeze(ctx: &Ctx, run: &ScoringRun, rerun: &Rerun, tick: Timestamp, now: Time
         }
         (None, None) => None,
     };
-    Ok(frozen(run, schedule, &ctx.settings.scorer_image, tick, window))
+    let mut frozen = frozen(run, schedule, &ctx.settings.scorer_image, tick, window);
+    if schedule.spec.packing.sensors_per_pod == PerPod::Auto {
+        let cluster = ctx.caches.clusters.get_global(&schedule.spec.cluster_ref.name);
+        let cluster = cluster.as_ref().and_then(|guard| guard.0.as_ref().ok());
+        let request = request_of_schedule(schedule.spec.scorer.resources.as_ref());
+        frozen.request.slots = cluster.map(|cluster| slots(cluster, &request));
+    }
+    Ok(frozen)
 }
 
 /// A run's request, and its schedule as it is.
@@ -313,6 +321,7 @@ pub(super) fn frozen(
         window,
         work: spec.work(),
         rerun_failed_of: run.spec.rerun_failed_of.clone(),
+        slots: None,
     };
     Frozen { request, schedule: spec, image }
 }

@@ -273,7 +273,6 @@ mod tests {
     fn what_cannot_be_scored_is_told_with_its_field() {
         assert_eq!(reason(&json!({"model": {"path": "models/one"}})), "NoKey");
         assert_eq!(reason(&json!({"sensors": {"list": []}})), "InvalidSensors");
-        assert_eq!(reason(&json!({"packing": {"sensorsPerPod": 0}})), "InvalidPacking");
         assert!(message(&json!({"predictions": {"path": "../out"}})).starts_with("predictions.path: "));
         assert!(message(&json!({"window": {"length": "99999999999d"}})).starts_with("window.length: 99999999999d is"));
     }

@@ -56,15 +56,16 @@ pub(super) fn pools(
     let mut pools: Vec<Pool> = Vec::new();
     for (found, ticks) in schedules {
         let name = found.object.spec.cluster_ref.name.clone();
-        let work = Work::of(found, ticks, arguments);
-        match pools.iter_mut().find(|pool| pool.name == name) {
-            Some(pool) => pool.works.push(work),
-            None => {
-                let at = clusters.iter().position(|cluster| name_of(&cluster.object) == name);
-                let cluster = at.map(|at| clusters.swap_remove(at));
-                pools.push(Pool { name, cluster, works: vec![work], trace: None });
-            }
-        }
+        let known = pools.iter().position(|pool| pool.name == name);
+        let at = known.unwrap_or_else(|| {
+            let at = clusters.iter().position(|cluster| name_of(&cluster.object) == name);
+            let cluster = at.map(|at| clusters.swap_remove(at));
+            pools.push(Pool { name, cluster, works: Vec::new(), trace: None });
+            pools.len() - 1
+        });
+        let Some(pool) = pools.get_mut(at) else { continue };
+        let work = Work::of(found, ticks, arguments, |request| pool.slots(request, arguments));
+        pool.works.push(work);
     }
     pools.sort_by(|one, other| one.name.cmp(&other.name));
     pools.iter_mut().for_each(|pool| pool.works.sort_by(|one, other| one.name.cmp(&other.name)));
@@ -183,6 +184,12 @@ impl Pool {
             _ => nodes,
         };
         with(other.clone(), nodes(min), nodes(max))
+    }
+
+    /// How many such pods it has room for at a time.
+    fn slots(&self, request: &Resources, arguments: &Arguments) -> u32 {
+        let setting = self.setting(arguments, None);
+        setting.capacity.fits(request).saturating_mul(setting.max_nodes)
     }
 
     /// The first of its works whose pods fit onto no node.

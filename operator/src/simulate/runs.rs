@@ -7,6 +7,7 @@ use planner::capacity::Resources;
 use planner::simulate::trace::Trace;
 use planner::simulate::{Shape, StoreUse};
 use planner::ticks::Ticks;
+use spec::packing::Known;
 use spec::work::Sensors;
 use spec::{Span, Task};
 
@@ -43,18 +44,25 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn of(found: Found<ScoringSchedule>, ticks: Ticks, arguments: &Arguments) -> Self {
+    /// Those of a schedule, on a pool that has room for so many pods of a kind.
+    pub(super) fn of(
+        found: Found<ScoringSchedule>,
+        ticks: Ticks,
+        arguments: &Arguments,
+        slots: impl Fn(&Resources) -> u32,
+    ) -> Self {
         let object = &found.object;
         let spec = &object.spec;
         let (namespace, name) = (namespace(object), name_of(object));
         let listed = spec.sensors.as_ref().map(count);
         let sensors = listed.or_else(|| Named::of(&arguments.sensors, namespace, name)).unwrap_or(1).max(1);
         let seconds = Named::of(&arguments.seconds_per_sensor, namespace, name).unwrap_or(1.0);
-        let per_pod = spec.packing.sensors_per_pod.clamp(1, sensors);
         let request = request_of_schedule(spec.scorer.resources.as_ref());
         let command = spec.scorer.command.is_some();
         // A command is run for one sensor after the other.
         let at_a_time = if command { 1 } else { at_a_time(&request) };
+        let known = Known { slots: Some(slots(&request)), seconds_per_sensor: Some(seconds / f64::from(at_a_time)) };
+        let per_pod = spec.packing.sensors_per_pod.of(sensors, known).min(sensors);
         let store = StoreUse {
             sensors: sensors.into(),
             per_item: per_pod.into(),

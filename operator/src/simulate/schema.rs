@@ -128,7 +128,7 @@ mod tests {
             most,
             ("spec.maxNodes".to_owned(), "4000000000 is out of range; write a number up to 1000".to_owned())
         );
-        let least = wrong::<ScoringSchedule>("{packing: {sensorsPerPod: 0}}").unwrap();
+        let least = wrong::<ScoringSchedule>("{startingDeadlineSeconds: 0}").unwrap();
         assert_eq!(least.1, "0 is out of range; write a number from 1");
     }
 

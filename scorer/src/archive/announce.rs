@@ -1,7 +1,7 @@
 //! Telling those who wait for predictions: `_SUCCESS` of the run, then `latest.json` of the schedule.
 
 use store::latest::{MAX_BYTES, Success, VERSION};
-use store::{Record, StoreError};
+use store::{Attempt, Record, StoreError};
 
 use crate::context::{Context, StepError};
 
@@ -25,6 +25,7 @@ pub(super) async fn announce(context: &Context, record: &Record) -> Result<(), S
         sensors: record.totals.sensors,
         succeeded: record.totals.succeeded,
         failed: record.totals.failed,
+        seconds_per_sensor: pace(&record.attempts, record.totals.sensors),
         rows: record.totals.scored,
         anomalies: record.totals.anomalies,
     };
@@ -34,6 +35,12 @@ pub(super) async fn announce(context: &Context, record: &Record) -> Result<(), S
         return Ok(());
     }
     move_latest(context, &success).await
+}
+
+/// Seconds that a sensor took of its pod's time: several may have been worked on at a time.
+fn pace(attempts: &[Attempt], sensors: u32) -> Option<f64> {
+    let seconds: f64 = attempts.iter().map(|attempt| attempt.seconds).sum();
+    (sensors > 0 && seconds > 0.0).then(|| (seconds / f64::from(sensors) * 1e6).round() / 1e6)
 }
 
 /// Moves `latest.json` on to this run, unless it is at a later one.

@@ -19,37 +19,50 @@ pub(super) fn hash_of(sensors: &[PlannedSensor]) -> String {
     sha256(names.as_bytes())
 }
 
-/// What changed since the latest run whose predictions are all written; `None` where there is none, or nothing did. Costs
-/// two reads, and those of its manifest only where the sensors are others. That the earlier run's files are gone or are
-/// not readable is no reason not to plan.
+/// The latest run whose predictions are all written, if there is one and it can be read.
+pub(super) async fn latest(context: &Context) -> Result<Option<Success>, StepError> {
+    match context.store.get_json(&context.paths.latest(), "latest run", latest::MAX_BYTES).await {
+        Ok(latest) => Ok(Some(latest)),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => passes(error.into()),
+    }
+}
+
+/// What changed since the latest run; `None` where nothing did. Costs a read, and those of its manifest only where the
+/// sensors are others.
 pub(super) async fn changes(
     context: &Context,
+    latest: &Success,
     sensors: &[PlannedSensor],
     hash: &str,
 ) -> Result<Option<SensorChanges>, StepError> {
-    match since_latest(context, sensors, hash).await {
+    match since(context, latest, sensors, hash).await {
         Ok(changes) => Ok(changes),
-        Err(StepError::Store(error)) if error.is_retryable() => Err(error.into()),
-        Err(error) => {
-            tracing::warn!("cannot tell which sensors are new: {error}");
+        Err(error) => passes(error),
+    }
+}
+
+/// That an earlier run's files are gone or are not readable is no reason not to plan.
+fn passes<T>(error: StepError) -> Result<Option<T>, StepError> {
+    match error {
+        StepError::Store(error) if error.is_retryable() => Err(error.into()),
+        error => {
+            tracing::warn!("what the run before did cannot be told: {error}");
             Ok(None)
         }
     }
 }
 
-async fn since_latest(
+async fn since(
     context: &Context,
+    latest: &Success,
     sensors: &[PlannedSensor],
     hash: &str,
 ) -> Result<Option<SensorChanges>, StepError> {
-    let (store, paths) = (&context.store, &context.paths);
-    let latest: Success = match store.get_json(&paths.latest(), "latest run", latest::MAX_BYTES).await {
-        Err(StoreError::NotFound { .. }) => return Ok(None),
-        found => found?,
-    };
     if latest.run == context.request.run {
         return Ok(None);
     }
+    let (store, paths) = (&context.store, &context.paths);
     let of = paths.of_run(&latest.run)?;
     let index: ManifestIndex = store.get_json(&of.manifest(), "manifest", MAX_INDEX_BYTES).await?;
     if index.sensors_hash.as_deref() == Some(hash) {
@@ -66,7 +79,7 @@ async fn since_latest(
         of.difference(without).take(NAMED).map(|sensor| (*sensor).clone()).collect()
     };
     Ok(Some(SensorChanges {
-        since: latest.run,
+        since: latest.run.clone(),
         new: count(&now, &before),
         vanished: count(&before, &now),
         first_new: first(&now, &before),

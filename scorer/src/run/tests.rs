@@ -18,6 +18,7 @@ mod files;
 mod layouts;
 mod logs;
 mod model_paths;
+mod packing;
 mod reruns;
 mod streams;
 mod success;

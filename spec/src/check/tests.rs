@@ -64,7 +64,6 @@ fn what_cannot_work_names_its_field_and_what_to_write() {
         (json!({"window": {"length": "0s"}}), "window.length", "from tick to tick"),
         (json!({"window": {"length": "99999999999d"}}), "window.length", "longer than 36500d"),
         (json!({"window": {"length": "1h", "delay": "36501d"}}), "window.delay", "longer than 36500d"),
-        (json!({"packing": {"sensorsPerPod": 0}}), "packing.sensorsPerPod", "1 to 10000"),
         (json!({"training": {}}), "training", "write task: Train"),
         (json!({"task": "Train", "model": {"path": "m/{tag}", "version": "v1"}}), "model.version", "leave it out"),
         (json!({"task": "Train", "training": {"nu": 0.0}}), "training.nu", "above 0"),
