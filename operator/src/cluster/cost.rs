@@ -210,8 +210,8 @@ impl Books {
     }
 
     /// This was written of a run.
-    pub(super) fn wrote(&mut self, run: &ScoringRun, part: &RunPart, now: Timestamp) {
-        if let (Some(as_of), Some(written)) = (part.node_seconds_as_of, self.written.get_mut(uid_of(run))) {
+    pub(super) fn wrote(&mut self, uid: &str, part: &RunPart, now: Timestamp) {
+        if let (Some(as_of), Some(written)) = (part.node_seconds_as_of, self.written.get_mut(uid)) {
             (written.as_of, written.at, written.told) = (as_of, now, part.node_seconds_final);
         }
     }

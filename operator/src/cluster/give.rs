@@ -63,7 +63,7 @@ async fn grant(ctx: &Ctx, work: &Work, slots: u32, memory: &mut Memory) -> Resul
     let part = memory.cost.part(run, Some(slots));
     match MANAGER.status(&api, run, None, &part).await {
         Ok(_) => {
-            memory.cost.wrote(run, &part, now);
+            memory.cost.wrote(uid_of(run), &part, now);
             tracing::info!(run = %work.demand.run, slots, "slots");
             memory.slots.insert(uid_of(run).to_owned(), (slots, now));
             Ok(())

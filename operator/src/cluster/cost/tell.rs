@@ -1,9 +1,11 @@
 //! Reckons what passed since the last look, and writes it down: of runs and schedules now and then, and when they end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crds::cost::ScheduleCost;
 use crds::{ScoringCluster, ScoringRun, ScoringSchedule};
+use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
@@ -12,7 +14,7 @@ use planner::pool::PoolView;
 use serde::Serialize;
 
 use super::seen::{self, Owner};
-use super::{Books, EXCEEDED, Written, was_exceeded};
+use super::{Books, EXCEEDED, RunPart, Written, was_exceeded};
 use crate::cluster::act::MANAGER;
 use crate::cluster::memory::Memory;
 use crate::cluster::reconcile::Scene;
@@ -30,6 +32,8 @@ const GATHER: SignedDuration = SignedDuration::from_secs(60);
 const GROWS: SignedDuration = SignedDuration::from_mins(5);
 /// How many may wait for their turn are told in one look.
 const MOST: usize = 20;
+/// How many are told at a time.
+const AT_A_TIME: usize = 16;
 
 /// Reckons what passed since the last look, and tells those of whom that is due.
 ///
@@ -121,7 +125,9 @@ async fn tell_runs(ctx: &Ctx, memory: &mut Memory, owners: &BTreeMap<String, Own
     let uids: BTreeSet<&str> = owners.values().filter_map(Owner::run).map(uid_of).collect();
     memory.cost.retain_runs(|uid| uids.contains(uid));
     let mut told = 0;
-    for run in owners.values().filter_map(Owner::run) {
+    let mut parts = Vec::new();
+    for owner in owners.values() {
+        let Some(run) = owner.run() else { continue };
         let uid = uid_of(run);
         let Some((account, written)) = memory.cost.of(uid) else { continue };
         let job = ctx.caches.jobs.get(namespace_of(run), name_of(run));
@@ -138,13 +144,22 @@ async fn tell_runs(ctx: &Ctx, memory: &mut Memory, owners: &BTreeMap<String, Own
         }
         let slots =
             memory.slots.get(uid).map(|(slots, _)| *slots).or(run.status.as_ref().and_then(|status| status.slots));
-        let part = memory.cost.part(run, slots);
-        let api: Api<ScoringRun> = Api::namespaced(ctx.client.clone(), namespace_of(run));
-        if there(MANAGER.status(&api, run, None, &part).await)? {
-            memory.cost.wrote(run, &part, now);
+        parts.push((owner.run.clone(), memory.cost.part(run, slots)));
+    }
+    let write = |(run, part): (Arc<Guard<ScoringRun>>, RunPart)| async move {
+        let api: Api<Guard<ScoringRun>> = Api::namespaced(ctx.client.clone(), namespace_of(&*run));
+        there(MANAGER.status(&api, &*run, None, &part).await).map(|written| written.then_some((run, part)))
+    };
+    let mut done = stream::iter(parts.into_iter().map(write)).buffer_unordered(AT_A_TIME);
+    let mut failed = Ok(());
+    while let Some(written) = done.next().await {
+        match written {
+            Ok(Some((run, part))) => memory.cost.wrote(uid_of(&*run), &part, now),
+            Ok(None) => {}
+            Err(error) => failed = Err(error),
         }
     }
-    Ok(())
+    failed
 }
 
 /// The part of a schedule's status that this controller owns.
@@ -156,14 +171,15 @@ struct Part {
 async fn tell_schedules(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, hurry: bool) -> Result<(), Error> {
     let now = ctx.now();
     let mut told = 0;
+    let mut parts = Vec::new();
     for (uid, (namespace, name)) in memory.cost.schedules.clone() {
         let guard = ctx.caches.schedules.get(&namespace, &name);
         let schedule = guard.as_ref().and_then(|guard| guard.0.as_ref().ok());
         let ours = |s: &&ScoringSchedule| uid_of(*s) == uid && s.spec.cluster_ref.name == name_of(cluster);
-        let Some(schedule) = schedule.filter(ours) else {
+        if schedule.filter(ours).is_none() {
             memory.cost.close(&uid);
             continue;
-        };
+        }
         let Some((account, written)) = memory.cost.of(&uid) else { continue };
         // The end of a run is told at once.
         let over = !account.living && account.ended > written.as_of;
@@ -172,13 +188,24 @@ async fn tell_schedules(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory
             continue;
         }
         told += u8::from(!over) as usize;
-        let api: Api<Guard<ScoringSchedule>> = Api::namespaced(ctx.client.clone(), &namespace);
+        parts.extend(guard.map(|guard| (guard, cost)));
+    }
+    let write = |(guard, cost): (Arc<Guard<ScoringSchedule>>, ScheduleCost)| async move {
+        let api: Api<Guard<ScoringSchedule>> = Api::namespaced(ctx.client.clone(), namespace_of(&*guard));
         let as_of = cost.as_of;
-        if there(MANAGER.status(&api, schedule, None, &Part { cost }).await)? {
-            memory.cost.wrote_schedule(&uid, as_of, now);
+        let written = there(MANAGER.status(&api, &*guard, None, &Part { cost }).await);
+        written.map(|written| written.then_some((guard, as_of)))
+    };
+    let mut done = stream::iter(parts.into_iter().map(write)).buffer_unordered(AT_A_TIME);
+    let mut failed = Ok(());
+    while let Some(written) = done.next().await {
+        match written {
+            Ok(Some((guard, as_of))) => memory.cost.wrote_schedule(uid_of(&*guard), as_of, now),
+            Ok(None) => {}
+            Err(error) => failed = Err(error),
         }
     }
-    Ok(())
+    failed
 }
 
 /// Whether it was written: one that is gone is no error.

@@ -203,7 +203,7 @@ fn a_run_is_told_what_it_took_until_it_is_over_and_that_stays() {
     books.last("r", &account);
     let part = books.part(&going, Some(0));
     assert_eq!(told(&part), (Some(60), true, Some("0.06".to_owned())));
-    books.wrote(&going, &part, at("10T12:10:01"));
+    books.wrote(uid_of(&going), &part, at("10T12:10:01"));
     assert!(books.of("r").is_none(), "there is nothing more to tell");
     let ended = run(
         &json!({"nodeSeconds": 60, "nodeSecondsAsOf": at("10T12:10:00"), "nodeSecondsFinal": true, "cost": "0.06"}),

@@ -13,8 +13,10 @@ use crate::context::{label, name_of};
 use crate::schedule::goes_on;
 use crate::{Ctx, Error};
 
-/// How long what others take of a node counts while runs go on.
+/// How long what others take of a node counts while runs go on, at least.
 const FRESH: SignedDuration = SignedDuration::from_secs(30);
+/// Of many nodes it counts for longer, so that no more are asked for in a second than 5.
+const EACH: SignedDuration = SignedDuration::from_millis(200);
 /// How many nodes are looked at in one look: in a cluster of thousands, one after the other.
 const AT_A_TIME: usize = 8;
 
@@ -49,7 +51,8 @@ impl Strangers {
     /// The nodes to look at now: those that never were, then the stalest.
     fn due(&self, there: &BTreeSet<&str>, now: Timestamp) -> Vec<String> {
         let at = |name: &str| self.0.get(name).map(|(at, _)| *at);
-        let stale = |at: &Option<Timestamp>| at.is_none_or(|at| now.duration_since(at) >= FRESH);
+        let fresh = FRESH.max(EACH * i32::try_from(there.len()).unwrap_or(i32::MAX));
+        let stale = |at: &Option<Timestamp>| at.is_none_or(|at| now.duration_since(at) >= fresh);
         let mut due: Vec<_> = there.iter().map(|name| (at(name), *name)).filter(|(at, _)| stale(at)).collect();
         due.sort_unstable();
         due.into_iter().take(AT_A_TIME).map(|(_, name)| name.to_owned()).collect()
@@ -145,6 +148,15 @@ mod tests {
         strangers.0.extend(first.into_iter().map(|name| (name, (at(0), Resources::default()))));
         assert_eq!(strangers.due(&there, at(1)), names[AT_A_TIME..]);
         assert_eq!(strangers.due(&there, at(30)).len(), AT_A_TIME);
+    }
+
+    #[test]
+    fn of_many_nodes_each_is_looked_at_less_often() {
+        let names: Vec<String> = (0..1_000).map(|n| format!("n{n:03}")).collect();
+        let there: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        let seen = names.iter().map(|name| (name.clone(), (at(0), Resources::default()))).collect();
+        let strangers = Strangers(seen);
+        assert_eq!((strangers.due(&there, at(199)).len(), strangers.due(&there, at(200)).len()), (0, AT_A_TIME));
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn a_manifest_that_is_wrong_is_told_with_file_line_and_field() {
         (
             "data: {path: d.csv}",
             "data: {path: d.csv}\n  packing: {sensorsPerPod: 0}",
-            "a.yaml, line 19, field spec.packing.sensorsPerPod: 0 is neither a number of sensors from 1 to 10000, nor Auto",
+            "a.yaml, line 19, field spec.packing.sensorsPerPod: \"0\" is neither a number of sensors from 1 to 10000, nor Auto",
         ),
         ("name: hourly, ", "", "a.yaml, line 12, field metadata.name: is missing; add it"),
         (
