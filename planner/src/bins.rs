@@ -111,6 +111,37 @@ impl Bins {
         pods - left
     }
 
+    /// Whether a node, one that may be opened included, has room for a pod of the request with this index.
+    #[must_use]
+    pub fn has_room(&self, request: usize) -> bool {
+        let Some(size) = self.size_of.get(request).and_then(|at| self.sizes.get(*at)) else { return false };
+        size.fits_empty && self.tree.len() < self.most || self.tree.first(size.from, &size.takes).is_some()
+    }
+
+    /// Whether an empty node has room for a pod of the request with this index.
+    #[must_use]
+    pub fn fits_empty(&self, request: usize) -> bool {
+        self.size_of.get(request).and_then(|at| self.sizes.get(*at)).is_some_and(|size| size.fits_empty)
+    }
+
+    /// Of these nodes the one that lacks least for a pod of the request with this index, the first of several.
+    pub fn nearest(&self, request: usize, among: impl Iterator<Item = usize>) -> Option<usize> {
+        let size = self.size_of.get(request).and_then(|at| self.sizes.get(*at))?;
+        let lacks = |node: &usize| {
+            let part = |((free, takes), empty): ((&u64, &u64), &u64)| {
+                (u128::from(takes.saturating_sub(*free)) << 32) / u128::from((*empty).max(1))
+            };
+            self.tree.row(*node).iter().zip(&size.takes).zip(&self.empty).map(part).max()
+        };
+        among.filter(|node| *node < self.tree.len()).min_by_key(lacks)
+    }
+
+    /// Puts nothing more onto this node.
+    pub fn close(&mut self, node: usize) {
+        let none = vec![0; self.empty.len()];
+        self.tree.set(node, &none);
+    }
+
     /// How many nodes there are, opened ones included.
     #[must_use]
     pub fn len(&self) -> usize {

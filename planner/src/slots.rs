@@ -8,12 +8,13 @@
 //! whoever comes while nodes are on their way has its part of them from the beginning.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::capacity::Resources;
 
+mod apart;
 mod fair;
 
 pub(crate) use fair::Part;
@@ -71,6 +72,8 @@ pub struct Room {
     /// What pods ask for that have started on nodes that had no room for them, by what a node is said to have: Kubernetes'
     /// scheduler goes by what it really has. Each takes the room of another.
     pub overflow: Vec<Resources>,
+    /// The runs that have pods on each of these nodes; empty where pods cannot be kept off one.
+    pub runs_on: Vec<BTreeSet<String>>,
     /// True: a pod starts once one of these nodes has room for it. False: as soon as it has a slot, so that whoever adds
     /// nodes sees it wait.
     pub starts_on_room: bool,
@@ -88,6 +91,8 @@ pub struct Grants {
     pub slots: BTreeMap<String, u32>,
     /// How many more pods of each run to let go now; runs of which none may are left out.
     pub starts: BTreeMap<String, u32>,
+    /// The nodes that those pods are to keep off, by their index in [`Room::nodes`]: larger ones are to start there.
+    pub off: BTreeMap<String, Vec<usize>>,
     /// Slots that are in use or about to be, of all runs.
     pub given: u32,
     /// Items without a slot, of all runs.
@@ -115,10 +120,18 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
         nodes.sort_unstable();
         nodes.truncate(most);
     }
+    let all_there = room.nodes.len() == most && room.runs_on.len() == most;
+    let runs_on = Some(room.runs_on.as_slice()).filter(|_| all_there);
+    let mut aside = Vec::new();
     let extra = match &room.capacity {
         _ if room.closing => wishes,
         _ if room.paused => vec![0; order.len()],
-        Some(empty) => fair::shares(&order, &wishes, &fair::Nodes { empty, free: &nodes, most, overflow }),
+        Some(empty) => {
+            let nodes = fair::Nodes { empty, free: &nodes, most, overflow, runs_on };
+            let shares = fair::shares(&order, &wishes, &nodes);
+            aside = shares.aside;
+            shares.extra
+        }
         // Nobody knows how many pods a node takes until one is there: a single pod asks for it.
         None => {
             let asks = |d: &&Demand| room.max_nodes > 0 && d.wished() > 0;
@@ -128,15 +141,28 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
     };
     // Room is left empty for nobody whose pods are not there.
     let there: Vec<u32> = order.iter().zip(&extra).map(|(demand, extra)| demand.held.min(*extra)).collect();
+    let mut off = Vec::new();
     let starts = match &room.capacity {
-        _ if !room.starts_on_room || there.iter().all(|pods| *pods == 0) => there,
+        _ if there.iter().all(|pods| *pods == 0) => there,
+        Some(empty) if all_there && !room.closing && apart::matters(&order, &there, &aside) => {
+            let nodes = fair::Nodes { empty, free: &nodes, most, overflow, runs_on };
+            let apart = apart::apart(&order, &there, &aside, &nodes);
+            off = apart.off;
+            apart.starts
+        }
+        _ if !room.starts_on_room => there,
         // No node is to be opened, so that all that has a slot has room.
         Some(_) if nodes.len() >= most && !room.closing => there,
-        Some(empty) => fair::shares(&order, &there, &fair::Nodes { empty, free: &nodes, most: nodes.len(), overflow }),
+        Some(empty) => {
+            let nodes = fair::Nodes { empty, free: &nodes, most: nodes.len(), overflow, runs_on: None };
+            fair::shares(&order, &there, &nodes).extra
+        }
         None => vec![0; order.len()],
     };
 
-    let mut grants = Grants::default();
+    let off = order.iter().zip(off).filter(|(_, off)| !off.is_empty());
+    let off = off.map(|(demand, off)| (demand.run.clone(), off)).collect();
+    let mut grants = Grants { off, ..Grants::default() };
     for ((demand, extra), starts) in order.into_iter().zip(extra).zip(starts) {
         if room.capacity.as_ref().is_some_and(|empty| empty.fits(&demand.request) == 0) && demand.wished() > 0 {
             grants.too_large.push(demand.run.clone());

@@ -62,6 +62,7 @@ impl Reply {
 struct Notes {
     bucket_left: Option<u32>,
     count: Option<u64>,
+    was: Option<u64>,
     machines: Vec<String>,
     subject: Option<String>,
 }
@@ -106,6 +107,7 @@ pub(super) async fn serve(State(app): State<Arc<App>>, request: Request) -> Resp
         status: reply.status,
         bucket_left: notes.bucket_left,
         count: notes.count,
+        was: notes.was,
         machines: notes.machines,
         code,
         subject: notes.subject,
@@ -146,6 +148,9 @@ async fn answer(app: &App, parts: &Parts, body: Body, notes: &mut Notes) -> Resu
         ApiError::new(413, "RequestEntityTooLarge", format!("The request body could not be read: {error}"))
     })?;
     notes.read(&body);
+    if let (Route::Pool(pool), Some(_)) = (&route, notes.count) {
+        notes.was = app.fleet().count(pool);
+    }
     let reply = act(app, method, route, parts, &body, &own).await?;
     match error {
         Some(error) => Err(error),

@@ -31,7 +31,7 @@ pub(super) async fn log(State(app): State<Arc<App>>, Query(After { after }): Que
 
 fn counters(app: &App) -> Value {
     let fleet = app.fleet();
-    json!({"machinesMade": fleet.machines_made, "machinesDeleted": fleet.machines_deleted})
+    json!({"machinesMade": fleet.machines_made, "machinesDeleted": fleet.machines_deleted, "counts": fleet.counts()})
 }
 
 /// `POST /control/faults`: adds faults.

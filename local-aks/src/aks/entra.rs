@@ -37,6 +37,7 @@ pub(super) async fn token(State(app): State<Arc<App>>, Path(tenant): Path<String
         status,
         bucket_left: None,
         count: None,
+        was: None,
         machines: Vec::new(),
         code,
         subject,

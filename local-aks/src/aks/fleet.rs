@@ -155,6 +155,16 @@ impl Fleet {
         Ok(self.render(name, self.pool(name)?))
     }
 
+    /// How many nodes each pool is to have.
+    pub(super) fn counts(&self) -> BTreeMap<&str, Option<u64>> {
+        self.pools.keys().map(|name| (name.as_str(), self.count(name))).collect()
+    }
+
+    /// How many nodes a pool is to have.
+    pub(super) fn count(&self, name: &str) -> Option<u64> {
+        self.get(name).ok()?["properties"]["count"].as_u64()
+    }
+
     /// A page of a pool's machines: those named after `after`, and whether there are more.
     pub(super) fn machines(&self, name: &str, after: &str, addresses: &Addresses) -> Result<MachinePage, ApiError> {
         let from = (Bound::Excluded(after), Bound::Unbounded);

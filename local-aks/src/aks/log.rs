@@ -23,6 +23,9 @@ pub(super) struct Entry {
     /// What a PUT of a pool wants its count to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) count: Option<u64>,
+    /// What it was when that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) was: Option<u64>,
     /// The machines that a deleteMachines names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) machines: Vec<String>,

@@ -36,7 +36,9 @@ pub(super) async fn to_runs(ctx: &Ctx, scene: &Scene, seen: bool, memory: &mut M
             done = done.and(grant(ctx, work, *slots, memory).await);
         }
         let starts = scene.grants.starts.get(&demand.run).copied().unwrap_or_default();
-        starting.extend(work.held.iter().take(usize::try_from(starts).unwrap_or(usize::MAX)).cloned());
+        let off = scene.off.get(&demand.run).map(Vec::as_slice).unwrap_or_default();
+        let pods = work.held.iter().take(usize::try_from(starts).unwrap_or(usize::MAX));
+        starting.extend(pods.map(|pod| (pod.clone(), off.to_vec())));
     }
     // Not the same ones each time, where some are refused.
     if starting.len() > STARTS {
@@ -73,9 +75,9 @@ async fn grant(ctx: &Ctx, work: &Work, slots: u32, memory: &mut Memory) -> Resul
     }
 }
 
-/// Lets pods go, several at a time. Where one cannot be, the others are all the same.
-async fn let_go(ctx: &Ctx, pods: Vec<Arc<Pod>>, memory: &mut Memory) -> Result<(), Error> {
-    let one = |pod: Arc<Pod>| async move { (gate::let_go(ctx, &pod).await, pod) };
+/// Lets pods go, several at a time, each with the hosts that it is to keep off. Where one cannot be, the others are all the same.
+async fn let_go(ctx: &Ctx, pods: Vec<(Arc<Pod>, Vec<String>)>, memory: &mut Memory) -> Result<(), Error> {
+    let one = |(pod, off): (Arc<Pod>, Vec<String>)| async move { (gate::let_go(ctx, &pod, &off).await, pod) };
     let done: Vec<_> = stream::iter(pods.into_iter().map(one)).buffer_unordered(AT_A_TIME).collect().await;
     let mut failed = Ok(());
     for (result, pod) in done {

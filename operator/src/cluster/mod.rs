@@ -37,6 +37,7 @@ use crate::context::{label, name_of, uid_of};
 use crate::guard::Guard;
 use crate::{Ctx, Error, controller, finalizer, invalid};
 
+pub(crate) use at_hand::HOST;
 pub(crate) use capacity::{capacity, slots};
 use memory::Memory;
 pub(crate) use nodes::PoolNodes;

@@ -1,6 +1,6 @@
 //! One look at a cluster: observe, decide, act, report.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ pub(super) struct Scene {
     pub(super) capacity: Option<Resources>,
     /// Who gets how many slots.
     pub(super) grants: Grants,
+    /// The hosts that the pods of a run that are let go now are to keep off.
+    pub(super) off: BTreeMap<String, Vec<String>>,
     /// What is known of work to come, where the cluster looks ahead.
     pub(super) foresight: Foresight,
 }
@@ -198,6 +200,7 @@ pub(super) fn look(
         capacity: capacity.clone(),
         max_nodes: cluster.spec.max_nodes.saturating_sub(at_hand.stuck),
         nodes: at_hand.free,
+        runs_on: at_hand.runs_on,
         overflow: at_hand.overflow,
         starts_on_room: whose == Whose::Ours,
         paused,
@@ -205,6 +208,8 @@ pub(super) fn look(
         closing: closing || whose == Whose::Refused || whose == Whose::Ours && memory.pool.is_none(),
     };
     let grants = grant(&demands, &room);
+    let hosts = |off: &Vec<usize>| off.iter().filter_map(|at| at_hand.hosts.get(*at).cloned()).collect();
+    let off = grants.off.iter().map(|(run, off)| (run.clone(), hosts(off))).collect();
     let mut foresight = match ahead(cluster, ctx, memory) {
         Some(horizons) => Foresight::of(ctx, cluster, capacity.as_ref(), horizons.longest()),
         None => Foresight::default(),
@@ -212,7 +217,7 @@ pub(super) fn look(
     let all = |run: &str, remaining: u32| grants.slots.get(run).is_some_and(|slots| *slots >= remaining);
     let refilled = demands.iter().filter(|demand| !all(&demand.run, demand.remaining));
     foresight.refilled(refilled.map(|demand| demand.run.as_str()));
-    Ok(Scene { nodes, pods, work, capacity, grants, foresight })
+    Ok(Scene { nodes, pods, work, capacity, grants, off, foresight })
 }
 
 /// How far ahead a cluster looks, if it does. One that is being deleted does not.

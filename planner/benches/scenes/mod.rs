@@ -142,6 +142,7 @@ impl Scene {
             max_nodes: nodes,
             nodes: there,
             overflow: Vec::new(),
+            runs_on: Vec::new(),
             starts_on_room: true,
             paused: false,
             closing: false,

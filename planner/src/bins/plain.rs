@@ -30,6 +30,18 @@ impl PlainBins {
         Some(node)
     }
 
+    /// Whether a pod would find room.
+    pub(crate) fn has_room(&self, request: &Resources) -> bool {
+        self.clone().place_one(request).is_some()
+    }
+
+    /// Puts nothing more onto the node with the least by this measure, the first of several.
+    pub(crate) fn close_first_by(&mut self, measure: impl Fn(&Resources) -> u128) {
+        if let Some(node) = self.free.iter_mut().min_by_key(|free| measure(free)) {
+            *node = Resources::parse(["cpu", "memory", "pods"].map(|name| (name, "0"))).unwrap();
+        }
+    }
+
     /// What is left on each node.
     pub(crate) fn into_free(self) -> Vec<Resources> {
         self.free

@@ -1,8 +1,8 @@
 //! Fair shares of the pool between runs of one priority.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use super::Demand;
 use crate::bins::Bins;
@@ -85,19 +85,36 @@ pub(super) struct Nodes<'a> {
     pub(super) most: usize,
     /// Pods that take room on any of them.
     pub(super) overflow: &'a [Resources],
+    /// The runs that have pods on each, where no other nodes come and so one may be set aside.
+    pub(super) runs_on: Option<&'a [BTreeSet<String>]>,
 }
 
-/// How many slots each run gets beyond those of the pods that it let go, at most as many as it wishes. Runs come by
-/// priority, then in the order in which equals get theirs.
-pub(super) fn shares(order: &[&Demand], wishes: &[u32], nodes: &Nodes<'_>) -> Vec<u32> {
-    let Nodes { empty, free, most, overflow } = *nodes;
+/// Who gets how many slots.
+pub(super) struct Shares {
+    /// Slots of each run beyond those of the pods that it let go.
+    pub(super) extra: Vec<u32>,
+    /// Nodes that are set aside, each for a run.
+    pub(super) aside: Vec<(usize, usize)>,
+}
+
+/// Gives each run at most as many slots as it wishes. Runs come by priority, then in the order in which equals get theirs.
+///
+/// Those with smaller pods would take each bit of room that comes free. So where a run finds no room at its turn, and one that
+/// comes after it would, the node that lacks least for it takes nothing of others; and so it is where a run gets the last room
+/// for a pod that is not there yet. From look to look the node that lacks least has more room.
+pub(super) fn shares(order: &[&Demand], wishes: &[u32], nodes: &Nodes<'_>) -> Shares {
+    let Nodes { empty, free, most, overflow, runs_on } = *nodes;
     let mut bins = Bins::new(empty, free, most, order.iter().map(|d| &d.request).chain(overflow));
     for pod in order.len()..order.len() + overflow.len() {
         bins.place(pod, 1, drop);
     }
+    let (mut without_room, mut last_room) = (None, None);
     for (run, demand) in order.iter().enumerate() {
-        bins.place(run, demand.starting, drop);
+        if bins.place(run, demand.starting, drop) < demand.starting && bins.fits_empty(run) {
+            without_room = without_room.or(Some(run));
+        }
     }
+    let mut aside = None;
     let mut extra = vec![0; order.len()];
     let mut first = 0;
     for equals in order.chunk_by(|a, b| a.priority == b.priority) {
@@ -109,12 +126,29 @@ pub(super) fn shares(order: &[&Demand], wishes: &[u32], nodes: &Nodes<'_>) -> Ve
         let mut turns: BinaryHeap<_> = equals.iter().enumerate().filter_map(turn).collect();
         while let Some(mut next) = turns.peek_mut() {
             let Reverse((part, run, pod)) = &mut *next;
+            if let Some(before) = without_room.filter(|_| aside.is_none() && bins.has_room(*run)) {
+                // Where it has pods itself, what they leave is its own sooner or later.
+                let has_none = |(_, runs): &(usize, &BTreeSet<String>)| !runs.contains(&order[before].run);
+                let others = runs_on.into_iter().flatten().enumerate().filter(has_none).map(|(node, _)| node);
+                aside = bins.nearest(before, others).map(|node| (before, node));
+                aside.into_iter().for_each(|(_, node)| bins.close(node));
+                without_room = None;
+            }
             // The room only shrinks: who finds none now never will.
-            if bins.place(*run, 1, drop) == 0 {
+            let mut took = None;
+            if bins.place(*run, 1, |node| took = Some(node)) == 0 {
+                without_room = without_room.or(Some(*run).filter(|run| bins.fits_empty(*run)));
                 PeekMut::pop(next);
                 continue;
             }
             extra[*run] += 1;
+            let is_there = extra[*run] <= order[*run].held;
+            if let Some(node) =
+                took.filter(|_| runs_on.is_some() && !is_there && last_room.is_none() && !bins.has_room(*run))
+            {
+                last_room = Some((*run, node));
+                bins.close(node);
+            }
             *part = pod.times(order[*run].floor() + extra[*run]);
             if extra[*run] == wishes[*run] {
                 PeekMut::pop(next);
@@ -122,7 +156,7 @@ pub(super) fn shares(order: &[&Demand], wishes: &[u32], nodes: &Nodes<'_>) -> Ve
         }
         first += equals.len();
     }
-    extra
+    Shares { extra, aside: aside.into_iter().chain(last_room).collect() }
 }
 
 #[cfg(test)]

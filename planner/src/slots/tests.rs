@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::bins::plain::PlainBins;
 
+mod aside;
 mod fair;
 mod simulated;
 
@@ -32,6 +33,7 @@ fn room(nodes: u32) -> Room {
         max_nodes: nodes,
         nodes: Vec::new(),
         overflow: Vec::new(),
+        runs_on: Vec::new(),
         starts_on_room: true,
         paused: false,
         closing: false,
@@ -48,7 +50,8 @@ fn seen(room: &Room, demands: &[Demand]) -> Room {
     }
     let mut nodes = bins.into_free();
     nodes.truncate(room.max_nodes as usize);
-    Room { nodes, ..room.clone() }
+    let runs_on = vec![BTreeSet::new(); nodes.len()];
+    Room { nodes, runs_on, ..room.clone() }
 }
 
 /// With the started pods where they are.

@@ -1,5 +1,7 @@
 //! What the agentPools API was asked, as it tells it itself.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use crds::names;
 use k8s_openapi::api::core::v1::Node;
@@ -11,6 +13,13 @@ use crate::cluster::Cluster;
 #[derive(Deserialize)]
 struct Log {
     requests: Vec<Asked>,
+    counters: Counters,
+}
+
+#[derive(Deserialize)]
+struct Counters {
+    /// How many nodes each pool is to have now, by its name.
+    counts: BTreeMap<String, u64>,
 }
 
 /// An answered request.
@@ -25,6 +34,9 @@ struct Asked {
     /// A PUT of an agent pool: the count that it asks for.
     #[serde(default)]
     count: Option<u64>,
+    /// What it was by then.
+    #[serde(default)]
+    was: Option<u64>,
     /// A deleteMachines: the machines that it names.
     #[serde(default)]
     machines: Vec<String>,
@@ -42,7 +54,7 @@ pub(crate) struct Changes {
     pub(crate) deleted: Vec<String>,
     /// PUTs that asked for fewer nodes than there were: the API would choose who goes.
     pub(crate) lowered: Vec<String>,
-    /// The count that the pool was last asked to have.
+    /// The count that the pool has now: what was asked for in vain is none of it.
     pub(crate) count: u64,
     /// The number of the last request.
     pub(crate) last: u64,
@@ -53,30 +65,26 @@ impl Cluster {
     pub(crate) async fn pool_changes(&self, since: u64) -> Result<Changes> {
         let log: Log = serde_json::from_str(&self.control_get("/control/log").await?).context("read the log")?;
         let pool = format!("/agentPools/{}", self.facts.agent_pool).to_ascii_lowercase();
-        let mut changes = Changes::default();
+        let count =
+            log.counters.counts.get(&self.facts.agent_pool).copied().context("the log does not count the pool")?;
+        let mut changes = Changes { count, ..Changes::default() };
         for request in log.requests {
             let path = request.path.to_ascii_lowercase();
             let path = path.split('?').next().unwrap_or_default();
             let accepted = (200..300).contains(&request.status);
             let new = request.number > since;
             changes.last = request.number;
-            if !accepted {
+            if !accepted || !new {
                 continue;
             }
             if request.method == "PUT" && path.ends_with(&pool) {
                 let Some(count) = request.count else { continue };
-                if new {
-                    changes.counts.push(count);
-                    if count < changes.count {
-                        changes.lowered.push(format!("request {} from {} to {count}", request.number, changes.count));
-                    }
+                changes.counts.push(count);
+                if let Some(was) = request.was.filter(|was| count < *was) {
+                    changes.lowered.push(format!("request {} from {was} to {count}", request.number));
                 }
-                changes.count = count;
             } else if path.ends_with(&format!("{pool}/deletemachines")) {
-                changes.count = changes.count.saturating_sub(request.machines.len() as u64);
-                if new {
-                    changes.deleted.extend(request.machines);
-                }
+                changes.deleted.extend(request.machines);
             }
         }
         Ok(changes)

@@ -111,7 +111,7 @@ pub(super) fn at_hand(
     }
     let placed = items.iter().filter(|pod| pods::node_of(pod).is_some() && !pods::has_ended(pod));
     let overflow = placed.map(|pod| pod.spec.as_ref().map(pods::request).unwrap_or_default()).collect();
-    AtHand { free: rooms::roomiest(AtHand::of(nodes, &[], room).free, most), overflow, stuck: 0 }
+    AtHand { free: rooms::roomiest(AtHand::of(nodes, &[], room).free, most), overflow, ..AtHand::default() }
 }
 
 fn items(pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {

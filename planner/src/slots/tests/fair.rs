@@ -87,11 +87,16 @@ fn plainly(runs: &[Run], room: &Room) -> Vec<u32> {
     order.sort_by_key(|at| (Reverse(demand(at).priority), demand(at).created, demand(at).run.clone()));
     let demands: Vec<Demand> = runs.iter().map(|run| run.demand.clone()).collect();
     let room = seen(room, &demands);
+    let all_there = room.nodes.len() == room.max_nodes as usize;
     let mut bins = PlainBins::new(room.capacity.clone().unwrap(), room.nodes, room.max_nodes as usize);
+    let fits_empty = |at: usize| room.capacity.as_ref().unwrap().fits(&demand(&at).request) > 0;
     let mut slots: Vec<u32> = runs.iter().map(|run| run.demand.floor()).collect();
+    let (mut without_room, mut aside) = (None, false);
     for at in &order {
         for _ in 0..demand(at).starting {
-            bins.place_one(&demand(at).request);
+            if bins.place_one(&demand(at).request).is_none() && fits_empty(*at) {
+                without_room = without_room.or(Some(*at));
+            }
         }
     }
     let mut out = Vec::new();
@@ -99,9 +104,25 @@ fn plainly(runs: &[Run], room: &Room) -> Vec<u32> {
         let wants = |at: &&usize| slots[**at] < demand(at).remaining && !out.contains(*at);
         let turn = |at: &&usize| (Reverse(demand(at).priority), runs[**at].share(slots[**at]));
         let Some(next) = order.iter().filter(wants).min_by_key(turn).copied() else { break };
+        let competes = bins.has_room(&runs[next].demand.request);
+        if let Some(before) = without_room.take_if(|_| all_there && !aside && competes) {
+            let lacks = |free: &Resources| {
+                let part = |name: &str, takes: u32, of: u32| {
+                    let takes = u128::from(takes) * 1_000;
+                    takes.saturating_sub(free.milli(name).unwrap()) * 240 / u128::from(of)
+                };
+                let run: &Run = &runs[before];
+                part("cpu", run.cpu, CPU).max(part("memory", run.memory, MEMORY)).max(part("pods", 1, PODS))
+            };
+            bins.close_first_by(lacks);
+            aside = true;
+        }
         match bins.place_one(&runs[next].demand.request) {
             Some(_) => slots[next] += 1,
-            None => out.push(next),
+            None => {
+                out.push(next);
+                without_room = without_room.or(Some(next).filter(|at| fits_empty(*at)));
+            }
         }
     }
     for at in out {
@@ -224,9 +245,10 @@ proptest! {
     }
 
     #[test]
-    fn what_starts_has_a_slot_and_room_and_all_of_it_starts_once_there_are_all_nodes(
-        runs in runs(), most in 0u32..8, ready in 0usize..8
+    fn what_starts_has_a_slot_and_room_and_of_one_size_all_of_it_starts_once_there_are_all_nodes(
+        runs in runs(), same: bool, most in 0u32..8, ready in 0usize..8
     ) {
+        let runs = if same { alike(runs) } else { runs };
         let demands: Vec<Demand> = runs.iter().map(|run| run.demand.clone()).collect();
         let mut room = seen(&nodes(most), &demands);
         let empty = room.capacity.clone().unwrap();
@@ -240,6 +262,7 @@ proptest! {
         prop_assert!(takes(|run| run.cpu) <= free("cpu") && takes(|run| run.memory) <= free("memory"));
         prop_assert!(takes(|_| 1) <= free("pods"));
         let whole = room.nodes.len() >= most as usize;
-        prop_assert!(!whole || demands.iter().all(|demand| demand.floor() + starts(demand) == slots(demand)));
+        let one_size = runs.iter().all(|run| (run.cpu, run.memory) == (runs[0].cpu, runs[0].memory));
+        prop_assert!(!whole || !one_size || demands.iter().all(|demand| demand.floor() + starts(demand) == slots(demand)));
     }
 }

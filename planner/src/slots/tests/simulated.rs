@@ -16,7 +16,7 @@ struct Running {
 }
 
 /// Numbers by a seed (xorshift).
-fn below(seed: &mut u64, bound: u64) -> u64 {
+pub(super) fn below(seed: &mut u64, bound: u64) -> u64 {
     *seed ^= *seed << 13;
     *seed ^= *seed >> 7;
     *seed ^= *seed << 17;
