@@ -1,16 +1,14 @@
 //! A ScoringSchedule as people write it, read without Kubernetes: for `scorer run`.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use spec::Packing;
 use spec::ticks::{TickError, Ticks};
 use spec::window::{Window, WindowError};
 use spec::work::{DataSource, Logs, ModelSource, Predictions, Sensors, StoreRef, Work};
-use spec::{Command, CommandInput, Limit, Retention, RunRequest, Task, TimeRange, Training};
+use spec::{Command, CommandInput, Limit, ManifestError, Packing, Retention, RunRequest, Task, TimeRange, Training};
 
 /// The API version that is understood.
 pub const API_VERSION: &str = "batchscoring.dev/v1alpha1";
@@ -124,15 +122,6 @@ impl ScorerSpec {
     }
 }
 
-/// Why a manifest cannot be read.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub struct ManifestError {
-    file: String,
-    line: Option<u64>,
-    field: Option<String>,
-    message: String,
-}
-
 /// Why a schedule gives no run at a time.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
@@ -142,19 +131,6 @@ pub enum RequestError {
     /// The tick has no window.
     #[error("field spec.window: {0}")]
     Window(#[from] WindowError),
-}
-
-impl fmt::Display for ManifestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
-        if let Some(line) = self.line {
-            write!(f, ", line {line}")?;
-        }
-        if let Some(field) = &self.field {
-            write!(f, ", field {field}")?;
-        }
-        write!(f, ": {}", self.message)
-    }
 }
 
 #[derive(Deserialize)]

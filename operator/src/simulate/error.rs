@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use planner::simulate::TooManyRuns;
 use planner::simulate::trace::TraceError;
 use planner::simulate::vm::VmError;
-
-use super::manifests::ManifestError;
+use spec::ManifestError;
 
 /// Why there is no simulation.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,5 @@
 //! ScoringClusters and ScoringSchedules as they are in files.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crds::{GROUP, ScoringCluster, ScoringClusterSpec, ScoringSchedule};
@@ -10,6 +9,7 @@ use planner::capacity::Resources;
 use planner::ticks::Ticks;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use spec::ManifestError;
 
 use super::error::SimulateError;
 use super::located::{Node, Tree};
@@ -26,28 +26,6 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 const MAX_FILES: usize = 10_000;
 /// How deep folders are looked into.
 const MAX_DEPTH: usize = 16;
-
-/// Where something stands that is wrong, and what is.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub struct ManifestError {
-    file: String,
-    line: Option<u64>,
-    field: Option<String>,
-    message: String,
-}
-
-impl fmt::Display for ManifestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
-        if let Some(line) = self.line {
-            write!(f, ", line {line}")?;
-        }
-        if let Some(field) = &self.field {
-            write!(f, ", field {field}")?;
-        }
-        write!(f, ": {}", self.message)
-    }
-}
 
 /// An object, and where it stands.
 #[derive(Clone, Debug)]
