@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use crds::{ScoringCluster, names};
+use crds::{ScoringCluster, ScoringRun, names};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
@@ -48,8 +48,10 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     ended(&cluster, first).await?;
     let scored = predictions(folder.path())?;
     ensure!(scored == SENSORS as usize, "{scored} files of predictions");
-    let demo_cluster = scoring_cluster(&cluster).await?;
-    ensure!(demo_cluster.metadata.finalizers.is_none(), "held by {:?}", demo_cluster.metadata.finalizers);
+    until("the ScoringCluster to be held by nobody", 20, async || {
+        Ok(scoring_cluster(&cluster).await?.metadata.finalizers.is_none_or(|held| held.is_empty()).then_some(()))
+    })
+    .await?;
 
     let held = until("placeholders on all nodes", 200, async || {
         let held = placeholders(&cluster).await?;
@@ -68,10 +70,36 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let changes = cluster.pool_changes(since).await?;
     ensure!(changes.counts.is_empty() && changes.deleted.is_empty(), "the pool was changed: {changes:?}");
 
-    cluster.kubectl(&["delete", "scoringcluster", DEMO, "--timeout=20s"]).await?;
+    deleted_in_mid_run(&cluster, &objects).await?;
     cluster.delete_namespace(NAMESPACE).await?;
     nodes.scale(0).await?;
     cluster.pool_is_empty().await
+}
+
+/// A run that has slots ends with those though its ScoringCluster is deleted, and one that has none says why.
+async fn deleted_in_mid_run(cluster: &Cluster, objects: &Value) -> Result<()> {
+    let (last, vain) = ("last", "in-vain");
+    cluster.apply(&manifests::run_now(NAMESPACE, last, DEMO)).await?;
+    let runs = cluster.runs(NAMESPACE);
+    let slots = |run: &ScoringRun| run.status.as_ref().and_then(|status| status.slots).unwrap_or_default();
+    until("slots", 60, async || Ok((slots(&runs.get(last).await?) > 0).then_some(()))).await?;
+    cluster.kubectl(&["delete", "scoringcluster", DEMO, "--timeout=90s"]).await?;
+    let run = cluster.ended_within(NAMESPACE, last, 60).await?;
+    ensure!(has(&run, "Complete", "True"), "not Complete: {:?}", run.status);
+
+    cluster.apply(objects).await?;
+    cluster.kubectl(&["patch", "scoringcluster", DEMO, "--type=merge", "-p", r#"{"spec":{"paused":true}}"#]).await?;
+    cluster.apply(&manifests::run_now(NAMESPACE, vain, DEMO)).await?;
+    let tells = async |reason: &str| {
+        until(&format!("the run to wait for {reason}"), 60, async || {
+            let conditions = runs.get(vain).await?.status.map(|status| status.conditions).unwrap_or_default();
+            Ok(conditions.iter().any(|it| it.type_ == "Admitted" && it.reason == reason).then_some(()))
+        })
+        .await
+    };
+    tells("ClusterPaused").await?;
+    cluster.kubectl(&["delete", "scoringcluster", DEMO, "--timeout=20s"]).await?;
+    tells("ClusterNotFound").await
 }
 
 /// A cron expression that is due twice.
