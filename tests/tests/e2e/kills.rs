@@ -28,7 +28,7 @@ use crate::whole::same_files;
 
 const SCHEDULE: &str = "kills";
 /// How many of the K a run of the tests tries when it is not told otherwise.
-const SAMPLE: usize = 8;
+const SAMPLE: usize = 5;
 /// Without a change for this long, after all else is done, the operator has nothing more to say.
 const QUIET: Duration = Duration::from_secs(2);
 

@@ -12,6 +12,7 @@ mod containers;
 mod cycles;
 mod defects;
 mod deletion;
+mod edits;
 #[path = "../../../scorer/tests/common/python.rs"]
 mod environment;
 mod examples;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
                 "a_second_run_gets_its_share_as_pods_end_and_while_paused_nothing_starts_and_nothing_is_killed",
                 shares::test,
             ),
+            suite.test("an_edit_of_max_or_min_nodes_acts_within_ten_seconds_and_kills_no_pod", edits::test),
             suite.test("nodes_are_there_when_the_next_tick_comes_and_gone_in_between", warm::test),
             suite.test(
                 "nodes_of_somebody_else_are_used_as_they_are_and_held_for_a_tick_by_pods_that_give_way",
