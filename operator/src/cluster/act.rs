@@ -6,7 +6,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 
-use super::folded::Folded;
+use super::folded::{Folded, Read};
 use super::machines::DRAINING;
 use super::pods;
 use crate::apply::Manager;
@@ -67,7 +67,7 @@ pub(super) async fn pods_on(ctx: &Ctx, name: &str) -> Result<Vec<Pod>, Error> {
 /// When the API server refuses or is not reached.
 pub(super) async fn has_unfolded(ctx: &Ctx, name: &str) -> Result<bool, Error> {
     let pods = pods_on(ctx, name).await?;
-    let mut folded = Folded::of(ctx);
+    let mut folded = Folded::of(ctx, Read::new());
     Ok(pods.iter().any(|pod| pods::has_ended(pod) && !folded.has(pod)))
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn has_unfolded(ctx: &Ctx, name: &str) -> Result<bool, Error> {
 /// When the API server refuses or is not reached.
 pub(super) async fn held_by(ctx: &Ctx, name: &str) -> Result<Option<String>, Error> {
     let pods = pods_on(ctx, name).await?;
-    let mut folded = Folded::of(ctx);
+    let mut folded = Folded::of(ctx, Read::new());
     let holds = |pod: &&Pod| !(pods::belongs_to_node(pod) || pods::has_ended(pod) && folded.has(pod));
     Ok(pods.iter().find(holds).map(key_of))
 }

@@ -1,6 +1,7 @@
 //! Which pods' ends are written down, so that their nodes may go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use crds::{ScoringRun, names};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -16,20 +17,31 @@ enum Written {
     /// All that will ever be.
     All,
     /// The ends of these.
-    These(BTreeSet<String>),
+    These(Arc<HashSet<String>>),
 }
 
-/// What is written down of runs, read once for each of them: a look asks for thousands of pods.
+/// The ends of runs (namespace and name) as they were read last, each with the version of its ConfigMap: most looks find the
+/// same again.
+pub(super) type Read = BTreeMap<(String, String), (String, Arc<HashSet<String>>)>;
+
+/// What is written down of runs, looked up once for each of them: a look asks for thousands of pods.
 pub(super) struct Folded<'a> {
     ctx: &'a Ctx,
     runs: BTreeMap<(String, String), Written>,
+    before: Read,
+    read: Read,
 }
 
 impl<'a> Folded<'a> {
-    /// As the caches have it.
+    /// As the caches have it, given what was read before.
     #[must_use]
-    pub(super) fn of(ctx: &'a Ctx) -> Self {
-        Self { ctx, runs: BTreeMap::new() }
+    pub(super) fn of(ctx: &'a Ctx, before: Read) -> Self {
+        Self { ctx, runs: BTreeMap::new(), before, read: Read::new() }
+    }
+
+    /// What was read of those that were asked for.
+    pub(super) fn into_read(self) -> Read {
+        self.read
     }
 
     /// Whether the end of this pod is written down, or need not be.
@@ -37,9 +49,16 @@ impl<'a> Folded<'a> {
     pub(super) fn has(&mut self, pod: &Pod) -> bool {
         let Some(run) = label(pod, names::RUN).filter(|_| pods::is_item(pod)) else { return true };
         let (caches, namespace) = (&self.ctx.caches, namespace_of(pod));
-        let written = self.runs.entry((namespace.to_owned(), run.to_owned())).or_insert_with(|| {
+        let (before, read) = (&mut self.before, &mut self.read);
+        let written = self.runs.entry((namespace.to_owned(), run.to_owned())).or_insert_with_key(|key| {
             let map = caches.config_maps.get(namespace, &ends::config_map_name(run));
-            Written::of(caches.runs.get(namespace, run).as_deref(), map.as_deref())
+            Written::of(caches.runs.get(namespace, run).as_deref(), || {
+                let version = map.as_deref().and_then(|map| map.metadata.resource_version.clone());
+                let known = before.remove(key).filter(|(at, _)| Some(at) == version.as_ref());
+                let uids = known.map_or_else(|| uids(map.as_deref()), |(_, uids)| uids);
+                read.extend(version.map(|version| (key.clone(), (version, uids.clone()))));
+                uids
+            })
         });
         match written {
             Written::All => true,
@@ -48,17 +67,22 @@ impl<'a> Folded<'a> {
     }
 }
 
+/// The pods whose ends are written down.
+fn uids(map: Option<&ConfigMap>) -> Arc<HashSet<String>> {
+    let ends = map.map(|map| ends::read(map).ends).unwrap_or_default();
+    Arc::new(ends.into_iter().map(|end| end.uid).collect())
+}
+
 impl Written {
-    fn of(run: Option<&Guard<ScoringRun>>, map: Option<&ConfigMap>) -> Self {
+    fn of(run: Option<&Guard<ScoringRun>>, uids: impl FnOnce() -> Arc<HashSet<String>>) -> Self {
         let Some(run) = run else { return Self::All };
         // A run that cannot be read may be waiting for anything.
-        let Ok(run) = run.0.as_ref() else { return Self::These(BTreeSet::new()) };
+        let Ok(run) = run.0.as_ref() else { return Self::These(Arc::default()) };
         let conditions = run.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         if ["Complete", "Failed", "Archived"].iter().any(|over| is_true(conditions, over)) {
             return Self::All;
         }
-        let ends = map.map(|map| ends::read(map).ends).unwrap_or_default();
-        Self::These(ends.into_iter().map(|end| end.uid).collect())
+        Self::These(uids())
     }
 }
 
@@ -76,7 +100,7 @@ mod tests {
         let data = json!({"ends.json": serde_json::to_string(&ends).unwrap()});
         let map: ConfigMap = serde_json::from_value(json!({ "data": data })).unwrap();
         let run: Option<Guard<ScoringRun>> = run.map(|run| serde_json::from_value(run.clone()).unwrap());
-        match Written::of(run.as_ref(), Some(&map)) {
+        match Written::of(run.as_ref(), || uids(Some(&map))) {
             Written::All => vec![true, true],
             Written::These(uids) => ["u1", "u2"].map(|uid| uids.contains(uid)).to_vec(),
         }

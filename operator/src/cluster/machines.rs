@@ -9,7 +9,7 @@ use planner::capacity::Resources;
 use planner::pool::{self, Readiness};
 use planner::warmth::End;
 
-use super::folded::Folded;
+use super::folded::{self, Folded};
 use super::foresight::Foresight;
 use super::timing::Timing;
 use super::{out_of_service, pods};
@@ -35,6 +35,8 @@ pub(super) struct Remembered {
     pub(super) leaving: BTreeMap<String, Timestamp>,
     /// Since when each has been idle.
     pub(super) idle_since: BTreeMap<String, Timestamp>,
+    /// Which ends of pods were written down by the last look.
+    pub(super) folded: folded::Read,
     /// Nodes on which a live look found something that our caches do not show, and when.
     pub(super) held: BTreeMap<String, Timestamp>,
 }
@@ -75,7 +77,7 @@ pub(super) fn of_pool(
     remembered.unforeseen.retain(|name| names.contains(name));
     remembered.held.retain(|name, _| names.contains(name));
 
-    let mut folded = Folded::of(ctx);
+    let mut folded = Folded::of(ctx, std::mem::take(&mut remembered.folded));
     let mut loads: BTreeMap<&str, Load> = BTreeMap::new();
     for pod in pods {
         let Some(node) = pods::node_of(pod).filter(|node| by_name.contains_key(node)) else { continue };
@@ -93,6 +95,7 @@ pub(super) fn of_pool(
             load.unfolded = !folded.has(pod);
         }
     }
+    remembered.folded = folded.into_read();
     names
         .into_iter()
         .map(|name| {

@@ -1,6 +1,6 @@
 //! The work that waits for a cluster's nodes: its runs, as the planner sees them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crds::{ScoringCluster, ScoringRun, names};
@@ -26,9 +26,6 @@ pub(super) struct Work {
     pub(super) held: Vec<Arc<Pod>>,
 }
 
-/// The pods of one cluster's runs, by run (`namespace/name`).
-type ByRun = BTreeMap<String, Vec<Arc<Pod>>>;
-
 /// The runs of a cluster that are not over. Pods that were `let_go`, by UID, do not wait any more, whatever the cache
 /// shows.
 #[must_use]
@@ -38,10 +35,10 @@ pub(super) fn of_cluster(
     pods: &[Arc<Pod>],
     let_go: &BTreeSet<String>,
 ) -> Vec<Work> {
-    let mut by_run = ByRun::new();
+    let mut by_run: HashMap<(&str, &str), Vec<&Arc<Pod>>> = HashMap::new();
     for pod in pods.iter().filter(|pod| pods::is_item(pod)) {
         if let Some(run) = label(&**pod, names::RUN) {
-            by_run.entry(format!("{}/{run}", namespace_of(&**pod))).or_default().push(pod.clone());
+            by_run.entry((namespace_of(&**pod), run)).or_default().push(pod);
         }
     }
     let name = name_of(cluster);
@@ -50,8 +47,7 @@ pub(super) fn of_cluster(
     let ours = runs.filter(|run| run.status.as_ref().is_some_and(|status| status.cluster.as_deref() == Some(name)));
     ours.filter_map(|run| {
         let key = key_of(run);
-        let none = Vec::new();
-        let pods = by_run.get(&key).unwrap_or(&none);
+        let pods = by_run.get(&(namespace_of(run), name_of(run))).map(Vec::as_slice).unwrap_or_default();
         let job = ctx.caches.jobs.get(namespace_of(run), name_of(run));
         let schedule = ctx.caches.schedules.get(namespace_of(run), &run.spec.schedule_name);
         let schedule = schedule.as_ref().and_then(|guard| guard.0.as_ref().ok());
@@ -60,7 +56,7 @@ pub(super) fn of_cluster(
         let priority = schedule.map_or(0, |schedule| schedule.spec.priority);
         let admitted = may_use(ctx, cluster, namespace_of(run)) && !ctx.caches.is_closing(namespace_of(run));
         let waits = |pod: &&Arc<Pod>| is_held(pod) && !let_go.contains(uid_of(&***pod));
-        let (held, gone): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) = pods.iter().partition(waits);
+        let (held, gone): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) = pods.iter().copied().partition(waits);
         let mut held: Vec<Arc<Pod>> = held.into_iter().filter(|pod| is_to_be(pod)).cloned().collect();
         held.sort_by_cached_key(|pod| (index(pod), name_of(&**pod).to_owned()));
         let demand = demand(key, run, job.as_deref(), (&gone, &held), request, priority, admitted)?;
