@@ -199,7 +199,8 @@ pub enum CatchUpPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
-    /// Complete runs, at most 10000. Default 3.
+    /// Complete runs, at most 10000. Default 3. What the next tick will need is foreseen by the last run that is there: with
+    /// 0, nodes are neither made before a tick (`prewarm`) nor kept for it.
     #[serde(default = "three")]
     #[schemars(range(max = 10_000))]
     pub successful: u32,

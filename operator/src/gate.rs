@@ -44,14 +44,23 @@ pub(crate) async fn let_go(ctx: &Ctx, pod: &Pod, off: &[String]) -> Result<bool,
     }
 }
 
+/// Whether the pod, which has been let go, keeps off hosts for this reason, as far as its affinity tells.
+#[must_use]
+pub(crate) fn keeps_off(pod: &Pod) -> bool {
+    let is_ours = |expression: &NodeSelectorRequirement| expression.key == HOST && expression.operator == "NotIn";
+    let terms = required(pod);
+    terms.into_iter().flatten().any(|term| term.match_expressions.iter().flatten().any(is_ours))
+}
+
+fn required(pod: &Pod) -> Option<&Vec<NodeSelectorTerm>> {
+    let affinity = pod.spec.as_ref()?.affinity.as_ref()?.node_affinity.as_ref()?;
+    Some(&affinity.required_during_scheduling_ignored_during_execution.as_ref()?.node_selector_terms)
+}
+
 /// What has a pod keep off these hosts, beside what it says itself. While it waits for its gate, this may still be added.
 fn keep_off(pod: &Pod, off: &[String]) -> Value {
-    let required = |pod: &Pod| {
-        let affinity = pod.spec.as_ref()?.affinity.as_ref()?.node_affinity.as_ref()?;
-        Some(affinity.required_during_scheduling_ignored_during_execution.as_ref()?.node_selector_terms.clone())
-    };
     // A node has to match one of the terms.
-    let mut terms = required(pod).unwrap_or_else(|| vec![NodeSelectorTerm::default()]);
+    let mut terms = required(pod).cloned().unwrap_or_else(|| vec![NodeSelectorTerm::default()]);
     for term in &mut terms {
         let not_in =
             NodeSelectorRequirement { key: HOST.to_owned(), operator: "NotIn".to_owned(), values: Some(off.to_vec()) };

@@ -11,7 +11,7 @@ mod wants;
 
 pub use held::{Held, held};
 pub use lost::{Lost, NOT_READY_GRACE, OutOfService, Readiness, SILENT_GRACE};
-pub use view::{Machine, Node, PoolView};
+pub use view::{BackOff, Machine, Node, PoolView};
 
 use plan::Plan;
 
@@ -106,10 +106,11 @@ pub fn decide(view: &PoolView) -> PoolDecision {
     let desired = plan.desired;
     let (action, wait) = step::step(view, &plan, &lost);
     let next = plan.next_due(view);
+    let held = view.back_off.all.filter(|at| view.now < *at).or(view.back_off.growth.filter(|_| plan.grows()));
     let requeue = match wait {
         _ if action.is_some() => SOON,
         Some(Wait::BackOff | Wait::Bucket) => {
-            let ready = view.puts.ready_at(view.now).max(view.not_before.unwrap_or(view.now));
+            let ready = view.puts.ready_at(view.now).max(held.unwrap_or(view.now));
             ready.duration_since(view.now).clamp(SOON, LATER)
         }
         Some(Wait::Settling) => SignedDuration::from_secs(1),

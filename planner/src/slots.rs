@@ -38,6 +38,8 @@ pub struct Demand {
     pub starting: u32,
     /// Pods that are there and wait to be let go.
     pub held: u32,
+    /// The most pods that the run can have for now: where a quota or a policy refuses more, no room is kept for them.
+    pub most: u32,
     /// Slots that the run has been given.
     pub given: u32,
 }
@@ -56,7 +58,7 @@ impl Demand {
 
     /// Slots that it wants beyond these.
     fn wished(&self) -> u32 {
-        self.remaining - self.floor()
+        self.remaining.min(self.most).saturating_sub(self.floor())
     }
 }
 
@@ -109,7 +111,8 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
     order.sort_by(|a, b| (Reverse(a.priority), a.created, &a.run).cmp(&(Reverse(b.priority), b.created, &b.run)));
 
     let wish = |d: &&Demand| match room.closing {
-        true => d.wished().min(d.given.saturating_sub(d.floor())),
+        // Also those whose pods are not there for the moment.
+        true => d.remaining.saturating_sub(d.floor()).min(d.given.saturating_sub(d.floor())),
         false => d.wished(),
     };
     let wishes: Vec<u32> = order.iter().map(wish).collect();

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::error_body::ErrorBody;
+
 /// States in which no operation is under way.
 const AT_REST: [&str; 3] = ["Succeeded", "Failed", "Canceled"];
 
@@ -50,7 +52,7 @@ impl AgentPool {
     /// Whether an operation is under way.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        !AT_REST.contains(&self.provisioning_state())
+        self.text("provisioningState").is_some_and(|state| !AT_REST.contains(&state))
     }
 
     /// Whether the last operation failed.
@@ -59,13 +61,28 @@ impl AgentPool {
         self.provisioning_state() == "Failed"
     }
 
-    /// Code and message of the failure of the last operation, where AKS keeps them.
+    /// Whether the last operation gave way to another one.
     #[must_use]
-    pub fn failure(&self) -> Option<(String, String)> {
-        let error = self.get("status")?.get("provisioningError")?;
-        let error = error.get("error").unwrap_or(error);
-        let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Some((text("code"), text("message")))
+    pub fn was_canceled(&self) -> bool {
+        self.provisioning_state() == "Canceled"
+    }
+
+    /// Why the last operation failed, where AKS keeps it.
+    #[must_use]
+    pub fn failure(&self) -> Option<ErrorBody> {
+        Some(ErrorBody::read(self.get("status")?.get("provisioningError")?))
+    }
+
+    /// The same pool while an operation is under way that was just accepted; its ETag is not known.
+    #[must_use]
+    pub fn under_way(mut self) -> Self {
+        self.etag = None;
+        self.object.remove("eTag");
+        if let Some(properties) = self.object.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.remove("eTag");
+            properties.insert("provisioningState".into(), json!("Updating"));
+        }
+        self
     }
 
     /// Whether it runs the cluster's own pods.
@@ -176,5 +193,6 @@ mod tests {
         {
             assert_eq!(pool(&json!({ "provisioningState": state })).is_running(), running, "{state}");
         }
+        assert!(!pool(&json!({})).is_running(), "none is none");
     }
 }

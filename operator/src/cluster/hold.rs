@@ -7,8 +7,9 @@ use kube::Api;
 use planner::pool::PoolView;
 
 use super::act::MANAGER;
-use super::memory::{Memory, Trouble};
+use super::memory::Memory;
 use super::reconcile::about;
+use super::trouble::{Asked, Trouble};
 use crate::aks::Kind;
 use crate::finalizer;
 use crate::{Ctx, Error};
@@ -77,8 +78,8 @@ pub(super) fn give_up(deleted: Timestamp, trouble: Option<&Trouble>, now: Timest
     let in_vain = now.duration_since(trouble.since.max(deleted));
     match trouble.kind {
         // There is nothing to hold for; but it may have been away only until just before the deletion.
-        Kind::NotFound if trouble.last >= deleted => Some(trouble.message.clone()),
-        Kind::Busy | Kind::Changed | Kind::Throttled => None,
+        Kind::NotFound if trouble.asked == Asked::Pool && trouble.last >= deleted => Some(trouble.message.clone()),
+        Kind::Busy | Kind::Changed | Kind::Preempted | Kind::Throttled => None,
         _ if in_vain >= GIVE_UP => {
             Some(format!("Azure has refused for {} minutes: {}", in_vain.as_mins(), trouble.message))
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use planner::capacity::Resources;
 use planner::pool::{self, Readiness};
@@ -37,8 +37,17 @@ pub(super) struct Remembered {
     pub(super) idle_since: BTreeMap<String, Timestamp>,
     /// Which ends of pods were written down by the last look.
     pub(super) folded: folded::Read,
+    /// Those that are deallocated, and so not there; only of a pool that keeps such machines.
+    pub(super) deallocated: Option<BTreeSet<String>>,
     /// Nodes on which a live look found something that our caches do not show, and when.
     pub(super) held: BTreeMap<String, Timestamp>,
+}
+
+impl Remembered {
+    /// How many machines are listed that are not deallocated.
+    pub(super) fn running(&self) -> usize {
+        self.listed.iter().filter(|name| self.deallocated.as_ref().is_none_or(|off| !off.contains(*name))).count()
+    }
 }
 
 /// What is on one node.
@@ -66,9 +75,11 @@ pub(super) fn of_pool(
     remembered: &mut Remembered,
 ) -> Vec<pool::Machine> {
     let now = ctx.now();
-    let by_name: BTreeMap<&str, &Node> = nodes.iter().map(|node| (name_of(&**node), &**node)).collect();
-    let names: BTreeSet<String> =
-        by_name.keys().map(|name| (*name).to_owned()).chain(remembered.listed.iter().cloned()).collect();
+    let off = |name: &str| remembered.deallocated.as_ref().is_some_and(|off| off.contains(name));
+    let by_name: BTreeMap<&str, &Node> =
+        nodes.iter().map(|node| (name_of(&**node), &**node)).filter(|(name, _)| !off(name)).collect();
+    let listed = remembered.listed.iter().map(String::as_str).filter(|name| !off(name));
+    let names: BTreeSet<String> = by_name.keys().copied().chain(listed).map(str::to_owned).collect();
     remembered.seen.retain(|name, _| names.contains(name));
     remembered.joined.retain(|name, _| names.contains(name));
     remembered.idle_since.retain(|name, _| by_name.contains_key(name.as_str()));
@@ -108,7 +119,7 @@ pub(super) fn of_pool(
             let node = by_name.get(name.as_str()).map(|node| {
                 let load = loads.remove(name.as_str()).unwrap_or_default();
                 let busy = load.running || load.unfolded || remembered.held.contains_key(&name);
-                view(node, room(node), load, busy, remembered, now)
+                view(node, room(node), load, busy, (remembered, seen), now)
             });
             // While an operation goes on, the list may be older than its first nodes.
             let listed =
@@ -133,8 +144,24 @@ fn node_gone(
     Some(*since.get_or_insert(now))
 }
 
-fn view(node: &Node, room: Resources, load: Load, busy: bool, kept: &mut Remembered, now: Timestamp) -> pool::Node {
+/// How long after its Node was made the first condition of a kubelet is written down.
+const FIRST: SignedDuration = SignedDuration::from_secs(10);
+
+/// A node, with what is remembered and since when its machine has been there.
+fn view(
+    node: &Node,
+    room: Resources,
+    load: Load,
+    busy: bool,
+    (kept, seen): (&mut Remembered, Timestamp),
+    now: Timestamp,
+) -> pool::Node {
     let (ready, since) = readiness(node, now);
+    // The Node of a machine that was deallocated and is started again tells of the time before.
+    let started = kept.deallocated.is_some() && !ready.is_ready() && since < seen && !busy;
+    let since = if started { seen } else { since };
+    let created = node.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    let joining = started || ready == Readiness::NotReady && since.duration_since(created) < FIRST;
     let name = name_of(node).to_owned();
     let idle_since = match busy {
         true => {
@@ -161,6 +188,7 @@ fn view(node: &Node, room: Resources, load: Load, busy: bool, kept: &mut Remembe
     pool::Node {
         ready,
         since,
+        joining,
         out_of_service: out_of_service::of(node),
         cordoned,
         draining_since,
@@ -210,7 +238,8 @@ mod tests {
     }
 
     fn see(node: &Node, busy: bool, kept: &mut Remembered) -> pool::Node {
-        view(node, Resources::default(), Load::default(), busy, kept, at("2026-01-01T00:01:00Z"))
+        let seen = at("2026-01-01T00:00:50Z");
+        view(node, Resources::default(), Load::default(), busy, (kept, seen), at("2026-01-01T00:01:00Z"))
     }
 
     #[test]
@@ -252,5 +281,25 @@ mod tests {
             let seen = see(&node(&json!({}), &json!({}), status), false, &mut Remembered::default());
             assert_eq!((seen.ready, seen.since, seen.idle_since), (ready, at("2026-01-01T00:00:30Z"), None));
         }
+    }
+
+    #[test]
+    fn a_node_is_joining_until_it_has_been_ready_for_the_first_time() {
+        let joins = |created: &str, ready: &str| {
+            let mut node = node(&json!({}), &json!({}), ready);
+            node.metadata.creation_timestamp = Some(serde_json::from_value(json!(created)).unwrap());
+            see(&node, false, &mut Remembered::default()).joining
+        };
+        assert!(joins("2026-01-01T00:00:25Z", "False"));
+        assert!(!joins("2026-01-01T00:00:00Z", "False"), "it was Ready before");
+        assert!(!joins("2026-01-01T00:00:25Z", "Unknown"), "its kubelet went away");
+        assert!(!joins("2026-01-01T00:00:25Z", "True"));
+    }
+
+    #[test]
+    fn a_machine_that_is_started_again_joins_from_when_it_is_seen_to() {
+        let mut kept = Remembered { deallocated: Some(BTreeSet::new()), ..Remembered::default() };
+        let seen = see(&node(&json!({}), &json!({}), "Unknown"), false, &mut kept);
+        assert_eq!((seen.joining, seen.since), (true, at("2026-01-01T00:00:50Z")));
     }
 }

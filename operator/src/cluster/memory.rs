@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crds::ScoringClusterStatus;
 use crds::cluster::BucketStatus;
@@ -11,12 +10,16 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use planner::bucket::{Bucket, Rate};
 use planner::capacity::Resources;
+use planner::pool::BackOff;
 
 use super::cost::Books;
 use super::external::Kept;
+use super::lacking::Lacking;
 use super::machines::Remembered;
+use super::replace::Homeless;
 use super::timing::Timing;
-use crate::aks::{AgentPool, AksError, Kind};
+use super::trouble::Trouble;
+use crate::aks::AgentPool;
 use crate::conditions::whole_seconds;
 use crate::context::uid_of;
 use crate::gate::is_held;
@@ -28,18 +31,19 @@ const HELD: SignedDuration = SignedDuration::from_secs(30);
 /// How long an accepted PUT may take to show.
 const PUT_SHOWS: SignedDuration = SignedDuration::from_secs(3);
 
-/// Trouble with the pool.
-#[derive(Clone, Debug)]
-pub(super) struct Trouble {
-    /// Its kind.
-    pub(super) kind: Kind,
-    /// What was asked, and the answer.
-    pub(super) message: String,
-    /// How often in a row.
-    pub(super) times: u32,
-    /// When it was first seen in this row, and last.
-    pub(super) since: Timestamp,
-    pub(super) last: Timestamp,
+/// How an operation on the pool ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Well.
+    Good,
+    /// It failed.
+    Failed,
+    /// Another one took its place.
+    Canceled,
+    /// It failed, and somebody else had asked for it.
+    Theirs,
+    /// It had failed before this process began.
+    Found,
 }
 
 /// What is remembered of one cluster.
@@ -53,10 +57,15 @@ pub(super) struct Memory {
     pub(super) machines: Remembered,
     /// PUTs left.
     pub(super) puts: Bucket,
-    /// The last trouble, until something works again.
-    pub(super) trouble: Option<Trouble>,
-    /// No operation before this.
-    pub(super) not_before: Option<Timestamp>,
+    /// The last trouble with reading the pool, and with changing it, each until that works again.
+    pub(super) reading: Option<Trouble>,
+    pub(super) operating: Option<Trouble>,
+    /// What holds operations back.
+    pub(super) back_off: BackOff,
+    /// How many more machines the last operation asked for.
+    pub(super) more: u32,
+    /// An operation was accepted whose end has not been seen.
+    pub(super) under_way: bool,
     /// No reading before this.
     pub(super) no_read_before: Option<Timestamp>,
     /// The last PUT's count and the machines there were, and how often it was the same.
@@ -77,6 +86,10 @@ pub(super) struct Memory {
     pub(super) cost: Books,
     /// Slots last written, by run's UID, and when.
     pub(super) slots: BTreeMap<String, (u32, Timestamp)>,
+    /// Pods that keep off hosts and find no other.
+    pub(super) homeless: Homeless,
+    /// Runs whose Jobs cannot have all their pods.
+    pub(super) lacking: Lacking,
     /// Pods that were let go, by UID, until the cache shows it.
     pub(super) let_go: BTreeSet<String>,
     /// The generation of the spec that was last seen.
@@ -100,8 +113,11 @@ impl Memory {
             listed: None,
             machines: Remembered { idle_since, timing, ..Remembered::default() },
             puts,
-            trouble: None,
-            not_before: None,
+            reading: None,
+            operating: None,
+            back_off: BackOff::default(),
+            more: 0,
+            under_way: false,
             no_read_before: None,
             last_put: None,
             active: true,
@@ -112,6 +128,8 @@ impl Memory {
             status: None,
             cost: Books::default(),
             slots: BTreeMap::new(),
+            homeless: Homeless::default(),
+            lacking: Lacking::default(),
             let_go: BTreeSet::new(),
             generation: None,
             held: None,
@@ -146,33 +164,10 @@ impl Memory {
     pub(super) fn edited(&mut self, generation: Option<i64>) {
         if self.generation != generation {
             self.generation = generation;
-            self.not_before = None;
+            self.back_off = BackOff::default();
             self.no_read_before = None;
             self.last_put = None;
         }
-    }
-
-    /// Something did not work. Returns whether people should hear of it now.
-    pub(super) fn failed(&mut self, error: &AksError, now: Timestamp) -> bool {
-        self.troubled(error.kind, error.to_string(), error.retry_after, now)
-    }
-
-    /// An operation on the pool ended in failure, or a request did.
-    pub(super) fn troubled(
-        &mut self,
-        kind: Kind,
-        message: String,
-        retry_after: Option<Duration>,
-        now: Timestamp,
-    ) -> bool {
-        let before = self.trouble.take().filter(|trouble| trouble.kind == kind);
-        let since = before.as_ref().map_or(now, |trouble| trouble.since);
-        let times = before.map_or(0, |trouble| trouble.times).saturating_add(1);
-        let wait = retry_after.unwrap_or_default().max(kind.backoff(times));
-        let wait = SignedDuration::try_from(wait).unwrap_or(LEAVING);
-        self.not_before = Some(now.saturating_add(wait).unwrap_or(now));
-        self.trouble = Some(Trouble { kind, message, times, since, last: now });
-        times == 1 && !matches!(kind, Kind::Busy | Kind::Changed | Kind::Unavailable)
     }
 
     /// Whether the pool is to have machines. (Those that are deallocated or about to go may still be listed.)
@@ -181,32 +176,30 @@ impl Memory {
         self.pool.as_ref().is_some_and(|(pool, _)| pool.count() > 0)
     }
 
-    /// A read worked.
-    pub(super) fn read(&mut self) {
-        let about_reads = [Kind::Unavailable, Kind::Credentials, Kind::NotFound, Kind::Unexpected];
-        self.trouble.take_if(|trouble| about_reads.contains(&trouble.kind));
-    }
-
-    /// An operation was accepted. Whether there are machines to be had is only known at its end.
-    pub(super) fn accepted(&mut self) {
-        self.trouble.take_if(|trouble| !trouble.kind.shows_at_the_end());
-    }
-
-    /// An operation came to a good end.
-    pub(super) fn succeeded(&mut self) {
-        self.trouble = None;
-    }
-
-    /// No operation is wanted any more, so what stood in its way is no trouble.
-    pub(super) fn unneeded(&mut self) {
-        let about_reads = [Kind::Unavailable, Kind::Credentials, Kind::Denied, Kind::NotFound, Kind::Unexpected];
-        self.trouble.take_if(|trouble| !about_reads.contains(&trouble.kind));
-    }
-
     /// The picture is old: look again before the next step.
     pub(super) fn look_again(&mut self) {
         self.pool = self.pool.take().map(|(pool, _)| (pool, Timestamp::UNIX_EPOCH));
         self.list_again();
+    }
+
+    /// How an operation ended, if one has since the pool was last read.
+    pub(super) fn ended(&mut self, read: &AgentPool) -> Option<End> {
+        if read.is_running() {
+            return None;
+        }
+        let is_first = self.pool.is_none();
+        let was_running = self.pool.as_ref().is_some_and(|(before, _)| before.is_running());
+        let asked = std::mem::take(&mut self.under_way);
+        // The answer to a PUT may have been lost.
+        let ours = asked || self.more > 0;
+        match () {
+            () if is_first => read.has_failed().then_some(End::Found),
+            () if !was_running && !asked => None,
+            () if read.has_failed() && ours => Some(End::Failed),
+            () if read.has_failed() => Some(End::Theirs),
+            () if read.was_canceled() && ours => Some(End::Canceled),
+            () => Some(End::Good),
+        }
     }
 
     fn list_again(&mut self) {
@@ -221,18 +214,22 @@ impl Memory {
         self.machines.listed = machines;
     }
 
+    /// A PUT is about to ask for so many machines.
+    pub(super) fn asks(&mut self, count: u32) {
+        self.more = count.saturating_sub(u32::try_from(self.machines.running()).unwrap_or(u32::MAX));
+    }
+
     /// A PUT was accepted. The same one again and again without effect gets rarer.
     pub(super) fn put(&mut self, count: u32, pool: AgentPool, now: Timestamp) {
-        let machines = self.machines.listed.len();
-        let more = usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(machines);
-        if more > 0 {
-            self.machines.timing.asked(more, now);
+        let machines = self.machines.running();
+        if self.more > 0 {
+            self.machines.timing.asked(self.more as usize, now);
         }
         let before = self.last_put.filter(|(c, m, _)| (*c, *m) == (count, machines));
         let repeats = before.map_or(0, |(_, _, repeats)| repeats + 1);
         self.last_put = Some((count, machines, repeats));
         let wait = PUT_SHOWS * 2i32.saturating_pow(repeats.min(7));
-        self.not_before = Some(now.saturating_add(wait).unwrap_or(now));
+        self.back_off.all = Some(now.saturating_add(wait).unwrap_or(now));
         self.pool = Some((pool, now));
         self.list_again();
     }
@@ -240,7 +237,10 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use super::super::trouble::Asked;
     use super::*;
+    use crate::aks::Kind;
+    use serde_json::json;
 
     fn at(secs: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + secs).unwrap()
@@ -267,12 +267,12 @@ mod tests {
         let waits: Vec<i64> = (0..3)
             .map(|_| {
                 memory.put(2, AgentPool::default(), at(0));
-                memory.not_before.unwrap().duration_since(at(0)).as_secs()
+                memory.back_off.all.unwrap().duration_since(at(0)).as_secs()
             })
             .collect();
         assert_eq!(waits, [3, 6, 12]);
         memory.put(3, AgentPool::default(), at(0));
-        assert_eq!(memory.not_before, Some(at(3)));
+        assert_eq!(memory.back_off.all, Some(at(3)));
     }
 
     #[test]
@@ -281,19 +281,40 @@ mod tests {
         for hour in 0..24 {
             let now = at(hour * 3_600);
             memory.put(1, AgentPool::default(), now);
-            assert_eq!(memory.not_before, Some(now + PUT_SHOWS), "in hour {hour}");
+            assert_eq!(memory.back_off.all, Some(now + PUT_SHOWS), "in hour {hour}");
             memory.list([format!("machine-{hour}")].into());
             memory.list(BTreeSet::new());
         }
     }
 
     #[test]
-    fn people_hear_of_trouble_once_and_not_at_all_of_what_passes_by_itself() {
+    fn an_operation_is_seen_to_end_though_it_began_and_ended_between_two_looks() {
+        let pool = |state: &str| {
+            let object = json!({ "properties": { "provisioningState": state } });
+            serde_json::from_value::<AgentPool>(object).unwrap()
+        };
+        let look = |memory: &mut Memory, state: &str| {
+            let end = memory.ended(&pool(state));
+            memory.pool = Some((pool(state), at(0)));
+            end
+        };
         let mut memory = Memory::restore(None, at(0));
-        assert!(memory.troubled(Kind::Quota, "m".into(), None, at(0)));
-        assert!(!memory.troubled(Kind::Quota, "m".into(), None, at(0)));
-        assert!(!memory.troubled(Kind::Busy, "m".into(), None, at(0)));
+        assert_eq!(look(&mut memory, "Failed"), Some(End::Found));
+        assert_eq!(look(&mut memory, "Failed"), None, "it is known");
+        memory.accepted();
+        assert_eq!(look(&mut memory, "Failed"), Some(End::Failed), "that was another one");
+        memory.accepted();
+        assert_eq!((look(&mut memory, "Scaling"), look(&mut memory, "Canceled")), (None, Some(End::Canceled)));
+        assert_eq!((look(&mut memory, "Upgrading"), look(&mut memory, "Succeeded")), (None, Some(End::Good)));
+        assert_eq!((look(&mut memory, "Upgrading"), look(&mut memory, "Failed")), (None, Some(End::Theirs)));
+        assert_eq!(look(&mut Memory::restore(None, at(0)), "Succeeded"), None);
+    }
+
+    #[test]
+    fn an_edit_of_the_spec_is_tried_at_once() {
+        let mut memory = Memory::restore(None, at(0));
+        memory.troubled(Asked::Operation, Kind::Quota, "m".into(), None, at(0));
         memory.edited(Some(7));
-        assert_eq!(memory.not_before, None);
+        assert_eq!(memory.back_off, BackOff::default());
     }
 }

@@ -8,15 +8,19 @@ use crds::ScoringCluster;
 use jiff::{SignedDuration, Timestamp};
 use planner::bucket::{Bucket, Rate};
 use planner::pool::{LATER, SOON};
-use tokio::sync::OnceCell;
 
-use super::memory::Memory;
+use super::memory::{End, Memory};
+use super::step;
+use super::trouble::Asked;
 use crate::Ctx;
-use crate::aks::{self, AgentPools, AksError, Kind};
+use crate::aks::{self, AgentPools, AksError, ErrorBody, Kind};
 use crate::context::name_of;
 
 /// How old a list of machines may get while the pool is at rest and something is waited for.
 const LIST: SignedDuration = SignedDuration::from_secs(4);
+
+/// How much is kept of what Azure says of an operation that failed.
+const MOST_SAID: usize = 700;
 
 /// What a request to Azure, other than a PUT, is for. What is read as a matter of routine leaves enough for what has to be
 /// done: else a busy pool is watched so closely that nothing of it can be deleted.
@@ -44,7 +48,7 @@ impl Purpose {
 /// The way to Azure, shared by all clusters.
 #[derive(Debug, Default)]
 pub(super) struct Provider {
-    client: OnceCell<AgentPools>,
+    client: tokio::sync::Mutex<Option<AgentPools>>,
     /// What is left of the requests other than PUTs, by subscription.
     requests: Mutex<BTreeMap<String, Bucket>>,
 }
@@ -54,12 +58,19 @@ impl Provider {
     ///
     /// # Errors
     /// When the pod has no usable identity.
-    pub(super) async fn client(&self, ctx: &Ctx) -> Result<&AgentPools, AksError> {
-        let connect = || async {
-            let authorization = aks::authorization(&ctx.settings.arm_scope())?;
-            Ok(AgentPools::new(ctx.settings.arm_endpoint.clone(), authorization, Default::default()))
-        };
-        self.client.get_or_try_init(connect).await
+    pub(super) async fn client(&self, ctx: &Ctx) -> Result<AgentPools, AksError> {
+        let mut client = self.client.lock().await;
+        if let Some(client) = &*client {
+            return Ok(client.clone());
+        }
+        let authorization = aks::authorization(&ctx.settings.arm_scope())?;
+        let new = AgentPools::new(ctx.settings.arm_endpoint.clone(), authorization, Default::default());
+        Ok(client.insert(new).clone())
+    }
+
+    /// Azure does not take the token: the next client asks for another one.
+    pub(super) async fn forget_token(&self) {
+        *self.client.lock().await = None;
     }
 
     /// Takes tokens of the subscription's requests other than PUTs.
@@ -83,20 +94,21 @@ impl Provider {
     /// Reads what is due: the pool, and its machines. With `fresh`, both. Returns whether both are of this moment.
     ///
     /// # Errors
-    /// When Azure refuses or is not reached; then what is remembered stays.
+    /// When Azure refuses or is not reached, with what did not work; then what is remembered stays.
     pub(super) async fn observe(
         &self,
         ctx: &Ctx,
         cluster: &ScoringCluster,
         memory: &mut Memory,
         fresh: bool,
-    ) -> Result<bool, AksError> {
+    ) -> Result<bool, (Asked, AksError)> {
         let now = ctx.now();
         let Some(pool) = cluster.spec.node_pool.aks() else { return Ok(false) };
         if memory.no_read_before.is_some_and(|at| now < at) {
             return Ok(false);
         }
-        let client = self.client(ctx).await?;
+        let of = |asked: Asked| move |error: AksError| (asked, error);
+        let client = self.client(ctx).await.map_err(of(Asked::Pool))?;
         let often = memory.active || memory.pool.as_ref().is_some_and(|(pool, _)| pool.is_running());
         // A little less than the interval, so that a look that comes a moment early does not skip its turn.
         let every = if often { SOON } else { LATER } - SignedDuration::from_millis(200);
@@ -105,17 +117,18 @@ impl Provider {
         if !due || !self.may_request(pool, purpose, now) {
             return Ok(false);
         }
-        let read = client.get(pool).await?;
+        let read = client.get(pool).await.map_err(of(Asked::Pool))?;
         let (state, count) = (read.provisioning_state().to_owned(), read.count());
-        let ended = memory.pool.as_ref().is_some_and(|(before, _)| before.is_running()) && !read.is_running();
-        let failed = read.has_failed() && ended;
-        memory.read();
-        if ended && !failed {
-            memory.succeeded();
-        }
-        let failure = read.failure();
+        memory.read(Asked::Pool);
+        let end = memory.ended(&read);
         let running = read.is_running();
+        let failure = read.failure();
         memory.pool = Some((read, now));
+        match end {
+            Some(End::Good) => memory.succeeded(),
+            Some(end) => ended_badly(ctx, cluster, memory, end, &failure.unwrap_or_default()).await,
+            None => {}
+        }
         let list_every = match () {
             () if fresh => SignedDuration::ZERO,
             () if often && !running => LIST,
@@ -127,17 +140,39 @@ impl Provider {
             .is_none_or(|(at, c, s)| now.duration_since(*at) >= list_every || (*c, s.as_str()) != (count, &state));
         let whole = stale && (fresh || self.may_request(pool, Purpose::Routine, now));
         if whole {
-            memory.list(client.machines(pool).await?.into_iter().collect());
+            memory.list(client.machines(pool).await.map_err(of(Asked::Machines))?.into_iter().collect());
+            memory.read(Asked::Machines);
             memory.listed = Some((now, count, state));
         }
-        if failed {
-            let (code, message) = failure.unwrap_or_default();
-            let kind = Kind::of(None, &code, &message);
-            let message = format!("the last operation on agent pool {} failed: {code} {message}", pool.agent_pool);
-            ctx.metrics.pools.failed(name_of(cluster), kind);
-            memory.troubled(kind, message.trim_end().to_owned(), None, now);
-        }
         Ok(whole)
+    }
+}
+
+/// Notes how the last operation on the pool ended, and tells people.
+async fn ended_badly(ctx: &Ctx, cluster: &ScoringCluster, memory: &mut Memory, end: End, failure: &ErrorBody) {
+    let (name, now) = (cluster.spec.node_pool.aks().map_or("", |pool| &pool.agent_pool), ctx.now());
+    let (kind, how) = match end {
+        End::Canceled => (Kind::Preempted, "gave way to another one"),
+        _ => (Kind::of(None, failure), "failed"),
+    };
+    let said = format!("{} {}", failure.codes.join(" "), failure.message);
+    let said = if said.trim().is_empty() { String::new() } else { format!(": {}", said.trim()) };
+    let message = format!("the last operation on agent pool {name} {how}{said}").chars().take(MOST_SAID).collect();
+    let news = match end {
+        // Nobody knows when, and it may have been told.
+        End::Found => {
+            memory.noted(kind, message, now);
+            false
+        }
+        End::Theirs => memory.noted(kind, message, now),
+        _ => memory.troubled(Asked::Outcome, kind, message, None, now),
+    };
+    memory.more = 0;
+    if end != End::Found {
+        ctx.metrics.pools.failed(name_of(cluster), kind);
+    }
+    if news {
+        step::tell_trouble(cluster, ctx, memory, Asked::Outcome).await;
     }
 }
 

@@ -23,7 +23,7 @@ use super::memory::Memory;
 use super::metrics::Decision;
 use super::report::{self, Refusal, Report};
 use super::work::{self, Work};
-use super::{PoolNodes, Shared, capacity, claim, cost, external, give, hold, machines, pods, step};
+use super::{PoolNodes, Shared, capacity, claim, cost, deallocated, external, give, hold, machines, pods, step};
 use crate::aks::AgentPool;
 use crate::context::{label, name_of};
 use crate::{Ctx, Error};
@@ -32,6 +32,9 @@ use crate::{Ctx, Error};
 const IDLE_AFTER: SignedDuration = SignedDuration::from_secs(60);
 /// How long counts that changed wait, so that one write tells several changes.
 pub(super) const GATHER: SignedDuration = SignedDuration::from_secs(5);
+/// The key under which it is remembered that people were told why a pool is not touched.
+const REFUSED: &str = "Refused";
+
 /// What one look has seen of a cluster, of everything but the pool.
 pub(super) struct Scene {
     /// The nodes of the pool.
@@ -80,16 +83,17 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     if cluster.spec.node_pool.aks().is_none() {
         return external::reconcile(cluster, ctx, &mut memory).await;
     }
-    if let Err(error) = shared.provider.observe(ctx, cluster, &mut memory, false).await {
-        step::failed(cluster, ctx, shared, &mut memory, &error).await;
+    if let Err((asked, error)) = shared.provider.observe(ctx, cluster, &mut memory, false).await {
+        step::failed(cluster, ctx, shared, &mut memory, asked, &error).await;
     }
-    if let Some(why) = deleted.and_then(|at| hold::give_up(at, memory.trouble.as_ref(), ctx.now())) {
+    if let Some(why) = deleted.and_then(|at| hold::give_up(at, memory.trouble(), ctx.now())) {
         hold::release(cluster, ctx, &mut memory, Some(&why)).await?;
         return Ok(Action::await_change());
     }
     if let Some(refusal) = memory.pool.as_ref().and_then(|(pool, _)| refusal_of(pool, cluster)) {
         return refused(cluster, ctx, &mut memory, refusal).await;
     }
+    memory.told.remove(REFUSED);
     if deleted.is_none() && memory.has_machines() {
         hold::set(cluster, ctx, &mut memory, true).await?;
     }
@@ -101,7 +105,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
     let given = give::to_runs(ctx, &scene, memory.pool.is_some(), &mut memory).await;
     let decided = step::take(cluster, ctx, shared, &mut memory, &scene).await?;
     if decided.as_ref().is_some_and(|(_, decision)| wants_nothing(decision)) {
-        memory.unneeded();
+        memory.unneeded(ctx.now());
     }
     let at_rest = |decision: &PoolDecision| decision.action.is_none() && decision.desired == 0;
     if decided.as_ref().is_some_and(|(view, decision)| hold::is_empty(view) && at_rest(decision)) {
@@ -147,8 +151,8 @@ async fn nothing_came(
 ) -> bool {
     match shared.provider.observe(ctx, cluster, memory, true).await {
         Ok(whole) => whole && view(cluster, ctx, memory, scene).is_some_and(|view| hold::is_empty(&view)),
-        Err(error) => {
-            step::failed(cluster, ctx, shared, memory, &error).await;
+        Err((asked, error)) => {
+            step::failed(cluster, ctx, shared, memory, asked, &error).await;
             false
         }
     }
@@ -187,7 +191,7 @@ pub(super) fn look(
     let pods: Vec<Arc<Pod>> =
         pods.into_iter().filter(|pod| label(&**pod, names::POOL) == Some(name) || on_pool(pod)).collect();
     memory.still_held(&pods);
-    let work = work::of_cluster(ctx, cluster, &pods, &memory.let_go);
+    let work = work::of_cluster(ctx, cluster, &pods, &memory.let_go, &mut memory.lacking);
     let capacity = capacity::capacity(cluster, learned);
     let demands: Vec<_> = work.iter().map(|work| work.demand.clone()).collect();
     let (paused, closing) = (memory.cost.paused(cluster, ctx.now()), hold::deleted(cluster).is_some());
@@ -204,8 +208,8 @@ pub(super) fn look(
         overflow: at_hand.overflow,
         starts_on_room: whose == Whose::Ours,
         paused,
-        // While AKS has told nothing yet, runs have what they have, as well.
-        closing: closing || whose == Whose::Refused || whose == Whose::Ours && memory.pool.is_none(),
+        // While AKS has told nothing yet, runs have what they have, as well. A pause stops that, too.
+        closing: closing || !paused && (whose == Whose::Refused || whose == Whose::Ours && memory.pool.is_none()),
     };
     let grants = grant(&demands, &room);
     let hosts = |off: &Vec<usize>| off.iter().filter_map(|at| at_hand.hosts.get(*at).cloned()).collect();
@@ -247,12 +251,15 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
     let capacity = scene.capacity.clone();
     let empty = capacity.clone().unwrap_or_default();
     let (foresight, running) = (&scene.foresight, agent_pool.is_running());
-    let mut machines =
+    // Those that were to be started and were not to be had are as they were.
+    let count = match memory.back_off.growth.is_some_and(|at| now < at) {
+        true => agent_pool.count().min(u32::try_from(memory.machines.running()).unwrap_or(u32::MAX)),
+        false => agent_pool.count(),
+    };
+    let stopped = || deallocated::of_pool(&scene.nodes, &scene.pods, &memory.machines, count, now);
+    memory.machines.deallocated = agent_pool.deallocates().then(stopped);
+    let machines =
         machines::of_pool(ctx, &scene.nodes, &scene.pods, &|_| empty.clone(), running, foresight, &mut memory.machines);
-    if agent_pool.deallocates() {
-        // Deallocated nodes stay registered, not Ready and empty: they are neither room nor lost.
-        machines.retain(|machine| machine.node.as_ref().is_none_or(|node| node.ready.is_ready() || node.busy));
-    }
     let spec = &cluster.spec;
     let after = || spec.scale_down.after.map_or(IDLE_AFTER, spec::Span::to_signed);
     // Of a cluster that is being deleted, nodes only go: at once when they are idle, and all of them.
@@ -279,7 +286,7 @@ pub(super) fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, sce
         capacity,
         work: scene.unplaced(),
         puts: memory.puts,
-        not_before: memory.not_before,
+        back_off: memory.back_off,
     })
 }
 
@@ -317,7 +324,7 @@ async fn refused(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, refus
         hold::release(cluster, ctx, memory, Some(&refusal.message)).await?;
         return Ok(Action::await_change());
     }
-    step::tell(cluster, ctx, memory, true, "Refused", refusal.reason, &refusal.message).await;
+    step::tell(cluster, ctx, memory, true, REFUSED, refusal.reason, &refusal.message).await;
     memory.active = false;
     memory.cost.skip(ctx.now());
     // No run gets more slots. The pods of those that have some wait for nobody who will not look at them.

@@ -9,7 +9,8 @@ use planner::slots::Grants;
 use planner::warmth::Expected;
 
 use super::cost::EXCEEDED;
-use super::memory::{Memory, Trouble};
+use super::memory::Memory;
+use super::trouble::Trouble;
 use super::{external, too_large};
 use crate::aks::Kind;
 use crate::conditions::{Conditions, whole_seconds};
@@ -119,8 +120,8 @@ fn ready(report: &Report<'_>, aks: &AksPool, conditions: &mut Conditions) {
     } else if super::hold::deleted(report.cluster).is_some() {
         let message = "idle nodes are being deleted; those with pods stay until the pods have ended";
         conditions.set("Ready", false, "Deleting", message);
-    } else if let Some(trouble) = report.memory.trouble.as_ref().filter(|trouble| stops_everything(trouble)) {
-        conditions.set("Ready", false, trouble.kind.reason(), told(trouble));
+    } else if let Some(trouble) = report.memory.trouble().filter(|trouble| stops_everything(trouble)) {
+        conditions.set("Ready", false, trouble.kind.reason(), trouble.told());
     } else if report.memory.pool.is_none() {
         conditions.set("Ready", false, "Starting", format!("agent pool {pool} has not been read yet"));
     } else if spec.paused {
@@ -151,7 +152,7 @@ fn scaling(report: &Report<'_>, conditions: &mut Conditions) {
         Some(Wait::Requests) => {
             (true, "WaitingForRequests", "the requests of this subscription are used up; one comes back a second")
         }
-        Some(Wait::BackOff) if report.memory.trouble.is_some() => {
+        Some(Wait::BackOff) if report.memory.trouble().is_some() => {
             (true, "BackingOff", "the last step did not work; see Degraded")
         }
         _ if view.machines.iter().any(|machine| machine.leaving) => (true, "ScalingDown", "machines are being deleted"),
@@ -170,8 +171,8 @@ fn scaling(report: &Report<'_>, conditions: &mut Conditions) {
 fn degraded(report: &Report<'_>, conditions: &mut Conditions) {
     if let Some(refusal) = report.refusal {
         conditions.set("Degraded", true, refusal.reason, refusal.message.clone());
-    } else if let Some(trouble) = report.memory.trouble.as_ref().filter(|trouble| is_worth_telling(trouble)) {
-        conditions.set("Degraded", true, trouble.kind.reason(), told(trouble));
+    } else if let Some(trouble) = report.memory.trouble().filter(|trouble| trouble.is_worth_telling()) {
+        conditions.set("Degraded", true, trouble.kind.reason(), trouble.told());
     } else if let Some(outage) = report.pool.and_then(|(view, _)| outage(view)) {
         conditions.set("Degraded", true, NODES_LOST, outage);
     } else if let Some(spent) = report.memory.cost.exceeded(report.cluster, report.now) {
@@ -203,19 +204,6 @@ pub(super) fn outage(view: &PoolView) -> Option<String> {
 fn stops_everything(trouble: &Trouble) -> bool {
     let settings = [Kind::Credentials, Kind::Denied, Kind::NotFound, Kind::Autoscaler];
     settings.contains(&trouble.kind) || trouble.kind == Kind::Unavailable && trouble.times >= 5
-}
-
-/// What passes by itself within seconds is nobody's business.
-fn is_worth_telling(trouble: &Trouble) -> bool {
-    match trouble.kind {
-        Kind::Busy | Kind::Changed => trouble.times >= 10,
-        Kind::Unavailable => trouble.times >= 3,
-        _ => true,
-    }
-}
-
-fn told(trouble: &Trouble) -> String {
-    format!("{}. {}", trouble.message.trim_end_matches('.'), trouble.kind.advice())
 }
 
 /// Whether a status differs from the one before in more than counts, which may wait a little to be written together.

@@ -10,10 +10,14 @@ use super::metrics::{Decision, Operation};
 use super::provider::Purpose;
 use super::reconcile::{Scene, about, taint, view, write};
 use super::report::{self, Report};
+use super::trouble::Asked;
 use super::{Shared, act, hold, out_of_service};
 use crate::aks::{AksError, Kind};
 use crate::context::name_of;
 use crate::{Ctx, Error};
+
+/// How often in a row a deletion that is refused is taken for one of machines that have just gone.
+const GONE_TIMES: u32 = 3;
 
 /// Decides, and takes at most one step. `None`: the pool has not been seen yet.
 pub(super) async fn take(
@@ -38,8 +42,8 @@ pub(super) async fn take(
                 let wait = if backs_off { Wait::BackOff } else { Wait::Requests };
                 return Ok(Some((seen, PoolDecision { action: None, wait: Some(wait), ..decision })));
             }
-            Err(error) => {
-                failed(cluster, ctx, shared, memory, &error).await;
+            Err((asked, error)) => {
+                failed(cluster, ctx, shared, memory, asked, &error).await;
                 return Ok(Some((seen, PoolDecision { action: None, ..decision })));
             }
         }
@@ -159,6 +163,7 @@ async fn put(
     memory.written = None;
     write(cluster, ctx, memory, &wanted).await?;
     tracing::info!(pool = aks.agent_pool, from = pool.count(), to = count, "put");
+    memory.asks(count);
     let result = match shared.provider.client(ctx).await {
         Ok(client) => client.put(aks, &pool.with(count, &taint(cluster))).await,
         Err(error) => Err(error),
@@ -183,7 +188,7 @@ async fn put(
             if error.kind == Kind::Throttled {
                 memory.puts.drain(now);
             }
-            failed(cluster, ctx, shared, memory, &error).await;
+            failed(cluster, ctx, shared, memory, Asked::Operation, &error).await;
         }
     }
     Ok(())
@@ -214,6 +219,7 @@ async fn delete(
         return Ok(());
     }
     tracing::info!(pool = aks.agent_pool, machines = names.join(" "), "delete");
+    memory.more = 0;
     let result = match shared.provider.client(ctx).await {
         Ok(client) => client.delete_machines(aks, &names).await,
         Err(error) => Err(error),
@@ -230,7 +236,14 @@ async fn delete(
             memory.machines.leaving.extend(names.into_iter().map(|name| (name, now)));
             ctx.events.normal(&about(cluster), "MachinesDeleted", "Scale", &note).await;
         }
-        Err(error) => failed(cluster, ctx, shared, memory, &error).await,
+        Err(error) => {
+            // One of the machines has gone by itself: the others are asked for again without it. If that helps.
+            let before = memory.operating.as_ref().filter(|trouble| trouble.asked == Asked::Operation);
+            let in_vain = before.is_some_and(|trouble| trouble.kind == error.kind || trouble.times >= GONE_TIMES);
+            let is_gone = matches!(error.kind, Kind::Refused | Kind::NotFound) && !in_vain;
+            let kind = if is_gone { Kind::Changed } else { error.kind };
+            failed(cluster, ctx, shared, memory, Asked::Operation, &AksError { kind, ..error }).await;
+        }
     }
     Ok(())
 }
@@ -247,30 +260,34 @@ pub(super) async fn failed(
     ctx: &Ctx,
     shared: &Shared,
     memory: &mut Memory,
+    asked: Asked,
     error: &AksError,
 ) {
     let now = ctx.now();
     tracing::warn!(reason = error.kind.reason(), "{error}");
     ctx.metrics.pools.failed(name_of(cluster), error.kind);
-    let news = memory.failed(error, now);
+    let news = memory.failed(asked, error, now);
     match error.kind {
-        Kind::Busy | Kind::Changed => {
-            memory.look_again();
-        }
+        Kind::Busy | Kind::Changed => memory.look_again(),
+        Kind::Credentials => shared.provider.forget_token().await,
         Kind::Throttled => {
             if let Some(aks) = cluster.spec.node_pool.aks() {
                 shared.provider.throttled(aks, now);
             }
-            memory.no_read_before = memory.not_before;
-        }
-        Kind::Credentials | Kind::Denied | Kind::NotFound | Kind::Unavailable | Kind::Unexpected => {
-            memory.no_read_before = memory.not_before;
         }
         _ => {}
     }
     if news {
-        let note = format!("{error}. {}", error.kind.advice());
-        tell(cluster, ctx, memory, true, error.kind.reason(), error.kind.reason(), &note).await;
+        tell_trouble(cluster, ctx, memory, asked).await;
+    }
+}
+
+/// Publishes the trouble that there is with this.
+pub(super) async fn tell_trouble(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, asked: Asked) {
+    let all = [&memory.reading, &memory.operating];
+    let trouble = all.into_iter().flatten().find(|trouble| trouble.asked == asked);
+    if let Some((reason, note)) = trouble.map(|trouble| (trouble.kind.reason(), trouble.told())) {
+        tell(cluster, ctx, memory, true, reason, reason, &note).await;
     }
 }
 

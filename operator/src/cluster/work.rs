@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use planner::capacity::Resources;
 use planner::slots::Demand;
 
+use super::lacking::Lacking;
 use super::pods;
 use crate::conditions::is_true;
 use crate::context::{Ctx, key_of, label, name_of, namespace_of, uid_of};
@@ -27,13 +28,14 @@ pub(super) struct Work {
 }
 
 /// The runs of a cluster that are not over. Pods that were `let_go`, by UID, do not wait any more, whatever the cache
-/// shows.
+/// shows. Which of them are `lacking` pods is remembered.
 #[must_use]
 pub(super) fn of_cluster(
     ctx: &Ctx,
     cluster: &ScoringCluster,
     pods: &[Arc<Pod>],
     let_go: &BTreeSet<String>,
+    lacking: &mut Lacking,
 ) -> Vec<Work> {
     let mut by_run: HashMap<(&str, &str), Vec<&Arc<Pod>>> = HashMap::new();
     for pod in pods.iter().filter(|pod| pods::is_item(pod)) {
@@ -45,24 +47,35 @@ pub(super) fn of_cluster(
     let runs = ctx.caches.runs.all();
     let runs = runs.iter().filter_map(|guard| guard.0.as_ref().ok());
     let ours = runs.filter(|run| run.status.as_ref().is_some_and(|status| status.cluster.as_deref() == Some(name)));
-    ours.filter_map(|run| {
-        let key = key_of(run);
-        let pods = by_run.get(&(namespace_of(run), name_of(run))).map(Vec::as_slice).unwrap_or_default();
-        let job = ctx.caches.jobs.get(namespace_of(run), name_of(run));
-        let schedule = ctx.caches.schedules.get(namespace_of(run), &run.spec.schedule_name);
-        let schedule = schedule.as_ref().and_then(|guard| guard.0.as_ref().ok());
-        let resources = schedule.and_then(|schedule| schedule.spec.scorer.resources.as_ref());
-        let request = job.as_deref().and_then(request_of_job).unwrap_or_else(|| pods::request_of_schedule(resources));
-        let priority = schedule.map_or(0, |schedule| schedule.spec.priority);
-        let admitted = may_use(ctx, cluster, namespace_of(run)) && !ctx.caches.is_closing(namespace_of(run));
-        let waits = |pod: &&Arc<Pod>| is_held(pod) && !let_go.contains(uid_of(&***pod));
-        let (held, gone): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) = pods.iter().copied().partition(waits);
-        let mut held: Vec<Arc<Pod>> = held.into_iter().filter(|pod| is_to_be(pod)).cloned().collect();
-        held.sort_by_cached_key(|pod| (index(pod), name_of(&**pod).to_owned()));
-        let demand = demand(key, run, job.as_deref(), (&gone, &held), request, priority, admitted)?;
-        Some(Work { run: Arc::new(run.clone()), demand, held })
-    })
-    .collect()
+    let now = ctx.now();
+    let work: Vec<Work> = ours
+        .filter_map(|run| {
+            let key = key_of(run);
+            let pods = by_run.get(&(namespace_of(run), name_of(run))).map(Vec::as_slice).unwrap_or_default();
+            let job = ctx.caches.jobs.get(namespace_of(run), name_of(run));
+            let schedule = ctx.caches.schedules.get(namespace_of(run), &run.spec.schedule_name);
+            let schedule = schedule.as_ref().and_then(|guard| guard.0.as_ref().ok());
+            let resources = schedule.and_then(|schedule| schedule.spec.scorer.resources.as_ref());
+            let request =
+                job.as_deref().and_then(request_of_job).unwrap_or_else(|| pods::request_of_schedule(resources));
+            let priority = schedule.map_or(0, |schedule| schedule.spec.priority);
+            let admitted = may_use(ctx, cluster, namespace_of(run)) && !ctx.caches.is_closing(namespace_of(run));
+            let waits = |pod: &&Arc<Pod>| is_held(pod) && !let_go.contains(uid_of(&***pod));
+            let (held, gone): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) = pods.iter().copied().partition(waits);
+            let mut held: Vec<Arc<Pod>> = held.into_iter().filter(|pod| is_to_be(pod)).cloned().collect();
+            held.sort_by_cached_key(|pod| (index(pod), name_of(&**pod).to_owned()));
+            let demand = demand(key, run, job.as_deref(), (&gone, &held), request, priority, admitted)?;
+            let most = job.as_deref().and_then(parallelism).map_or(u32::MAX, |parallelism| {
+                let has = demand.started + demand.starting + demand.held;
+                let has = has.saturating_add(retried(&gone, &held, job.as_deref()));
+                lacking.most(uid_of(run), parallelism, demand.remaining, has, now)
+            });
+            let demand = Demand { most, ..demand };
+            Some(Work { run: Arc::new(run.clone()), demand, held })
+        })
+        .collect();
+    lacking.retain(&work.iter().map(|work| uid_of(&*work.run)).collect());
+    work
 }
 
 /// An item's index, as Kubernetes puts it on its pod.
@@ -103,7 +116,24 @@ fn demand(
     let remaining = if over || stops { started } else { left };
     let created = run.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
     let given = status.slots.unwrap_or_default();
-    Some(Demand { run: key, priority, created, request, remaining, started, starting, held: size(held.len()), given })
+    let held = size(held.len());
+    Some(Demand { run: key, priority, created, request, remaining, started, starting, held, most: u32::MAX, given })
+}
+
+/// How many items wait for the Job to try them again: their last pod has failed, and there is no other yet.
+fn retried(gone: &[&Arc<Pod>], held: &[Arc<Pod>], job: Option<&Job>) -> u32 {
+    let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
+    let (failed, others): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) =
+        gone.iter().copied().chain(held).partition(|pod| phase(pod) == "Failed");
+    let others: BTreeSet<u32> = others.into_iter().map(|pod| index(pod)).collect();
+    let failed: BTreeSet<u32> = failed.into_iter().map(|pod| index(pod)).filter(|at| !others.contains(at)).collect();
+    let for_good = job.and_then(|job| job.status.as_ref()?.failed_indexes.as_deref()).map_or(0, indexes);
+    size(failed.len()).saturating_sub(for_good)
+}
+
+/// How many pods a Job may have at a time.
+fn parallelism(job: &Job) -> Option<u32> {
+    job.spec.as_ref()?.parallelism.and_then(|pods| u32::try_from(pods).ok())
 }
 
 fn request_of_job(job: &Job) -> Option<Resources> {
@@ -213,6 +243,21 @@ mod tests {
         let held = [off.clone(), off.clone()];
         let demand = demand("k".into(), &planned(), None, (&gone, &held), Resources::default(), 0, true).unwrap();
         assert_eq!((demand.started, demand.starting, demand.held), (1, 1, 2));
+    }
+
+    #[test]
+    fn an_item_whose_last_pod_failed_is_to_be_tried_again_until_it_has_another_or_has_failed_for_good() {
+        let of = |index: &str, phase: &str| {
+            let mut pod = (*pod("n", phase)).clone();
+            let label = ("batch.kubernetes.io/job-completion-index".to_owned(), index.to_owned());
+            pod.metadata.labels = Some([label].into());
+            Arc::new(pod)
+        };
+        let pods = [of("0", "Failed"), of("0", "Failed"), of("1", "Failed"), of("2", "Failed"), of("3", "Running")];
+        let gone: Vec<&Arc<Pod>> = pods.iter().collect();
+        let held = [of("1", "Pending")];
+        assert_eq!(retried(&gone, &held, None), 2);
+        assert_eq!(retried(&gone, &held, Some(&job(&json!({ "failedIndexes": "2" })))), 1);
     }
 
     #[test]

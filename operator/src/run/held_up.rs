@@ -65,7 +65,7 @@ fn silent(job: &Job, slots: u32, job_pods: &[Arc<Pod>], now: Timestamp) -> Optio
         return Some(Silent { what: format!("pod {}", name_of(&**pod)), uid: uid_of(&**pod).to_owned(), since: None });
     }
     let since = job_pods.iter().filter_map(|pod| created(&pod.metadata)).max();
-    let lacks = job_pods.is_empty() || (living().count() < pods_wanted(job, slots) && since.is_some_and(old));
+    let lacks = job_pods.is_empty() || lacks_pods(job, slots, living().count()) && since.is_some_and(old);
     lacks.then(|| Silent { what: format!("Job {}", name_of(job)), uid: uid_of(job).to_owned(), since })
 }
 
@@ -73,14 +73,18 @@ fn created(metadata: &ObjectMeta) -> Option<Timestamp> {
     metadata.creation_timestamp.as_ref().map(|time| time.0)
 }
 
-/// How many pods the Job needs at a time, as far as its counts tell: one that waits before a retry has fewer. Those beyond
-/// the slots only wait to be let go: that a quota has no room for them is no loss.
-fn pods_wanted(job: &Job, slots: u32) -> usize {
+/// Whether the Job has fewer pods than it needs at a time, as far as its counts tell: one that waits before a retry has fewer.
+/// What it has beyond the slots only waits to be let go, which is a fifth of its parallelism or more: that a quota has no room
+/// for that is no loss. Where the slots have become fewer because there are no pods for more, it is.
+fn lacks_pods(job: &Job, slots: u32, living: usize) -> bool {
     let number = |number: Option<i32>| number.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
     let spec = job.spec.as_ref();
     let succeeded = number(job.status.as_ref().and_then(|status| status.succeeded));
     let left = number(spec.and_then(|spec| spec.completions)).saturating_sub(succeeded);
-    left.min(number(spec.and_then(|spec| spec.parallelism))).min(usize::try_from(slots).unwrap_or(usize::MAX))
+    let parallelism = number(spec.and_then(|spec| spec.parallelism));
+    let slots = usize::try_from(slots).unwrap_or(usize::MAX);
+    let once = parallelism * 4 / 5;
+    living < left.min(parallelism).min(slots.max(once)) && living <= slots
 }
 
 /// What the events tell: the one that names what is missing, and of several the last.
@@ -173,6 +177,7 @@ mod tests {
         let done = pod(&json!({"phase": "Succeeded"}));
         assert_eq!(asked_of_items(&[done, running(first), running(first), running(second)], 3), None);
         assert_eq!(asked_of_items(&two, 2), None, "the third would only wait");
+        assert!(asked_of_items(&two[..1], 1).is_some(), "it has one slot for lack of pods");
     }
 
     #[test]

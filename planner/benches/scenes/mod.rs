@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use planner::bucket::{Bucket, Rate};
 use planner::capacity::Resources;
-use planner::pool::{Machine, Node, PoolView, Readiness};
+use planner::pool::{BackOff, Machine, Node, PoolView, Readiness};
 use planner::provisioning::Measured;
 use planner::slots::{Demand, Room};
 use planner::warmth::{End, Expected, Policy, Prewarm};
@@ -104,6 +104,7 @@ impl Scene {
                 started,
                 starting: 0,
                 held: items / runs,
+                most: u32::MAX,
                 given: started,
             })
         };
@@ -132,7 +133,7 @@ impl Scene {
             capacity: capacity.clone(),
             work: Vec::new(),
             puts: Bucket::full(Rate::PUT, now()),
-            not_before: None,
+            back_off: BackOff::default(),
         };
         let takes_pods = |node: &&Node| node.ready.is_ready() && !node.cordoned;
         let there = view.machines.iter().filter_map(|machine| machine.node.as_ref()).filter(takes_pods);
@@ -170,6 +171,7 @@ fn node(free: Resources, ends: Vec<End>, shape: Shape, part: u32) -> Option<Node
     let node = Node {
         ready: Readiness::Ready,
         since: ago(900),
+        joining: false,
         out_of_service: None,
         cordoned: false,
         draining_since: None,

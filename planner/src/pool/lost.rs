@@ -40,7 +40,7 @@ impl Readiness {
         self.grace().is_some_and(|grace| age(now, since) >= grace)
     }
 
-    fn grace(self) -> Option<SignedDuration> {
+    pub(super) fn grace(self) -> Option<SignedDuration> {
         match self {
             Self::Ready => None,
             Self::NotReady => Some(NOT_READY_GRACE),
@@ -109,6 +109,6 @@ fn names<'a>(machines: impl Iterator<Item = &'a Machine>, is: impl Fn(&Node) -> 
 /// When the next node that is not Ready will be lost.
 pub(super) fn next(view: &PoolView) -> Option<SignedDuration> {
     let nodes = view.machines.iter().filter_map(|machine| machine.node.as_ref());
-    let left = nodes.filter_map(|node| Some(node.ready.grace()? - age(view.now, node.since)));
+    let left = nodes.filter_map(|node| Some(node.grace()? - age(view.now, node.since)));
     left.filter(|left| left.is_positive()).min()
 }

@@ -99,6 +99,11 @@ impl<'a> Plan<'a> {
         Self { used, needed, desired, target, listed, spare, excess, in_the_way, wants, machines }
     }
 
+    /// Whether machines are to be added.
+    pub(super) fn grows(&self) -> bool {
+        self.target > self.listed
+    }
+
     pub(super) fn names(&self, chosen: impl Fn(&Machine, Role) -> bool) -> Vec<String> {
         self.machines.iter().filter(|(m, role)| chosen(m, *role)).map(|(m, _)| m.name.clone()).collect()
     }

@@ -28,7 +28,7 @@ pub(super) fn step(view: &PoolView, plan: &Plan, lost: &Lost) -> (Option<Action>
     let operation = operation(view, plan, lost);
     match operation {
         Some(_) if view.running => return (None, Some(Wait::Operation)),
-        Some(_) if view.not_before.is_some_and(|at| view.now < at) => return (None, Some(Wait::BackOff)),
+        Some(_) if view.is_before(view.back_off.all) => return (None, Some(Wait::BackOff)),
         Some(Action::Put { .. }) if view.puts.left(view.now) == 0 => return (None, Some(Wait::Bucket)),
         Some(action) => return (Some(action), None),
         None => {}
@@ -43,6 +43,7 @@ pub(super) fn step(view: &PoolView, plan: &Plan, lost: &Lost) -> (Option<Action>
         () if view.running => Some(Wait::Operation),
         () if any(Role::Draining) => Some(Wait::Settling),
         () if any(Role::Coming) || any(Role::Gone) => Some(Wait::Nodes),
+        () if plan.grows() => Some(Wait::BackOff),
         () if retiring => Some(Wait::Pods),
         () if plan.spare > 0 && view.policy != Policy::Never => Some(Wait::Idle),
         () => None,
@@ -99,12 +100,15 @@ impl Cordons {
 
 /// The operation on the agent pool that is wanted most, if any.
 fn operation(view: &PoolView, plan: &Plan, lost: &Lost) -> Option<Action> {
-    let put = |count: u32| Some(Action::Put { count });
-    if !view.tainted {
-        return put(plan.target.max(plan.listed));
-    }
-    if plan.target > plan.listed {
-        return put(plan.target);
+    let may_grow = !view.is_before(view.back_off.growth);
+    let grown = match may_grow {
+        true => plan.target.min(plan.listed.saturating_add(view.back_off.most.unwrap_or(u32::MAX))),
+        false => plan.listed,
+    };
+    let grow = (!view.tainted || grown > plan.listed).then_some(Action::Put { count: grown.max(plan.listed) });
+    // Others come before the dead go, unless it may be these that take their place.
+    if grow.is_some() && !view.back_off.was_refused() {
+        return grow;
     }
     let limit = if lost.outage { OUTAGE_LIMIT } else { NOT_READY_LIMIT };
     let goes = |m: &Machine| m.is_dead(view.now, limit) || plan.is_in_the_way(m);
@@ -116,8 +120,11 @@ fn operation(view: &PoolView, plan: &Plan, lost: &Lost) -> Option<Action> {
     let long = draining().any(|since| age(view.now, since) >= SETTLE * 2);
     let settled = |m: &Machine| (all || long) && since(m).is_some_and(|since| age(view.now, since) >= SETTLE);
     let idle = plan.names(|m, role| role == Role::Draining && !goes(m) && settled(m));
-    if !lost.is_empty() || !idle.is_empty() {
+    if !lost.is_empty() || !idle.is_empty() && grow.is_none() {
         return Some(Action::Delete { idle, lost });
+    }
+    if grow.is_some() {
+        return grow;
     }
     // Whether the count falls by itself after deleteMachines is undocumented. Writing it down is safe only when there
     // is no machine to choose as a victim, and pointless while more nodes are about to go.

@@ -11,6 +11,7 @@ use crate::warmth::{Policy, Prewarm, Waiting};
 
 mod held;
 mod lost;
+mod refused;
 mod simulated;
 mod warm;
 
@@ -48,7 +49,7 @@ fn pool() -> PoolView {
         capacity: Some(cpu(4)),
         work: Vec::new(),
         puts: Bucket::full(Rate::PUT, at(1000)),
-        not_before: None,
+        back_off: BackOff::default(),
     }
 }
 
@@ -56,6 +57,7 @@ fn node() -> Node {
     Node {
         ready: Readiness::Ready,
         since: at(500),
+        joining: false,
         out_of_service: None,
         cordoned: false,
         draining_since: None,
@@ -137,7 +139,8 @@ fn pods_that_wait_for_the_scheduler_only_are_no_scaling() {
 fn an_empty_bucket_and_a_refusal_are_waited_for() {
     let empty = Bucket::restore(Rate::PUT, 0, at(990));
     assert_eq!(decide(&PoolView { work: pods(4), puts: empty, ..pool() }).wait, Some(Wait::Bucket));
-    let refused = decide(&PoolView { work: pods(4), not_before: Some(at(1010)), ..pool() });
+    let refused =
+        decide(&PoolView { work: pods(4), back_off: BackOff { all: Some(at(1010)), ..BackOff::default() }, ..pool() });
     assert_eq!((refused.wait, refused.requeue), (Some(Wait::BackOff), SignedDuration::from_secs(10)));
 }
 

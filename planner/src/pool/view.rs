@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::lost::{OutOfService, Readiness};
-use super::{NEVER_JOINED_LIMIT, NODE_GONE_LIMIT};
+use super::{NEVER_JOINED_LIMIT, NODE_GONE_LIMIT, NOT_READY_LIMIT};
 use crate::bucket::Bucket;
 use crate::capacity::Resources;
 use crate::provisioning::Measured;
@@ -45,8 +45,33 @@ pub struct PoolView {
     pub work: Vec<Waiting>,
     /// What is left of the PUTs.
     pub puts: Bucket,
-    /// No operation before this: the last one was refused, failed, or has only just been accepted.
-    pub not_before: Option<Timestamp>,
+    /// What holds operations back.
+    pub back_off: BackOff,
+}
+
+/// What holds operations back for now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BackOff {
+    /// None at all before this: the last one was refused, or has only just been accepted.
+    pub all: Option<Timestamp>,
+    /// None that adds machines before this: there were none to be had. Idle ones go all the same.
+    pub growth: Option<Timestamp>,
+    /// The most machines to add at a time, after more were refused.
+    pub most: Option<u32>,
+}
+
+impl BackOff {
+    /// Whether machines that were asked for were not to be had, and none have come since.
+    pub(super) fn was_refused(&self) -> bool {
+        self.growth.is_some() || self.most.is_some()
+    }
+}
+
+impl PoolView {
+    /// Whether that time is still to come.
+    pub(super) fn is_before(&self, then: Option<Timestamp>) -> bool {
+        then.is_some_and(|then| self.now < then)
+    }
 }
 
 /// A machine of the pool, and the node that it became.
@@ -73,6 +98,8 @@ pub struct Node {
     pub ready: Readiness,
     /// Since when it is, or is not.
     pub since: Timestamp,
+    /// It has registered, or was started again, and has not been Ready since: it is on its way rather than lost.
+    pub joining: bool,
     /// It carries the taint that makes Kubernetes give up its pods.
     pub out_of_service: Option<OutOfService>,
     /// Nothing new is scheduled onto it.
@@ -169,7 +196,13 @@ impl Machine {
 impl Node {
     /// Whether it is lost, so that others take the place of its pods.
     pub(super) fn is_lost(&self, now: Timestamp) -> bool {
-        self.ready.is_lost(self.since, now)
+        self.grace().is_some_and(|grace| age(now, self.since) >= grace)
+    }
+
+    /// How long it may be as it is until it is lost.
+    pub(super) fn grace(&self) -> Option<SignedDuration> {
+        let grace = self.ready.grace()?;
+        Some(if self.joining { NOT_READY_LIMIT } else { grace })
     }
 
     /// Whether nothing has ever been on it, as far as its times tell: it was asked for ahead of its work.

@@ -142,6 +142,7 @@ impl Cluster {
                 self.machines[at].node = Some(Node {
                     ready: Readiness::Ready,
                     since: now,
+                    joining: false,
                     out_of_service: None,
                     cordoned: false,
                     draining_since: None,

@@ -52,7 +52,7 @@ impl Ours {
             capacity: Some(setting.capacity.clone()),
             work: Vec::new(),
             puts,
-            not_before: None,
+            back_off: pool::BackOff::default(),
         };
         let coming = demand.jobs.iter().rev().filter(|job| job.foretold).copied().collect();
         let requests = demand.requests.clone();

@@ -23,6 +23,7 @@ fn demand(run: &str, remaining: u32) -> Demand {
         started: 0,
         starting: 0,
         held: remaining,
+        most: u32::MAX,
         given: 0,
     }
 }
@@ -212,6 +213,18 @@ fn nothing_starts_on_nodes_beyond_the_maximum() {
 fn room_is_left_empty_for_nobody_whose_pods_are_not_there() {
     let runs = [demand("a", 90), Demand { held: 1, ..demand("b", 90) }];
     assert_eq!(starts(&runs, 1, 3), [("a".to_owned(), 3), ("b".to_owned(), 1)].into());
+}
+
+#[test]
+fn nothing_is_kept_for_a_run_whose_pods_are_refused() {
+    let refused = Demand { priority: 9, most: 2, started: 2, held: 0, ..demand("refused", 500) };
+    let runs = [refused, demand("b", 90)];
+    let grants = super::grant(&runs, &Room { nodes: vec![cpu("2"), cpu("4"), cpu("4")], ..room(3) });
+    assert_eq!((grants.slots["refused"], grants.slots["b"], grants.starts["b"]), (2, 10, 10));
+    let closing = Demand { most: 0, held: 0, given: 3, ..demand("refused", 500) };
+    assert_eq!(super::grant(&[closing], &Room { closing: true, ..room(3) }).slots["refused"], 3);
+    let none = Demand { most: 0, held: 0, ..demand("refused", 500) };
+    assert_eq!(super::grant(&[none], &room(3)).slots["refused"], 0);
 }
 
 #[test]

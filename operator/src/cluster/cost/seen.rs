@@ -41,8 +41,12 @@ fn since(machine: &pool::Machine, node: Option<&Node>, deallocates: bool) -> Tim
 }
 
 /// Whether there is a machine to pay for. A list may be older than a node.
-fn is_there(machine: &pool::Machine) -> bool {
-    machine.listed || machine.node.as_ref().is_some_and(|node| node.ready.is_ready())
+fn is_there(machine: &pool::Machine, deallocates: bool) -> bool {
+    match &machine.node {
+        Some(node) if deallocates && node.joining => false,
+        Some(node) => machine.listed || node.ready.is_ready(),
+        None => machine.listed,
+    }
 }
 
 /// Since when a pod has its place on the node.
@@ -92,7 +96,7 @@ pub(super) fn machines<'a>(
             uses.entry(node).or_default().push(used);
         }
     }
-    let there = machines.iter().filter(|machine| is_there(machine));
+    let there = machines.iter().filter(|machine| is_there(machine, deallocates));
     let one = |machine: &'a pool::Machine| Machine {
         name: &machine.name,
         since: since(machine, nodes.get(machine.name.as_str()).copied(), deallocates),

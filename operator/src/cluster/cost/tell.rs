@@ -184,7 +184,10 @@ async fn tell_schedules(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory
         // The end of a run is told at once.
         let over = !account.living && account.ended > written.as_of;
         let Some(cost) = memory.cost.of_schedule(&uid) else { continue };
-        if !over && (told >= MOST || !is_due(&account, &written, hurry, now)) {
+        // Nothing has to happen for a month to be over.
+        let shown = schedule.and_then(|schedule| schedule.status.as_ref()?.cost.as_ref());
+        let turned = shown.is_some_and(|shown| shown.month != cost.month);
+        if !over && (told >= MOST || !turned && !is_due(&account, &written, hurry, now)) {
             continue;
         }
         told += u8::from(!over) as usize;

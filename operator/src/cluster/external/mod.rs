@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::controller::Action;
 use planner::capacity::Resources;
-use planner::pool::{Held, LATER, PoolDecision, PoolView, held};
+use planner::pool::{BackOff, Held, LATER, PoolDecision, PoolView, held};
 use planner::warmth::Policy;
 
 use super::at_hand::AtHand;
@@ -145,6 +145,6 @@ fn view(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, scene: &Scene)
         capacity: scene.capacity.clone(),
         work: scene.unplaced(),
         puts: memory.puts,
-        not_before: None,
+        back_off: BackOff::default(),
     }
 }

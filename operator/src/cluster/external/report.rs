@@ -145,6 +145,7 @@ mod tests {
         let node = Node {
             ready,
             since: at(-600),
+            joining: false,
             out_of_service: None,
             cordoned: false,
             draining_since: None,
@@ -178,7 +179,7 @@ mod tests {
             capacity: None,
             work: vec![Waiting { pods, lasts: None }],
             puts: Bucket::full(Rate::PUT, at(0)),
-            not_before: None,
+            back_off: planner::pool::BackOff::default(),
         }
     }
 

@@ -1,5 +1,5 @@
 use planner::bucket::{Bucket, Rate};
-use planner::pool::Machine;
+use planner::pool::{BackOff, Machine};
 use planner::provisioning::Measured;
 use planner::warmth::{Policy, Prewarm};
 use serde_json::json;
@@ -11,7 +11,7 @@ fn at(minutes: i64) -> Timestamp {
 }
 
 fn trouble(kind: Kind, since: i64, last: i64) -> Trouble {
-    Trouble { kind, message: "no".into(), times: 2, since: at(since), last: at(last) }
+    Trouble { asked: Asked::Pool, kind, message: "no".into(), times: 2, since: at(since), last: at(last) }
 }
 
 fn gives_up(kind: Kind, since: i64, last: i64, now: i64) -> bool {
@@ -59,7 +59,7 @@ fn a_pool_is_empty_once_neither_count_nor_operation_nor_machine_is_left() {
         capacity: None,
         work: Vec::new(),
         puts: Bucket::full(Rate::PUT, at(0)),
-        not_before: None,
+        back_off: BackOff::default(),
     };
     assert!(is_empty(&empty));
     assert!(!is_empty(&PoolView { count: 1, ..empty.clone() }));

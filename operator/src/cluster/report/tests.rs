@@ -1,10 +1,11 @@
 use planner::bucket::{Bucket, Rate};
 use planner::capacity::Resources;
-use planner::pool::{Machine, Node, Readiness, decide};
+use planner::pool::{BackOff, Machine, Node, Readiness, decide};
 use planner::provisioning::Measured;
 use planner::warmth::{Policy, Prewarm};
 use serde_json::json;
 
+use super::super::trouble::Asked;
 use super::*;
 use crate::aks::AgentPool;
 use crate::conditions::find;
@@ -49,7 +50,7 @@ fn empty_pool() -> PoolView {
         capacity: None,
         work: Vec::new(),
         puts: Bucket::full(Rate::PUT, now()),
-        not_before: None,
+        back_off: BackOff::default(),
     }
 }
 
@@ -84,16 +85,16 @@ fn a_refused_pool_says_why_in_both_conditions() {
 #[test]
 fn missing_quota_degrades_and_a_missing_token_stops() {
     let mut memory = memory();
-    memory.troubled(Kind::Quota, "PUT agent pool: quota exceeded".into(), None, now());
+    memory.troubled(Asked::Operation, Kind::Quota, "PUT agent pool: quota exceeded".into(), None, now());
     let status =
-        told(&memory, None, &PoolView { min: 1, not_before: memory.not_before, ..empty_pool() }, &Grants::default());
+        told(&memory, None, &PoolView { min: 1, back_off: memory.back_off, ..empty_pool() }, &Grants::default());
     assert_eq!(reason(&status, "Ready"), ("True", "PoolReady"));
     assert_eq!(reason(&status, "Degraded"), ("True", "QuotaExceeded"));
     assert_eq!(reason(&status, "Scaling"), ("True", "BackingOff"));
     let message = &find(&status.conditions, "Degraded").unwrap().message;
     assert!(message.contains("quota exceeded. Ask for more cores"), "{message}");
 
-    memory.troubled(Kind::Credentials, "GET agent pool: 401".into(), None, now());
+    memory.troubled(Asked::Pool, Kind::Credentials, "GET agent pool: 401".into(), None, now());
     let status = told(&memory, None, &empty_pool(), &Grants::default());
     assert_eq!(reason(&status, "Ready"), ("False", "CredentialsInvalid"));
 }
@@ -112,6 +113,7 @@ fn machine(name: &str, ready: Readiness) -> Machine {
     let node = Node {
         ready,
         since,
+        joining: false,
         out_of_service: None,
         cordoned: false,
         draining_since: None,

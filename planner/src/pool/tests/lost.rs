@@ -31,6 +31,16 @@ fn a_kubelet_that_says_itself_that_it_is_not_ready_has_ninety_seconds_to_end_its
 }
 
 #[test]
+fn a_node_that_has_just_registered_is_on_its_way_for_longer_than_one_that_was_ready_before() {
+    let late = |joining| Node { ready: Readiness::NotReady, since: at(900), joining, idle_since: None, ..node() };
+    let view = |joining| PoolView { work: pods(4), max: 1, ..with(vec![machine("a", late(joining))]) };
+    assert_eq!((action(&view(true)), decide(&view(true)).wait), (None, Some(Wait::Nodes)));
+    assert_eq!(action(&view(false)), delete(&[], &["a"]));
+    let never = Node { since: at(1000 - NOT_READY_LIMIT.as_secs()), ..late(true) };
+    assert_eq!(action(&PoolView { max: 1, ..with(vec![machine("a", never)]) }), delete(&[], &["a"]));
+}
+
+#[test]
 fn a_node_without_pods_is_not_declared_out_of_service() {
     assert_eq!(action(&with(vec![machine("a", silent(900, node()))])), None);
 }

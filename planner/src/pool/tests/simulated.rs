@@ -82,6 +82,7 @@ impl World {
                 node: (s.ready_at <= self.now).then(|| Node {
                     ready: if lost.is_none() { Readiness::Ready } else { Readiness::Silent },
                     since: at(lost.unwrap_or(s.ready_at)),
+                    joining: false,
                     out_of_service: s.out_of_service.map(|_| OutOfService::Ours),
                     cordoned: s.cordoned.is_some(),
                     draining_since: s.cordoned.map(at),

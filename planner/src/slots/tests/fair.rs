@@ -80,7 +80,12 @@ fn used(runs: &[Run], room: &Room) -> Vec<u32> {
     runs.iter().map(|run| grants.slots[&run.demand.run].min(run.demand.remaining)).collect()
 }
 
-/// Pod by pod: of those that may still get one, the run with the smallest share is looked for anew each time.
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Pod by pod: of those that may still get one, the run with the smallest share is looked for anew each time. What a node lacks is
+/// measured in the units of [`crate::bins::Bins`], in which what nobody could use does not count.
 fn plainly(runs: &[Run], room: &Room) -> Vec<u32> {
     let demand = |at: &usize| &runs[*at].demand;
     let mut order: Vec<usize> = (0..runs.len()).collect();
@@ -107,12 +112,15 @@ fn plainly(runs: &[Run], room: &Room) -> Vec<u32> {
         let competes = bins.has_room(&runs[next].demand.request);
         if let Some(before) = without_room.take_if(|_| all_there && !aside && competes) {
             let lacks = |free: &Resources| {
-                let part = |name: &str, takes: u32, of: u32| {
-                    let takes = u128::from(takes) * 1_000;
-                    takes.saturating_sub(free.milli(name).unwrap()) * 240 / u128::from(of)
+                let part = |name: &str, takes: &dyn Fn(&Run) -> u32, of: u32| {
+                    let unit = runs.iter().map(takes).fold(0, gcd);
+                    let units = |amount: u128| amount.checked_div(unit.into()).unwrap_or_default();
+                    let lacks =
+                        units(takes(&runs[before]).into()).saturating_sub(units(free.milli(name).unwrap() / 1_000));
+                    (lacks << 32) / units(of.into()).max(1)
                 };
-                let run: &Run = &runs[before];
-                part("cpu", run.cpu, CPU).max(part("memory", run.memory, MEMORY)).max(part("pods", 1, PODS))
+                let cpu_or_memory = part("cpu", &|run| run.cpu, CPU).max(part("memory", &|run| run.memory, MEMORY));
+                cpu_or_memory.max(part("pods", &|_| 1, PODS))
             };
             bins.close_first_by(lacks);
             aside = true;
