@@ -16,7 +16,7 @@ use crate::failover::kill_leader;
 use crate::first_run::CLUSTER;
 use crate::inputs::sensors;
 use crate::late::{self, Tally};
-use crate::manifests;
+use crate::{manifests, pending};
 
 const NAMESPACE: &str = "e2e-cycles";
 /// How many cycles there are when the test is not told otherwise.
@@ -25,7 +25,7 @@ const SAMPLE: usize = 2;
 const SECONDS: u64 = 400;
 
 /// What goes wrong in a cycle. All of it passes.
-fn faults() -> [(&'static str, Value); 8] {
+fn faults(pool: &str) -> [(&'static str, Value); 9] {
     [
         ("nothing", json!({})),
         ("an answer is lost", json!({"requests": [{"method": "PUT", "status": 500, "after": true}]})),
@@ -33,6 +33,7 @@ fn faults() -> [(&'static str, Value); 8] {
         ("requests are throttled", json!({"throttle": {"seconds": 4, "retryAfterSeconds": 2}})),
         ("an operation is preempted", json!({"preempt": [{"count": 1, "afterSeconds": 1, "holdsSeconds": 3}]})),
         ("one machine of several comes", json!({"provisioning": [{"machines": 1}]})),
+        ("the quota has room for two", json!({"quota": [{"pool": pool, "machines": 2}]})),
         ("Azure does not answer", json!({"down": {"seconds": 6, "how": "refuse", "what": "arm"}})),
         ("a deletion is refused", json!({"requests": [{"method": "POST", "status": 500}]})),
     ]
@@ -67,9 +68,9 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
         over.store(true, Ordering::SeqCst);
         cycled.and(cluster.call_off().await)
     };
-    let (cycled, late) = tokio::join!(cycling, late);
+    let (cycled, late, waits) = tokio::join!(cycling, late, pending::watch(&cluster, NAMESPACE, &over));
     let Tally { survived, too_late } = late.context("pods that come late")?;
-    cycled.with_context(|| format!("CYCLES_SEED={seed}"))?;
+    cycled.and(waits).with_context(|| format!("CYCLES_SEED={seed}"))?;
     let (changes, refused) = (cluster.pool_changes(since).await?, cluster.puts_refused(since).await?);
     ensure!(refused == 0, "{refused} PUTs were beyond the bucket");
     tell(&format!(
@@ -78,13 +79,13 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
         changes.counts.len(),
         changes.deleted.len(),
     ));
-    ensure!(survived >= cycles * 2, "{survived} pods came between cordon and deletion");
+    ensure!(survived >= cycles * 4, "{survived} pods came between cordon and deletion");
     cluster.delete_namespace(NAMESPACE).await
 }
 
 async fn all(cluster: &Shared, schedule: &mut Value, cycles: usize, dice: &mut StdRng) -> Result<()> {
     for cycle in 0..cycles {
-        let (name, faults) = faults().choose(dice).cloned().context("no faults")?;
+        let (name, faults) = faults(&cluster.facts.agent_pool).choose(dice).cloned().context("no faults")?;
         let death = [None, Some(Death::Growing), None, Some(Death::Draining), None, Some(Death::Deleting)][cycle % 6];
         let what = format!("cycle {cycle}: {name}, {death:?}");
         one(cluster, schedule, cycle, &faults, death).await.with_context(|| what.clone())?;

@@ -6,6 +6,7 @@
 
 mod agent_pools;
 mod backfill;
+mod budget;
 mod chaos;
 mod cluster;
 mod containers;
@@ -31,6 +32,7 @@ mod manifests;
 mod midrun;
 mod notebook;
 mod observe;
+mod pending;
 mod private_registry;
 mod processes;
 mod python;
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
                 shares::test,
             ),
             suite.test("an_edit_of_max_or_min_nodes_acts_within_ten_seconds_and_kills_no_pod", edits::test),
+            suite.test("a_spent_budget_lets_what_runs_end_and_nothing_start_until_it_is_raised", budget::test),
             suite.test("nodes_are_there_when_the_next_tick_comes_and_gone_in_between", warm::test),
             suite.test(
                 "nodes_of_somebody_else_are_used_as_they_are_and_held_for_a_tick_by_pods_that_give_way",
