@@ -239,7 +239,7 @@ fn operation_result(app: &App, own: &str, id: &str) -> Result<Reply, ApiError> {
         Status::Failed | Status::Canceled => {
             let status = if operation.status == Status::Failed { 400 } else { 409 };
             Err(match &operation.failure {
-                Some(failure) => ApiError::new(status, failure.code.clone(), failure.message.clone()),
+                Some(failure) => ApiError::of(status, failure),
                 None => ApiError::new(status, "OperationPreempted", "The operation was canceled."),
             })
         }

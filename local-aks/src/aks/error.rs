@@ -12,11 +12,19 @@ pub(super) struct ApiError {
     pub(super) code: String,
     pub(super) message: String,
     pub(super) retry_after: Option<Duration>,
+    /// What the refusal is made of, where it is another's.
+    pub(super) details: Vec<Failure>,
 }
 
 impl ApiError {
     pub(super) fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status, code: code.into(), message: message.into(), retry_after: None }
+        Self { status, code: code.into(), message: message.into(), retry_after: None, details: Vec::new() }
+    }
+
+    /// What the end of an operation that failed answers.
+    pub(super) fn of(status: u16, failure: &Failure) -> Self {
+        let Failure { code, message, details } = failure.clone();
+        Self { details, ..Self::new(status, code, message) }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
@@ -59,7 +67,7 @@ impl ApiError {
     }
 
     pub(super) fn body(&self) -> Value {
-        json!({"error": {"code": self.code, "message": self.message}})
+        json!({"error": body(&self.code, &self.message, &self.details)})
     }
 }
 
@@ -68,14 +76,29 @@ impl ApiError {
 pub(super) struct Failure {
     pub(super) code: String,
     pub(super) message: String,
+    pub(super) details: Vec<Failure>,
 }
 
 impl Failure {
     pub(super) fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into() }
+        Self { code: code.into(), message: message.into(), details: Vec::new() }
+    }
+
+    /// As AKS tells what the scale set of a pool answered: under a code of its own, with the answer within the message.
+    pub(super) fn of_scale_set(self) -> Self {
+        let message = format!("Code={:?} Message={:?}", self.code, self.message);
+        Self { details: vec![self], ..Self::new("ReconcileVMSSAgentPoolFailed", message) }
     }
 
     pub(super) fn body(&self) -> Value {
-        json!({"code": self.code, "message": self.message})
+        body(&self.code, &self.message, &self.details)
     }
+}
+
+fn body(code: &str, message: &str, details: &[Failure]) -> Value {
+    let mut body = json!({"code": code, "message": message});
+    if !details.is_empty() {
+        body["details"] = details.iter().map(Failure::body).collect();
+    }
+    body
 }

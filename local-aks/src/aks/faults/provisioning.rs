@@ -48,12 +48,12 @@ pub struct ProvisioningFault {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ProvisioningKind {
-    /// AllocationFailed: the region has no room at the moment
+    /// AllocationFailed, within ReconcileVMSSAgentPoolFailed: the region has no room at the moment
     #[default]
     Allocation,
     /// QuotaExceeded: the subscription may have no more cores
     Quota,
-    /// SkuNotAvailable: the size is not offered
+    /// SkuNotAvailable, within the same: the size is not offered
     Sku,
 }
 
@@ -86,6 +86,8 @@ impl ProvisioningFault {
                 ("SkuNotAvailable", "The requested VM size is currently not available in this location.")
             }
         };
-        Failure::new(self.code.as_deref().unwrap_or(code), self.message.as_deref().unwrap_or(message))
+        let failure = Failure::new(self.code.as_deref().unwrap_or(code), self.message.as_deref().unwrap_or(message));
+        // A quota is checked before the scale set is asked, and told in its own words.
+        if self.kind == ProvisioningKind::Quota { failure } else { failure.of_scale_set() }
     }
 }

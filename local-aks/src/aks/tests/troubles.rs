@@ -132,13 +132,28 @@ fn allocation_fails_as_long_as_it_stands_and_some_machines_come_before() {
     for (round, expected) in [(1, 1), (2, 2)] {
         let operation = start(&mut fleet, 5, round * 100);
         settle(&mut fleet, round * 100 + 50);
-        assert_eq!(ended(&fleet, &operation).1["code"], "AllocationFailed");
+        assert_eq!(ended(&fleet, &operation).1["details"][0]["code"], "AllocationFailed");
         assert_eq!((&get(&fleet)["count"], machines(&fleet).len()), (&json!(expected), expected));
     }
     fleet.clear("provisioning");
     start(&mut fleet, 5, 300);
     settle(&mut fleet, 350);
     assert_eq!((&get(&fleet)["provisioningState"], machines(&fleet).len()), (&json!("Succeeded"), 5));
+}
+
+#[test]
+fn what_the_scale_set_answers_is_told_under_a_code_of_its_own_as_aks_does() {
+    for (kind, code) in [("allocation", "AllocationFailed"), ("sku", "SkuNotAvailable")] {
+        let mut fleet = pool_of(0);
+        order(&mut fleet, &json!({"provisioning": [{"kind": kind, "message": "Nothing is \"free\"."}]}), 30);
+        let operation = start(&mut fleet, 1, 30);
+        settle(&mut fleet, 60);
+        let (status, error) = ended(&fleet, &operation);
+        assert_eq!((status, &error["code"]), (json!("Failed"), &json!("ReconcileVMSSAgentPoolFailed")));
+        assert_eq!(error["message"], format!("Code={code:?} Message=\"Nothing is \\\"free\\\".\""));
+        assert_eq!(error["details"], json!([{"code": code, "message": "Nothing is \"free\"."}]));
+        assert_eq!(get(&fleet)["status"]["provisioningError"], error);
+    }
 }
 
 #[test]
