@@ -11,7 +11,7 @@ const SPOT: &str = "kubernetes.azure.com/scalesetpriority";
 pub(super) const MAX_COUNT: u64 = 1000;
 
 /// Answered by the service; ignored when a client sends them back, as it does with GET, change, PUT.
-const READ_ONLY: &[&str] = &[
+pub(super) const READ_ONLY: &[&str] = &[
     "eTag",
     "provisioningState",
     "currentOrchestratorVersion",
@@ -82,6 +82,7 @@ impl Properties {
         fill("osType", json!("Linux"));
         fill("osDiskSizeGB", json!(128));
         fill("osDiskType", json!("Managed"));
+        fill("kubeletDiskType", json!("OS"));
         fill("maxPods", json!(110));
         fill("type", json!("VirtualMachineScaleSets"));
         fill("mode", json!("User"));
@@ -147,8 +148,8 @@ impl Properties {
     }
 
     pub(super) fn count(&self) -> u64 {
-        match self.manual_scale() {
-            Some(sizes) => sizes.iter().map(|size| size.get("count").and_then(Value::as_u64).unwrap_or(0)).sum(),
+        match self.by_size() {
+            Some(sizes) => sizes.iter().filter_map(|size| size["count"].as_u64()).sum(),
             None => self.0.get("count").and_then(Value::as_u64).unwrap_or(0),
         }
     }
@@ -160,7 +161,7 @@ impl Properties {
 
     /// Makes the count tell the truth after machines came or went without a PUT of it.
     pub(super) fn set_count(&mut self, count: u64) {
-        if self.manual_scale().is_none() {
+        if self.by_size().is_none() {
             self.0.insert("count".into(), json!(count));
         }
     }
@@ -208,8 +209,13 @@ impl Properties {
         let version = self.text("orchestratorVersion").unwrap_or(&defaults.kubernetes_version);
         shown.insert("currentOrchestratorVersion".into(), json!(version));
         shown.insert("nodeImageVersion".into(), json!(defaults.node_image));
-        if let Some(sizes) = self.manual_scale() {
-            shown.insert("virtualMachineNodesStatus".into(), Value::Array(sizes.clone()));
+        if let Some(sizes) = self.by_size() {
+            shown.insert("virtualMachineNodesStatus".into(), Value::Array(sizes));
+        }
+        if let Some(Value::Object(profile)) = shown.get_mut("localDNSProfile") {
+            // The versions of Kubernetes here are new enough for what is only preferred.
+            let state = if profile.get("mode") == Some(&json!("Disabled")) { "Disabled" } else { "Enabled" };
+            profile.insert("state".into(), json!(state));
         }
         shown
     }
@@ -222,9 +228,14 @@ impl Properties {
         self.text("scaleSetPriority") == Some("Spot")
     }
 
-    /// Pools of type VirtualMachines count by size instead.
-    fn manual_scale(&self) -> Option<&Vec<Value>> {
-        self.0.get("virtualMachinesProfile")?.get("scale")?.get("manual")?.as_array()
+    /// Pools of type VirtualMachines count by size instead; those that AKS scales begin with the least.
+    fn by_size(&self) -> Option<Vec<Value>> {
+        let scale = self.0.get("virtualMachinesProfile")?.get("scale")?;
+        if let Some(manual) = scale.get("manual") {
+            return manual.as_array().cloned();
+        }
+        let least = |size: &Value| json!({"size": size["size"], "count": size["minCount"]});
+        Some(scale.get("autoscale")?.as_array()?.iter().map(least).collect())
     }
 
     fn check(&self) -> Result<(), ApiError> {
@@ -330,11 +341,15 @@ fn writable(body: &Value) -> Result<Map<String, Value>, ApiError> {
         None if body.is_object() => return Ok(Map::new()),
         _ => return Err(bad()),
     };
-    Ok(properties
+    let mut given: Map<String, Value> = properties
         .iter()
         .filter(|(key, value)| !READ_ONLY.contains(&key.as_str()) && !value.is_null())
         .map(|(key, value)| (key.clone(), value.clone()))
-        .collect())
+        .collect();
+    if let Some(Value::Object(profile)) = given.get_mut("localDNSProfile") {
+        profile.remove("state");
+    }
+    Ok(given)
 }
 
 /// ARM compares its enum-like strings without case.

@@ -120,6 +120,35 @@ fn read_only_properties_sent_back_are_ignored() {
 
 #[test]
 fn what_is_fixed_at_creation_cannot_be_changed() {
+#[test]
+fn what_aks_fills_in_can_be_sent_back() {
+    let mut fleet = empty_fleet(1);
+    let body = put(&mut fleet, json!({"count": 0, "localDNSProfile": {"mode": "Required"}}), 0).unwrap();
+    assert_eq!((&body["kubeletDiskType"], &body["localDNSProfile"]["state"]), (&json!("OS"), &json!("Enabled")));
+    settle(&mut fleet, 20);
+    let mut whole = get(&fleet);
+    assert_eq!(put(&mut fleet, whole.clone(), 30).unwrap()["provisioningState"], "Succeeded", "nothing changed");
+    whole["localDNSProfile"]["mode"] = json!("Disabled");
+    assert_eq!(
+        put(&mut fleet, whole, 40).unwrap()["localDNSProfile"],
+        json!({"mode": "Disabled", "state": "Disabled"})
+    );
+}
+
+#[test]
+fn pools_of_virtual_machines_count_by_size() {
+    let fixed = json!({"manual": [{"size": "Standard_D2_v3", "count": 2}, {"size": "Standard_D4_v3", "count": 1}]});
+    let scaled = json!({"autoscale": [{"size": "Standard_D2_v3", "minCount": 1, "maxCount": 4}]});
+    for (scale, count) in [(fixed, 3), (scaled, 1)] {
+        let mut fleet = empty_fleet(1);
+        let pool = json!({"type": "VirtualMachines", "virtualMachinesProfile": {"scale": scale}});
+        let body = put(&mut fleet, pool, 0).unwrap();
+        assert_eq!(body["virtualMachineNodesStatus"][0]["size"], "Standard_D2_v3");
+        settle(&mut fleet, 20);
+        assert_eq!(machines(&fleet).len(), count);
+    }
+}
+
     let mut fleet = pool_of(0);
     for change in [json!({"vmSize": "Standard_D8s_v5"}), json!({"osType": "Windows"}), json!({"maxPods": 30})] {
         assert_eq!(put(&mut fleet, change, 30), Err((400, "PropertyChangeNotAllowed".into())));
