@@ -33,7 +33,7 @@ pub enum Becomes {
     Nothing,
 }
 
-/// Makes and deletes machines. Calls for different machines may run side by side.
+/// Makes, stops, starts and deletes machines. Calls for different machines may run side by side.
 #[async_trait::async_trait]
 pub trait Machines: Send + Sync {
     /// Starts a machine. Returns when its Node is what it [becomes](MachineSpec::becomes); after an error nothing of it
@@ -42,6 +42,10 @@ pub trait Machines: Send + Sync {
 
     /// Stops a machine at once, as an evicted virtual machine stops, and leaves its Node: nobody has told Kubernetes.
     async fn stop(&self, name: &str) -> anyhow::Result<()>;
+
+    /// Starts a machine that was stopped: the same Node is what it [becomes](MachineSpec::becomes) again. One whose Node
+    /// somebody deleted registers anew.
+    async fn start(&self, machine: &MachineSpec) -> anyhow::Result<()>;
 
     /// Stops a machine at once, as a deleted virtual machine stops: pods are killed, not drained. Then deletes its
     /// Node, as AKS' cloud controller does. A machine that does not exist is deleted already.

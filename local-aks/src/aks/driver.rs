@@ -65,10 +65,25 @@ async fn act(app: &App, work: &Work) -> Outcome {
             Err(error) => outcome.error = Some(internal(format!("Deleting machine '{name}' failed: {error:#}"))),
         }
     }
+    let stops =
+        stream::iter(work.deallocate.clone()).map(|name| async move { (caught(stop(app, &name, false)).await, name) });
+    for (result, name) in stops.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
+        match result {
+            Ok(()) => outcome.deallocated.push(name),
+            Err(error) => outcome.error = Some(internal(format!("Deallocating machine '{name}' failed: {error:#}"))),
+        }
+    }
     if let Some(change) = &work.restyle
         && let Err(error) = caught(app.control_plane.restyle(change)).await
     {
         outcome.error = Some(internal(format!("Changing labels and taints of nodes failed: {error:#}")));
+    }
+    let starts = stream::iter(work.start.clone()).map(|spec| async move { (start(app, &spec).await, spec.name) });
+    for (result, name) in starts.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
+        match result {
+            Ok(()) => outcome.started.push(name),
+            Err(error) => outcome.error = Some(internal(format!("Starting machine '{name}' failed: {error:#}"))),
+        }
     }
     let creations = stream::iter(work.create.clone()).map(|spec| async move { (create(app, &spec).await, spec.name) });
     for (result, name) in creations.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
@@ -109,6 +124,18 @@ async fn stop(app: &App, machine: &str, deleted: bool) -> anyhow::Result<()> {
         app.machines.delete(machine).await?;
     }
     Ok(())
+}
+
+/// One that does not start stays deallocated, with nothing of it running.
+async fn start(app: &App, spec: &MachineSpec) -> anyhow::Result<()> {
+    let started = caught(app.machines.start(spec)).await;
+    if started.is_err()
+        && let Err(error) = caught(app.machines.stop(&spec.name)).await
+    {
+        let error = format!("{error:#}");
+        tracing::warn!(machine = spec.name, error, "a machine that failed to start again could not be stopped");
+    }
+    started
 }
 
 async fn create(app: &App, spec: &MachineSpec) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 //! [`Work`] for machines come out, and what became of the work goes in again. The clock and the random numbers are
 //! handed in; nothing here waits or does I/O.
 
+mod change;
 mod machines;
 mod preempt;
 mod progress;
@@ -206,7 +207,7 @@ impl Fleet {
             self.another_system_pool(name)?;
         }
         let pool = self.pool(name)?;
-        let scaled = pool.machines.len() as u64 != next.machines_wanted();
+        let scaled = pool.counted() != next.machines_wanted();
         if next == pool.properties && !scaled && pool.state == "Succeeded" {
             return Ok(Put { created: false, body: self.get(name)?, operation: None });
         }
@@ -287,7 +288,7 @@ impl Fleet {
         let mut delete = machines.to_vec();
         delete.sort();
         delete.dedup();
-        if pool.properties.is_system() && delete.len() >= pool.machines.len() {
+        if pool.properties.is_system() && pool.names(false).iter().all(|machine| delete.contains(machine)) {
             return Err(ApiError::new(
                 400,
                 "OperationNotAllowed",

@@ -13,6 +13,8 @@ pub(super) struct Machine {
     scale_set: String,
     index: u64,
     zone: Option<String>,
+    /// Stopped because the pool's count was lowered, and kept for the next time it is raised.
+    pub(super) deallocated: bool,
 }
 
 /// Addresses by node, as far as the nodes have registered.
@@ -41,7 +43,7 @@ impl Machine {
         let index = u64::from_str_radix(name.strip_prefix(&scale_set)?, 36).ok()?;
         let zone =
             usize::try_from(index).ok().filter(|_| !zones.is_empty()).map(|index| zones[index % zones.len()].clone());
-        Some(Self { name: name.to_owned(), scale_set, index, zone })
+        Some(Self { name: name.to_owned(), scale_set, index, zone, deallocated: false })
     }
 
     pub(super) fn render(&self, scope: &Scope, pool: &str, addresses: &Addresses) -> Value {

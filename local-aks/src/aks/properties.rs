@@ -143,6 +143,11 @@ impl Properties {
         self.text("scaleSetEvictionPolicy") == Some("Deallocate")
     }
 
+    /// Whether machines that go because the count is lowered stay, deallocated, instead of being deleted.
+    pub(super) fn deallocates(&self) -> bool {
+        self.text("scaleDownMode") == Some("Deallocate")
+    }
+
     pub(super) fn vm_size(&self) -> &str {
         self.text("vmSize").unwrap_or_default()
     }
@@ -253,6 +258,11 @@ impl Properties {
         }
         if self.is_system() && self.is_stopped() {
             return Err(ApiError::new(400, "OperationNotAllowed", "An agent pool of mode System cannot be stopped."));
+        }
+        if self.deallocates() && self.text("osDiskType") == Some("Ephemeral") {
+            return Err(ApiError::invalid(
+                "With an osDiskType of Ephemeral, 'scaleDownMode' must be Delete: such a machine cannot be deallocated.",
+            ));
         }
         if self.0.get("enableAutoScaling") == Some(&json!(true)) {
             let bound = |key: &str| self.0.get(key).and_then(Value::as_u64).filter(|bound| *bound <= MAX_COUNT);

@@ -11,6 +11,10 @@ use super::properties::{Properties, Taint};
 pub(super) struct Work {
     pub(super) operation: String,
     pub(super) delete: Vec<String>,
+    /// Stopped, and kept.
+    pub(super) deallocate: Vec<String>,
+    /// Deallocated ones that are needed again.
+    pub(super) start: Vec<MachineSpec>,
     pub(super) create: Vec<MachineSpec>,
     pub(super) restyle: Option<Restyle>,
 }
@@ -19,6 +23,8 @@ impl Work {
     /// Both in one.
     pub(super) fn and(mut self, other: Self) -> Self {
         self.delete.extend(other.delete);
+        self.deallocate.extend(other.deallocate);
+        self.start.extend(other.start);
         self.create.extend(other.create);
         self.restyle = self.restyle.or(other.restyle);
         self
@@ -39,6 +45,8 @@ pub(super) struct Restyle {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Outcome {
     pub(super) created: Vec<String>,
+    pub(super) started: Vec<String>,
+    pub(super) deallocated: Vec<String>,
     pub(super) deleted: Vec<String>,
     pub(super) error: Option<Failure>,
 }

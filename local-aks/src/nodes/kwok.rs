@@ -65,6 +65,16 @@ impl KwokMachines {
         });
         Ok(serde_json::from_value(node)?)
     }
+
+    /// Waits until kwok has made the node Ready.
+    async fn until_ready(&self, name: &str) -> anyhow::Result<()> {
+        let nodes = Api::<Node>::all(self.client.clone());
+        let ready = kube::runtime::wait::await_condition(nodes, name, |node: Option<&Node>| node.is_some_and(is_ready));
+        tokio::time::timeout(Duration::from_secs(30), ready)
+            .await
+            .with_context(|| format!("kwok did not make the Node {name} Ready in 30 s: see kwok.log"))??;
+        Ok(())
+    }
 }
 
 /// kwok sets those of the nodes that it plays. The others' say what a kubelet does whose network never comes up.
@@ -95,13 +105,7 @@ impl Machines for KwokMachines {
         if machine.becomes == Becomes::NotReady {
             return Ok(());
         }
-        let ready = kube::runtime::wait::await_condition(nodes, &machine.name, |node: Option<&Node>| {
-            node.is_some_and(is_ready)
-        });
-        tokio::time::timeout(Duration::from_secs(30), ready)
-            .await
-            .with_context(|| format!("kwok did not make the Node {} Ready in 30 s: see kwok.log", machine.name))??;
-        Ok(())
+        self.until_ready(&machine.name).await
     }
 
     /// kwok no longer plays the node: its lease runs out, and Kubernetes finds it silent after 40 s, as a real one.
@@ -116,6 +120,20 @@ impl Machines for KwokMachines {
         match nodes.patch(name, &PatchParams::default(), &patch).await {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             done => done.map(drop).with_context(|| format!("cannot take the Node {name} from kwok")),
+        }
+    }
+
+    async fn start(&self, machine: &MachineSpec) -> anyhow::Result<()> {
+        let nodes = Api::<Node>::all(self.client.clone());
+        if machine.becomes != Becomes::Ready {
+            // Nobody plays it, and it stays as silent as it is.
+            return Ok(());
+        }
+        let patch = Patch::Merge(json!({"metadata": {"labels": {KIND: PLAYED}}}));
+        match nodes.patch(&machine.name, &PatchParams::default(), &patch).await {
+            Ok(_) => self.until_ready(&machine.name).await,
+            Err(kube::Error::Api(status)) if status.code == 404 => self.create(machine).await,
+            Err(error) => Err(error).with_context(|| format!("cannot give the Node {} to kwok", machine.name)),
         }
     }
 

@@ -43,6 +43,13 @@ impl Machines for Fleet {
         self.kwok.stop(name).await
     }
 
+    async fn start(&self, machine: &MachineSpec) -> anyhow::Result<()> {
+        if self.kind == NodeKind::Kwok && machine.pool != crate::daemon::SYSTEM_POOL {
+            return self.kwok.start(machine).await;
+        }
+        self.real.start(machine).await
+    }
+
     async fn delete(&self, name: &str) -> anyhow::Result<()> {
         // Whatever it is: of a fake node there is only the Node.
         self.real.delete(name).await

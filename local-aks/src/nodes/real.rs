@@ -5,7 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use k8s_openapi::api::core::v1::Node;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use kube::Api;
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -53,7 +54,8 @@ impl RealMachines {
         Ok(number)
     }
 
-    async fn start(&self, machine: &MachineSpec, number: u8) -> anyhow::Result<()> {
+    async fn run(&self, machine: &MachineSpec, number: u8) -> anyhow::Result<()> {
+        let began = Timestamp::from_second(Timestamp::now().as_second())?;
         let authority = Authority::open(&self.root)?;
         files::write(&self.root, &authority, machine, number, self.size)?;
         cgroups::make(&machine.name)?;
@@ -63,7 +65,7 @@ impl RealMachines {
         let mut kubelet = self.start_kubelet(machine, pid)?;
         let nodes = Api::<Node>::all(self.client.clone());
         // One that never becomes Ready is as far as it gets once it has registered.
-        let is_up = |node: Node| machine.becomes == Becomes::NotReady || is_ready(&node);
+        let is_up = |node: Node| machine.becomes == Becomes::NotReady || is_ready_since(&node, began);
         let is_up = || async { nodes.get_opt(&machine.name).await.is_ok_and(|node| node.is_some_and(is_up)) };
         kubelet.ready(LIMIT, is_up).await?;
         if let Some(running) = self.nodes.lock().await.get_mut(&machine.name) {
@@ -123,7 +125,7 @@ impl Machines for RealMachines {
         }
         let number = self.claim(&machine.name).await?;
         let started =
-            self.start(machine, number).await.with_context(|| format!("cannot start the node {}", machine.name));
+            self.run(machine, number).await.with_context(|| format!("cannot start the node {}", machine.name));
         if started.is_err() {
             // The first error tells more than one of the cleaning.
             if let Err(error) = self.delete(&machine.name).await {
@@ -135,6 +137,18 @@ impl Machines for RealMachines {
 
     async fn stop(&self, name: &str) -> anyhow::Result<()> {
         self.end(name).await.with_context(|| format!("cannot stop the node {name}"))
+    }
+
+    async fn start(&self, machine: &MachineSpec) -> anyhow::Result<()> {
+        if machine.becomes == Becomes::Nothing {
+            return Ok(());
+        }
+        let kept = self.nodes.lock().await.get(&machine.name).map(|node| node.number);
+        let number = match kept {
+            Some(number) => number,
+            None => self.claim(&machine.name).await?,
+        };
+        self.run(machine, number).await.with_context(|| format!("cannot start the node {} again", machine.name))
     }
 
     async fn delete(&self, name: &str) -> anyhow::Result<()> {
@@ -159,6 +173,36 @@ pub(crate) async fn retry(limit: Duration, mut attempt: impl FnMut() -> anyhow::
 
 /// Whether a Node is Ready.
 pub(crate) fn is_ready(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|all| all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
+    ready(node).is_some()
+}
+
+/// Whether a kubelet that began to run then has said that it is Ready. A Node that is there already may still say so of
+/// an earlier one: that it is silent shows only after 40 s.
+fn is_ready_since(node: &Node, began: Timestamp) -> bool {
+    ready(node).and_then(|condition| condition.last_heartbeat_time.as_ref()).is_some_and(|told| told.0 >= began)
+}
+
+fn ready(node: &Node) -> Option<&NodeCondition> {
+    let mut conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.find(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_node_is_ready_only_once_its_new_kubelet_says_so() {
+        let node = |status: &str| -> Node {
+            let ready = json!({"type": "Ready", "status": status, "lastHeartbeatTime": "2026-01-01T00:01:00Z"});
+            serde_json::from_value(json!({"metadata": {}, "status": {"conditions": [ready]}})).unwrap()
+        };
+        let at = |time: &str| time.parse::<Timestamp>().unwrap();
+        assert!(is_ready_since(&node("True"), at("2026-01-01T00:01:00Z")));
+        assert!(!is_ready_since(&node("True"), at("2026-01-01T00:01:01Z")), "that was the one before");
+        assert!(!is_ready_since(&node("False"), at("2026-01-01T00:00:00Z")));
+        assert!(is_ready(&node("True")) && !is_ready(&node("Unknown")));
+    }
 }

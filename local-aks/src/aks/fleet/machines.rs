@@ -61,8 +61,7 @@ impl Fleet {
         };
         let pools = self.pools.iter().filter(|(name, _)| order.pool.as_ref().is_none_or(|one| one == *name));
         let mut found = pools.map(|(name, pool)| {
-            let machines: Vec<String> = pool.machines.keys().filter(|machine| fits(machine)).cloned().collect();
-            (name.clone(), machines)
+            (name.clone(), pool.names(false).into_iter().filter(|machine| fits(machine)).collect::<Vec<_>>())
         });
         found.find(|(_, machines)| !machines.is_empty()).ok_or_else(|| {
             let pool = order.pool.as_deref().unwrap_or_default();
@@ -99,8 +98,8 @@ impl Fleet {
     pub(in super::super) fn take_machines(&mut self, now: Timestamp) -> Vec<Taking> {
         let mut takings = Vec::new();
         for mut taken in std::mem::take(&mut self.faults.taken) {
-            let there = self.pools.get(&taken.pool).is_some_and(|pool| pool.machines.contains_key(&taken.machine));
-            if !there {
+            let machine = self.pools.get(&taken.pool).and_then(|pool| pool.machines.get(&taken.machine));
+            if machine.is_none_or(|machine| machine.deallocated) {
                 // Somebody else was quicker.
                 continue;
             }
@@ -132,7 +131,7 @@ impl Fleet {
             // Until the operation has ended, the count is what it is to be. It may be about to delete this very machine.
             pool.recount = true;
         } else if count_falls {
-            pool.properties.set_count(pool.machines.len() as u64);
+            pool.properties.set_count(pool.counted());
             pool.etag = etag;
         }
         true

@@ -3,17 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rand::seq::IndexedRandom;
 
 use super::super::error::{ApiError, Failure};
-use super::super::machine::{Machine, machine_name};
+use super::super::machine::Machine;
 use super::super::operation::{Operation, Status, Step, Verb};
-use super::super::properties::Properties;
 use super::super::span::Span;
-use super::super::work::{Outcome, Restyle, Work};
+use super::super::work::{Outcome, Work};
 use super::{Fleet, not_found};
-use crate::MachineSpec;
-use crate::machines::Becomes;
 
 impl Fleet {
     /// Ends the running operation Canceled, as long as its machines are not being made; None where none runs.
@@ -79,7 +75,14 @@ impl Fleet {
                 pool.machines.insert(machine.clone(), made);
             }
         }
-        for machine in &outcome.created {
+        for (names, deallocated) in [(&outcome.deallocated, true), (&outcome.started, false)] {
+            for name in names {
+                if let Some(machine) = pool.machines.get_mut(name) {
+                    machine.deallocated = deallocated;
+                }
+            }
+        }
+        for machine in outcome.created.iter().chain(&outcome.started) {
             self.plan_reclaim(&name, machine, now);
         }
         if over {
@@ -111,61 +114,8 @@ impl Fleet {
         };
         let recount = std::mem::take(&mut pool.recount);
         if (counted || recount) && !pool.properties.is_stopped() {
-            pool.properties.set_count(pool.machines.len() as u64);
+            pool.properties.set_count(pool.counted());
         }
-    }
-
-    /// Starts the operation that brings a pool from what it is to `next`.
-    pub(super) fn change(
-        &mut self,
-        name: &str,
-        next: Properties,
-        verb: Verb,
-        now: Timestamp,
-    ) -> Result<String, ApiError> {
-        let wanted = usize::try_from(next.machines_wanted()).unwrap_or(usize::MAX);
-        let missing = wanted.saturating_sub(self.pool(name)?.machines.len());
-        let over_quota = self.over_quota(name, &next, missing)?;
-        let pool = self.pools.get_mut(name).ok_or_else(|| not_found(name))?;
-        let mut delete: Vec<String> = Vec::new();
-        if wanted < pool.machines.len() {
-            // AKS does not say whom it takes; whoever counts on an order is wrong.
-            let names: Vec<&String> = pool.machines.keys().collect();
-            delete =
-                names.choose_multiple(&mut self.rng, names.len() - wanted).map(|victim| (*victim).clone()).collect();
-            delete.sort();
-        }
-        let mut create = Vec::new();
-        for _ in 0..missing {
-            create.push(MachineSpec {
-                name: machine_name(name, self.digits, pool.next_index),
-                pool: name.to_owned(),
-                labels: next.node_labels(name),
-                taints: next.node_taints(),
-                vm_size: next.vm_size().to_owned(),
-                becomes: Becomes::Ready,
-            });
-            pool.next_index += 1;
-        }
-        let kept: Vec<String> = pool.machines.keys().filter(|machine| !delete.contains(machine)).cloned().collect();
-        let restyle = Restyle::between(name, &pool.properties, &next, kept);
-        pool.properties = next;
-        let mut delays: Vec<Duration> =
-            create.iter().map(|_| self.settings.provisioning.draw(&mut self.delays)).collect();
-        delays.sort();
-        let doomed = self.trouble(name, &mut create, over_quota, now);
-        let deleting = if delete.is_empty() { Duration::ZERO } else { self.settings.deleting };
-        let first = delays.first().copied().unwrap_or_else(|| self.settings.updating.max(deleting));
-        let mut steps = vec![(first, Work { delete, restyle, ..Work::default() })];
-        steps.extend(create.into_iter().zip(delays).map(|(one, delay)| {
-            let create = vec![one];
-            (delay, Work { create, ..Work::default() })
-        }));
-        let id = self.begin(name, verb, steps, now)?;
-        if let Some(operation) = self.operations.get_mut(&id) {
-            operation.doomed = doomed;
-        }
-        Ok(id)
     }
 
     /// Starts an operation of some steps, the earliest first, each with what it waits for.

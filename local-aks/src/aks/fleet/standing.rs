@@ -145,11 +145,11 @@ impl Fleet {
         Ok(None)
     }
 
-    /// What the faults that stand do to the machines of a new operation; why it will fail, if it will.
+    /// What the faults that stand do to the machines that come by a new operation; why it will fail, if it will.
     pub(super) fn trouble(
         &mut self,
         name: &str,
-        create: &mut Vec<MachineSpec>,
+        come: &mut Vec<MachineSpec>,
         over_quota: Option<Failure>,
         now: Timestamp,
     ) -> Option<Failure> {
@@ -157,16 +157,16 @@ impl Fleet {
         let mut doomed = over_quota;
         if doomed.is_some() {
             // A scale set is granted its new capacity whole, or not at all.
-            create.clear();
+            come.clear();
         }
-        if !create.is_empty() {
+        if !come.is_empty() {
             let fault = take(&mut self.faults.provisioning, now, |fault| strikes(fault.pool.as_deref(), name, user));
             if let Some(fault) = fault {
-                create.truncate(fault.machines);
+                come.truncate(fault.machines);
                 doomed = Some(fault.failure());
             }
         }
-        for machine in create {
+        for machine in come {
             let fault = take(&mut self.faults.never_ready, now, |fault| strikes(fault.pool.as_deref(), name, user));
             if let Some(fault) = fault {
                 machine.becomes = fault.becomes();

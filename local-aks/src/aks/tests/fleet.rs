@@ -29,6 +29,8 @@ pub(super) fn machines(fleet: &Fleet) -> Vec<String> {
 pub(super) fn well(work: &Work) -> Outcome {
     Outcome {
         created: work.create.iter().map(|spec| spec.name.clone()).collect(),
+        started: work.start.iter().map(|spec| spec.name.clone()).collect(),
+        deallocated: work.deallocate.clone(),
         deleted: work.delete.clone(),
         error: None,
     }
@@ -119,8 +121,6 @@ fn read_only_properties_sent_back_are_ignored() {
 }
 
 #[test]
-fn what_is_fixed_at_creation_cannot_be_changed() {
-#[test]
 fn what_aks_fills_in_can_be_sent_back() {
     let mut fleet = empty_fleet(1);
     let body = put(&mut fleet, json!({"count": 0, "localDNSProfile": {"mode": "Required"}}), 0).unwrap();
@@ -149,6 +149,8 @@ fn pools_of_virtual_machines_count_by_size() {
     }
 }
 
+#[test]
+fn what_is_fixed_at_creation_cannot_be_changed() {
     let mut fleet = pool_of(0);
     for change in [json!({"vmSize": "Standard_D8s_v5"}), json!({"osType": "Windows"}), json!({"maxPods": 30})] {
         assert_eq!(put(&mut fleet, change, 30), Err((400, "PropertyChangeNotAllowed".into())));

@@ -1,6 +1,7 @@
 //! Tests of the whole stand-in: the state machine by itself, and the server over real https.
 
 mod control_plane;
+mod deallocated;
 mod examples;
 mod fleet;
 mod https;

@@ -19,6 +19,7 @@ enum Step {
         pool: usize,
         count: u64,
         taint: bool,
+        keep: bool,
         stale: bool,
     },
     DeleteMachines {
@@ -60,8 +61,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let pool = 0..POOLS.len();
     prop_oneof![
-        4 => (pool.clone(), 0u64..6, any::<bool>(), prop::bool::weighted(0.1))
-            .prop_map(|(pool, count, taint, stale)| Step::Put { pool, count, taint, stale }),
+        4 => (pool.clone(), 0u64..6, any::<bool>(), prop::bool::weighted(0.7), prop::bool::weighted(0.1))
+            .prop_map(|(pool, count, taint, keep, stale)| Step::Put { pool, count, taint, keep, stale }),
         3 => (pool.clone(), prop::collection::vec(0usize..6, 1..3), prop::bool::weighted(0.1))
             .prop_map(|(pool, picks, bogus)| Step::DeleteMachines { pool, picks, bogus }),
         1 => pool.clone().prop_map(|pool| Step::DeletePool { pool }),
@@ -80,6 +81,8 @@ struct World {
     fleet: Fleet,
     now: i64,
     real: BTreeSet<String>,
+    /// Those of them that are deallocated.
+    asleep: BTreeSet<String>,
     ever: BTreeSet<String>,
     acting: Vec<Work>,
     running: BTreeMap<&'static str, String>,
@@ -91,8 +94,8 @@ impl World {
         fleet.settings.count_falls = count_falls;
         fleet.found("system", &json!({"properties": {"mode": "System", "count": 1}}), at(0)).unwrap();
         fleet.found("scoring", &json!({"properties": {"count": 0}}), at(0)).unwrap();
-        let (real, ever, acting, running) = Default::default();
-        Self { fleet, now: 0, real, ever, acting, running }
+        let (real, asleep, ever, acting, running) = Default::default();
+        Self { fleet, now: 0, real, asleep, ever, acting, running }
     }
 
     fn busy(&self, pool: &str) -> bool {
@@ -108,11 +111,13 @@ impl World {
     fn take(&mut self, step: Step) {
         let now = at(self.now);
         match step {
-            Step::Put { pool, count, taint, stale } => {
+            Step::Put { pool, count, taint, keep, stale } => {
                 let pool = POOLS[pool];
                 let busy = self.busy(pool);
                 let before = self.fleet.get(pool).ok();
-                let body = json!({"properties": {"count": count, "nodeTaints": if taint { json!(["k=v:NoSchedule"]) } else { json!([]) }}});
+                let taints = if taint { json!(["k=v:NoSchedule"]) } else { json!([]) };
+                let mode = if keep { "Deallocate" } else { "Delete" };
+                let body = json!({"properties": {"count": count, "nodeTaints": taints, "scaleDownMode": mode}});
                 let conditions = Conditions { if_match: stale.then(|| "stale".to_owned()), if_none_match: None };
                 match self.fleet.put(pool, &body, &conditions, now) {
                     Ok(put) => {
@@ -186,6 +191,7 @@ impl World {
                 for taking in self.fleet.take_machines(at(self.now)) {
                     if let Taking::Stop { machine, deleted } = taking {
                         assert!(deleted && self.real.remove(&machine), "{machine} was taken but was not there");
+                        assert!(!self.asleep.contains(&machine), "{machine} was taken and did not run");
                     }
                 }
             }
@@ -216,7 +222,27 @@ impl World {
             if works.next() == Some(true) {
                 // Azure may have taken it meanwhile; deleting what is gone works.
                 self.real.remove(name);
+                self.asleep.remove(name);
                 outcome.deleted.push(name.clone());
+            } else {
+                outcome.error = Some(Failure::new("InternalExecutionError", ""));
+            }
+        }
+        for name in &work.deallocate {
+            if works.next() == Some(true) {
+                // Azure may have taken it meanwhile.
+                if self.real.contains(name) {
+                    assert!(self.asleep.insert(name.clone()), "{name} was deallocated already");
+                }
+                outcome.deallocated.push(name.clone());
+            } else {
+                outcome.error = Some(Failure::new("InternalExecutionError", ""));
+            }
+        }
+        for spec in &work.start {
+            if works.next() == Some(true) {
+                assert!(self.asleep.remove(&spec.name), "{} was not deallocated", spec.name);
+                outcome.started.push(spec.name.clone());
             } else {
                 outcome.error = Some(Failure::new("InternalExecutionError", ""));
             }
@@ -245,7 +271,8 @@ impl World {
                 && !self.busy(pool)
                 && self.fleet.settings.count_falls
             {
-                assert_eq!(body["properties"]["count"], machines.len(), "the count of idle pool {pool}");
+                let awake = machines.iter().filter(|machine| !self.asleep.contains(*machine)).count();
+                assert_eq!(body["properties"]["count"], awake, "the count of idle pool {pool}");
             }
             known.extend(machines);
             if let Some(operation) = self.running.get(pool) {

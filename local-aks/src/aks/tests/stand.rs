@@ -63,6 +63,12 @@ impl Machines for Names {
         Ok(())
     }
 
+    async fn start(&self, machine: &MachineSpec) -> anyhow::Result<()> {
+        anyhow::ensure!(*self.start.lock().unwrap() == Start::Works, "no room");
+        self.stopped.lock().unwrap().remove(&machine.name);
+        Ok(())
+    }
+
     async fn delete(&self, name: &str) -> anyhow::Result<()> {
         self.there.lock().unwrap().remove(name);
         Ok(())
