@@ -2,7 +2,7 @@
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
 mod fields;
 
@@ -31,6 +31,8 @@ pub struct Row {
     pub sensors: u32,
     /// How long each takes.
     pub seconds: f64,
+    /// Its line, from 1.
+    pub line: usize,
 }
 
 /// All of them, in the order of time.
@@ -42,6 +44,8 @@ pub struct Trace {
     pub start: Option<Timestamp>,
     /// How many rows have no sensors.
     pub empty: usize,
+    /// No column says how long a sensor takes.
+    pub seconds_assumed: bool,
 }
 
 /// Where a trace is wrong.
@@ -75,8 +79,25 @@ pub enum Problem {
     /// The header lacks a column.
     #[error("the header has no column {0}; write time,sensors,seconds (in any order; further columns are left alone)")]
     Column(&'static str),
+    /// No column says how long a sensor takes; these are there.
+    #[error(
+        "none of the columns {0} says how many seconds a sensor takes; call one seconds per sensor (or seconds, sec, \
+         duration, runtime), or give --seconds-per-sensor"
+    )]
+    NoSeconds(String),
+    /// Two columns of one meaning.
+    #[error("the columns {one:?} and {other:?} say the same; leave one of them, or give it another name")]
+    Doubled {
+        /// One of them.
+        one: String,
+        /// The other.
+        other: String,
+    },
     /// Not the fields that there have to be.
-    #[error("{found} fields instead of {wanted}; write time,sensors,seconds per sensor")]
+    #[error(
+        "{found} fields instead of {wanted}; write time,sensors,seconds per sensor (no row needs the last one with \
+         --seconds-per-sensor)"
+    )]
     Fields {
         /// So many are there.
         found: usize,
@@ -84,7 +105,10 @@ pub enum Problem {
         wanted: usize,
     },
     /// Not a time.
-    #[error("{0:?} is not a time; write RFC 3339, such as 2026-01-01T00:05:00Z, or seconds from 0 to 100000000000")]
+    #[error(
+        "{0:?} is not a time; write RFC 3339, such as 2026-01-01T00:05:00Z or 2026-01-01T00:05:00[Europe/Berlin], or \
+         seconds from 0 to 100000000000"
+    )]
     Time(String),
     /// Dates and seconds in one file.
     #[error("{0:?}: times are either dates in all rows or seconds in all rows")]
@@ -107,7 +131,7 @@ enum Time {
     Seconds(i64),
 }
 
-/// Reads a trace. `seconds`: what a sensor takes where there is no such column.
+/// Reads a trace. `seconds`: what a sensor takes where there is no such column; without it there has to be one.
 ///
 /// The first row is a header if none of its fields is a number and the first is no time; without one the columns are time,
 /// sensors, seconds. Rows need not be in order. Fields are separated by commas, semicolons or tabs and may be quoted; blank
@@ -121,7 +145,7 @@ pub fn parse(bytes: &[u8], seconds: Option<f64>) -> Result<Trace, TraceError> {
         return wrong(1, Problem::Bytes);
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut found: Vec<(usize, Time, u32, f64)> = Vec::new();
+    let mut found: Vec<(Time, Row)> = Vec::new();
     let mut layout: Option<(Delimiter, Columns)> = None;
     for (number, text) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let line = number + 1;
@@ -135,7 +159,7 @@ pub fn parse(bytes: &[u8], seconds: Option<f64>) -> Result<Trace, TraceError> {
             None => {
                 let delimiter = Delimiter::of(text);
                 let first = delimiter.fields(text).ok_or_else(|| at(Problem::Quote))?;
-                let header = Columns::of_header(&first, is_value).map_err(at)?;
+                let header = Columns::of_header(&first, is_value, seconds.is_some()).map_err(at)?;
                 let known = layout.insert((delimiter, header.unwrap_or(Columns::of_width(first.len()))));
                 if header.is_some() {
                     continue;
@@ -146,7 +170,7 @@ pub fn parse(bytes: &[u8], seconds: Option<f64>) -> Result<Trace, TraceError> {
         let fields = delimiter.fields(text).ok_or_else(|| at(Problem::Quote))?;
         let row = columns.pick(&fields, seconds.is_some()).map_err(at)?;
         let time = time(row.time).ok_or_else(|| at(Problem::Time(shown(row.time))))?;
-        if found.first().is_some_and(|(_, first, ..)| matches!(first, Time::Date(_)) != matches!(time, Time::Date(_))) {
+        if found.first().is_some_and(|(first, _)| matches!(first, Time::Date(_)) != matches!(time, Time::Date(_))) {
             return wrong(line, Problem::Mixed(shown(row.time)));
         }
         let sensors = sensors(row.sensors).ok_or_else(|| at(Problem::Sensors(shown(row.sensors))))?;
@@ -157,29 +181,30 @@ pub fn parse(bytes: &[u8], seconds: Option<f64>) -> Result<Trace, TraceError> {
         if found.len() == MAX_ROWS {
             return wrong(line, Problem::Rows);
         }
-        found.push((line, time, sensors, takes));
+        found.push((time, Row { at: 0, sensors, seconds: takes, line }));
     }
-    order(found)
+    let seconds_assumed = layout.is_some_and(|(_, columns)| !columns.tells_seconds());
+    Ok(Trace { seconds_assumed, ..order(found)? })
 }
 
 /// In the order of time, from the first.
-fn order(found: Vec<(usize, Time, u32, f64)>) -> Result<Trace, TraceError> {
+fn order(found: Vec<(Time, Row)>) -> Result<Trace, TraceError> {
     let second = |time: Time| match time {
         Time::Date(at) => at.as_second(),
         Time::Seconds(at) => at,
     };
-    let first = found.iter().min_by_key(|(_, time, ..)| second(*time));
-    let Some((_, start, ..)) = first.copied() else { return Err(TraceError { line: 1, problem: Problem::Nothing }) };
+    let first = found.iter().map(|(time, _)| *time).min_by_key(|time| second(*time));
+    let Some(start) = first else { return Err(TraceError { line: 1, problem: Problem::Nothing }) };
     let mut rows = Vec::with_capacity(found.len());
     let mut empty = 0;
-    for (line, time, sensors, seconds) in found {
+    for (time, row) in found {
         let at = second(time).saturating_sub(second(start));
         if at > MAX_SPAN {
-            return Err(TraceError { line, problem: Problem::Span });
+            return Err(TraceError { line: row.line, problem: Problem::Span });
         }
-        match sensors {
+        match row.sensors {
             0 => empty += 1,
-            _ => rows.push(Row { at, sensors, seconds }),
+            _ => rows.push(Row { at, ..row }),
         }
     }
     rows.sort_by_key(|row| row.at);
@@ -187,7 +212,7 @@ fn order(found: Vec<(usize, Time, u32, f64)>) -> Result<Trace, TraceError> {
         Time::Date(at) => Some(at),
         Time::Seconds(_) => None,
     };
-    Ok(Trace { rows, start, empty })
+    Ok(Trace { rows, start, empty, seconds_assumed: false })
 }
 
 /// Whether a field is one of a row, not of a header.
@@ -199,6 +224,10 @@ fn time(text: &str) -> Option<Time> {
     if let Ok(number) = text.parse::<f64>() {
         #[expect(clippy::cast_possible_truncation, reason = "parts of a second are cut off; the range is looked at")]
         return (0.0..=LATEST).contains(&number).then_some(Time::Seconds(number as i64));
+    }
+    // Other types leave out the zone in brackets, and with it an hour or more.
+    if text.contains('[') {
+        return text.parse::<Zoned>().ok().map(|zoned| Time::Date(zoned.timestamp()));
     }
     if let Ok(at) = text.parse::<Timestamp>() {
         return Some(Time::Date(at));

@@ -44,7 +44,65 @@ fn what_a_sensor_takes_may_be_told_elsewhere() {
     assert_eq!(parse(b"0,10\n60,20", Some(4.0)).unwrap().rows[1].seconds, 4.0);
     assert_eq!(parse(b"time,sensors\n0,10", Some(4.0)).unwrap().rows[0].seconds, 4.0);
     assert_eq!(wrong("0,10\n60,20"), (1, Problem::Fields { found: 2, wanted: 3 }));
-    assert_eq!(wrong("time,sensors\n0,10"), (2, Problem::Column("seconds")));
+    assert_eq!(wrong("# mine\ntime,sensors\n0,10"), (2, Problem::NoSeconds("time, sensors".to_owned())));
+    let assumed = |text: &str| parse(text.as_bytes(), Some(4.0)).unwrap().seconds_assumed;
+    assert_eq!([assumed("0,10"), assumed("time,sensors\n0,10"), assumed("0,10,1")], [true, true, false]);
+}
+
+#[test]
+fn how_long_a_sensor_takes_is_found_under_every_name_that_says_seconds() {
+    for name in [
+        "seconds per sensor",
+        "Seconds per sensor (s)",
+        "seconds/sensor",
+        "sensor_seconds",
+        "sec_per_sensor",
+        "secPerSensor",
+        "duration_s",
+        "DURATION",
+        "durationSeconds",
+        "secs",
+        "runtime",
+    ] {
+        let trace = read(&format!("time,sensors,{name}\n0,10,60"));
+        assert_eq!((trace.rows[0].seconds, trace.seconds_assumed), (60.0, false), "{name}");
+    }
+}
+
+#[test]
+fn a_column_of_another_name_is_never_taken_for_a_second() {
+    for name in ["duration_ms", "minutes per sensor", "site", "cost", "runtime (min)"] {
+        let text = format!("time,sensors,{name}\n0,10,60");
+        assert_eq!(wrong(&text), (1, Problem::NoSeconds(format!("time, sensors, {name}"))), "{name}");
+        assert_eq!(parse(text.as_bytes(), Some(4.0)).unwrap().rows[0].seconds, 4.0);
+    }
+}
+
+#[test]
+fn of_two_columns_of_one_meaning_none_is_guessed() {
+    let doubled = |one: &str, other: &str| Problem::Doubled { one: one.to_owned(), other: other.to_owned() };
+    assert_eq!(wrong("time,sensors,seconds,Sensors\n0,1,1,2"), (1, doubled("sensors", "Sensors")));
+    assert_eq!(wrong("date,start,sensors,seconds\n0,1,1,2"), (1, doubled("date", "start")));
+    assert_eq!(wrong("time,sensors,sec,duration\n0,1,1,2"), (1, doubled("sec", "duration")));
+    // The very names leave no doubt.
+    let sure = "start,time,sensors,count,duration,seconds per sensor\n9,0,1,9,9,2\n9,5,3,9,9,4";
+    assert_eq!(rows(sure), [(0, 1, 2.0), (5, 3, 4.0)]);
+}
+
+#[test]
+fn a_zone_in_brackets_counts() {
+    let start = |text: &str| read(&format!("{text},1,1")).start.map(|start| start.to_string());
+    assert_eq!(start("2026-01-01T00:00:00[Europe/Berlin]").as_deref(), Some("2025-12-31T23:00:00Z"));
+    assert_eq!(start("2026-07-01T00:00:00+02:00[Europe/Berlin]").as_deref(), Some("2026-06-30T22:00:00Z"));
+    for text in ["2026-01-01T00:00:00[Mars/Olympus]", "2026-01-01T00:00:00+05:00[Europe/Berlin]"] {
+        assert_eq!(wrong(&format!("{text},1,1")), (1, Problem::Time(text.to_owned())));
+    }
+}
+
+#[test]
+fn rows_know_their_lines_whatever_their_order() {
+    let lines: Vec<usize> = read("time,sensors,seconds\n60,1,1\n\n0,2,1").rows.iter().map(|row| row.line).collect();
+    assert_eq!(lines, [4, 2]);
 }
 
 #[test]
