@@ -24,7 +24,7 @@ use cluster::Cluster;
 pub use demand::{Demand, Job, Shape};
 pub use dice::{Dice, Spread};
 pub use optimum::{Best, Costs, uses_of};
-pub use outcome::{Late, Outcome};
+pub use outcome::{Late, Outcome, to_one_end};
 pub use recurring::{MAX_RUNS, Recurring, Ticked, TooManyRuns};
 pub use requests::{RequestPrice, StoreRequests, StoreUse};
 
@@ -134,12 +134,10 @@ fn live(
     tell: &mut dyn FnMut(i64),
 ) -> (Outcome, Vec<(u32, i64, i64)>) {
     let mut cluster = Cluster::new(setting.clone(), demand, dice);
+    cluster.start_with(if let Model::AlwaysOn(nodes) = model { nodes } else { setting.min_nodes });
     let mut controller: Box<dyn Controller> = match model {
         Model::Ours { policy, prewarm } => Box::new(ours::Ours::new(setting, demand, policy, prewarm)),
-        Model::AlwaysOn(nodes) => {
-            cluster.start_with(nodes);
-            Box::new(Idle)
-        }
+        Model::AlwaysOn(_) => Box::new(Idle),
         Model::ClusterAutoscaler => Box::new(autoscaler::Autoscaler::default()),
     };
     let mut jobs = demand.jobs.iter().peekable();

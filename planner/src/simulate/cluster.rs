@@ -81,6 +81,7 @@ pub(super) struct Cluster {
     pub(super) outcome: Outcome,
     starts: Vec<i64>,
     ends: Vec<i64>,
+    done: Vec<i64>,
     last_end: i64,
 }
 
@@ -108,6 +109,7 @@ impl Cluster {
             outcome: Outcome::default(),
             starts: Vec::new(),
             ends: Vec::new(),
+            done: Vec::new(),
             last_end: 0,
         }
     }
@@ -138,7 +140,9 @@ impl Cluster {
             Event::Joins(id) => {
                 let Some(at) = self.find(id) else { return false };
                 let now = clock(self.now);
-                self.came.push(self.now - self.servers[at].accepted);
+                // Nobody waited for what was there from the start.
+                let took = self.now - self.servers[at].accepted;
+                self.came.extend((took > 0).then_some(took));
                 self.machines[at].node = Some(Node {
                     ready: Readiness::Ready,
                     since: now,
@@ -262,6 +266,7 @@ impl Cluster {
             }
             if work.left == 0 {
                 self.ends.push(ends - work.job.at - work.job.takes);
+                self.done.push(ends - work.job.at);
             }
             self.last_end = self.last_end.max(ends);
             let id = server.id;
@@ -342,6 +347,7 @@ impl Cluster {
         self.bill(0);
         self.outcome.starts = Late::of(self.starts);
         self.outcome.ends = Late::of(self.ends);
+        self.outcome.done = Late::of(self.done);
         (self.outcome, self.uses)
     }
 

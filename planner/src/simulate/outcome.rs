@@ -11,6 +11,8 @@ pub struct Outcome {
     pub starts: Late,
     /// How long after it would have ended at best each run ended: started when it was due, with all pods at once.
     pub ends: Late,
+    /// How long after it was due each run had ended: unlike [`Outcome::ends`] also told of pods that differ in length.
+    pub done: Late,
     /// Operations that took machines in: PUTs of the agent pool. Those that only write the count down do not count.
     pub puts: u32,
     /// Operations that deleted machines.
@@ -33,11 +35,31 @@ impl Outcome {
         self.node_seconds as f64 / 3_600.0
     }
 
+    /// Up to which second it is billed.
+    #[must_use]
+    pub fn end(&self) -> i64 {
+        self.nodes.last().map_or(0, |(end, _)| *end)
+    }
+
+    /// Bills on up to that second: after the last event the nodes that are there stay.
+    fn bill_until(&mut self, end: i64) {
+        let Some((since, nodes)) = self.nodes.last().copied().filter(|(since, _)| *since < end) else { return };
+        self.node_seconds += i64::from(nodes) * (end - since);
+        self.nodes.push((end, nodes));
+    }
+
     /// What it cost, at this price of a node's hour.
     #[must_use]
     pub fn cost(&self, node_hour: f64) -> f64 {
         self.node_hours() * node_hour
     }
+}
+
+/// Bills all of them up to the latest end of theirs, so that they can be compared. Returns that end.
+pub fn to_one_end(outcomes: &mut [Outcome]) -> i64 {
+    let end = outcomes.iter().map(Outcome::end).max().unwrap_or(0);
+    outcomes.iter_mut().for_each(|outcome| outcome.bill_until(end));
+    end
 }
 
 /// How late things were, in seconds.

@@ -30,6 +30,8 @@ pub struct Row {
     pub starts_late: Late,
     /// How long after they would have ended at best runs ended, in seconds.
     pub ends_late: Late,
+    /// How long after their ticks runs had ended, in seconds.
+    pub done: Late,
     /// Operations that took machines in.
     pub puts: u32,
     /// Operations that deleted machines.
@@ -53,6 +55,7 @@ impl Row {
             cost: prices.node_hour.map(|price| outcome.cost(price)),
             starts_late: outcome.starts,
             ends_late: outcome.ends,
+            done: outcome.done,
             puts: outcome.puts,
             deletes: outcome.deletes,
             most_nodes: outcome.most_nodes,
@@ -84,7 +87,6 @@ impl Row {
     /// What a table has of it, without the policy.
     #[must_use]
     pub fn cells(&self) -> Vec<String> {
-        let money = |amount: Option<f64>| amount.map_or_else(|| "-".to_owned(), |amount| number(amount, 2));
         vec![
             number(self.node_hours, 1),
             money(self.cost),
@@ -124,6 +126,12 @@ pub fn table(titles: &[String], words: &[usize], rows: &[Vec<String>]) -> String
 #[must_use]
 pub fn length(seconds: i64) -> String {
     Span::from_secs(u64::try_from(seconds).unwrap_or(0)).to_string()
+}
+
+/// A sum of money, if there is a price.
+#[must_use]
+pub fn money(amount: Option<f64>) -> String {
+    amount.map_or_else(|| "-".to_owned(), |amount| number(amount, 2))
 }
 
 /// A whole number with commas, such as `12,345`.

@@ -103,3 +103,50 @@ fn what_is_billed_is_the_area_below_the_time_line() {
     assert_eq!(area, outcome.node_seconds);
     assert_eq!(outcome.nodes.last().map(|(_, nodes)| *nodes), Some(0));
 }
+
+#[test]
+fn all_are_billed_to_one_end() {
+    let mut demand = noon();
+    (demand.jobs[0].foretold, demand.end) = (false, 0);
+    let never = Model::Ours { policy: Policy::Never, prewarm: Prewarm::Off };
+    let models = [Model::AlwaysOn(2), never, Model::DEFAULT, Model::ClusterAutoscaler];
+    let mut outcomes = models.map(|model| run(&demand, model));
+    let alone: Vec<i64> = outcomes.iter().map(|outcome| outcome.node_seconds).collect();
+    let end = to_one_end(&mut outcomes);
+    // The autoscaler is the last to let go, ten minutes after the run.
+    assert_eq!(end, run(&demand, Model::ClusterAutoscaler).end());
+    assert_eq!(outcomes[0].node_seconds, 2 * end);
+    assert_eq!(outcomes[1].node_seconds, 2 * (end - 43_205));
+    assert_eq!([outcomes[2].node_seconds, outcomes[3].node_seconds], alone[2..]);
+    assert!(outcomes.iter().all(|outcome| outcome.end() == end));
+    assert!(outcomes[1].node_seconds > outcomes[2].node_seconds, "who never lets go pays most of ours");
+}
+
+#[test]
+fn the_least_nodes_are_there_from_the_start_whoever_decides() {
+    let setting = Setting { min_nodes: 2, ..setting() };
+    let mut demand = noon();
+    demand.jobs[0].at = 0;
+    let never = Model::Ours { policy: Policy::Never, prewarm: Prewarm::Off };
+    for model in [Model::ClusterAutoscaler, Model::DEFAULT, never] {
+        let outcome = simulate(&setting, &demand, model, Dice::new(1));
+        assert_eq!((outcome.starts.most, outcome.most_nodes, outcome.puts, outcome.deletes), (7, 2, 0, 0), "{model:?}");
+        assert_eq!(outcome.node_seconds, 2 * outcome.end());
+    }
+}
+
+#[test]
+fn what_was_there_from_the_start_says_nothing_of_how_long_machines_take() {
+    // Two of four nodes are there: the others are asked for as early as if none had ever come.
+    let mut demand = noon();
+    demand.jobs[0].pods = 16;
+    let with = |min_nodes| simulate(&Setting { min_nodes, ..setting() }, &demand, Model::DEFAULT, Dice::new(1));
+    let asked = |outcome: &Outcome| outcome.nodes.iter().find(|(at, nodes)| *at > 0 && *nodes == 4).map(|(at, _)| *at);
+    assert_eq!(asked(&with(2)), asked(&with(0)));
+}
+
+#[test]
+fn when_a_run_is_done_is_told_from_its_tick_on() {
+    let outcome = run(&noon(), Model::AlwaysOn(2));
+    assert_eq!(outcome.done.most, 7 + 300);
+}
