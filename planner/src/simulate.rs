@@ -6,6 +6,7 @@
 
 mod autoscaler;
 mod cluster;
+pub mod compare;
 mod delimited;
 mod demand;
 mod dice;
