@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::{Map, Number, Value};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Error, Spanned};
 
 /// A value and its line.
 #[derive(Clone, Debug)]
@@ -35,8 +35,12 @@ impl Node {
     pub(super) fn documents(text: &str) -> Result<Vec<Self>, NoYaml> {
         let documents: Vec<Self> = serde_saphyr::from_multiple(text).map_err(|error| {
             let line = error.location().map(|at| at.line());
-            let message = error.without_snippet().to_string();
-            NoYaml { line, message: message.lines().next().unwrap_or_default().to_owned() }
+            let message = match error.without_snippet() {
+                Error::DuplicateMappingKey { key: Some(key), .. } => format!("{key:?} is there twice; write it once"),
+                Error::DuplicateMappingKey { key: None, .. } => "a key is there twice; write it once".to_owned(),
+                other => other.to_string().lines().next().unwrap_or_default().to_owned(),
+            };
+            NoYaml { line, message }
         })?;
         Ok(documents.into_iter().filter(|node| !matches!(node.tree, Tree::Plain(Value::Null))).collect())
     }
@@ -183,6 +187,13 @@ mod tests {
             let wrong = Node::documents(text).unwrap_err();
             assert!(wrong.line.is_some_and(|at| at >= line) && !wrong.message.is_empty(), "{text}: {wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_told_in_words_of_manifests() {
+        let wrong = Node::documents("spec:\n  maxNodes: 1\n  maxNodes: 2\n").unwrap_err();
+        let expected = NoYaml { line: Some(3), message: "\"maxNodes\" is there twice; write it once".to_owned() };
+        assert_eq!(wrong, expected);
     }
 
     #[test]

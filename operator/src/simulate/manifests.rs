@@ -13,8 +13,8 @@ use spec::ManifestError;
 
 use super::error::SimulateError;
 use super::located::{Node, Tree};
-use super::schema;
 use super::values::{currency, node_price};
+use super::{names, schema};
 use crate::guard::sentence;
 use crate::schedule::validate::check_alone;
 
@@ -115,7 +115,7 @@ impl Manifests {
         if kind == kinds[0] {
             let found: Found<ScoringCluster> = typed(file, node, clusters)?;
             checked(&found)?;
-            let name = name(&found)?.to_owned();
+            let name = name(&found, clusters)?.to_owned();
             if let Some(other) = self.clusters.iter().find(|other| other.object.metadata.name.as_ref() == Some(&name)) {
                 return Err(found.wrong("metadata.name", format!("{name:?} is in {} too", other.place())));
             }
@@ -123,7 +123,10 @@ impl Manifests {
         } else if kind == kinds[1] {
             let found: Found<ScoringSchedule> = typed(file, node, schedules)?;
             let ticks = ticks(&found, now)?;
-            let called = (namespace(&found.object).to_owned(), name(&found)?.to_owned());
+            let called = (namespace(&found.object).to_owned(), name(&found, schedules)?.to_owned());
+            names::namespace(&called.0).map_err(|why| found.wrong("metadata.namespace", why))?;
+            names::object(&found.object.spec.cluster_ref.name, clusters)
+                .map_err(|why| found.wrong("spec.clusterRef.name", format!("there can be none: {why}")))?;
             let same = |other: &Found<ScoringSchedule>| {
                 namespace(&other.object) == called.0 && other.object.metadata.name.as_ref() == Some(&called.1)
             };
@@ -144,9 +147,11 @@ pub(super) fn namespace(schedule: &ScoringSchedule) -> &str {
     schedule.metadata.namespace.as_deref().unwrap_or(NAMESPACE)
 }
 
-fn name<K: Resource>(found: &Found<K>) -> Result<&str, ManifestError> {
+fn name<'a, K: Resource>(found: &'a Found<K>, schema: &Value) -> Result<&'a str, ManifestError> {
     let name = found.object.meta().name.as_deref().filter(|name| !name.is_empty());
-    name.ok_or_else(|| found.wrong("metadata.name", "is missing; add it"))
+    let name = name.ok_or_else(|| found.wrong("metadata.name", "is missing; add it"))?;
+    names::object(name, schema).map_err(|why| found.wrong("metadata.name", why))?;
+    Ok(name)
 }
 
 fn typed<K: DeserializeOwned + CustomResourceExt>(

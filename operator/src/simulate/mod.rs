@@ -8,6 +8,7 @@ mod files;
 mod load;
 mod located;
 pub mod manifests;
+mod names;
 mod output;
 mod pool;
 mod runs;

@@ -99,8 +99,28 @@ fn a_manifest_that_is_wrong_is_told_with_file_line_and_field() {
             "kind: ScoringShedule",
             "a.yaml, line 11, field kind: \"ScoringShedule\" is not known; write ScoringCluster, ScoringSchedule, ScoringRun",
         ),
+        (
+            "name: hourly, ",
+            "name: Hourly_X, ",
+            "a.yaml, line 12, field metadata.name: \"Hourly_X\" is refused: the name of a ScoringSchedule is a DNS label of at most 44 characters",
+        ),
+        (
+            "metadata: {name: cpu}",
+            "metadata: {name: c<p&u}",
+            "a.yaml, line 3, field metadata.name: \"c<p&u\" is refused: ",
+        ),
+        ("namespace: plant", "namespace: Plant", "a.yaml, line 12, field metadata.namespace: \"Plant\" is refused: "),
+        (
+            "clusterRef: {name: cpu}",
+            "clusterRef: {name: c<p&u}",
+            "a.yaml, line 14, field spec.clusterRef.name: there can be none: \"c<p&u\" is refused: the name of a ScoringCluster is",
+        ),
         ("store: {url", "store: [url", "a.yaml, line 16: "),
-        ("  clusterRef: {name: cpu}\n", "  clusterRef: {name: cpu}\n  clusterRef: {name: cpu}\n", "a.yaml, line 15: "),
+        (
+            "  clusterRef: {name: cpu}\n",
+            "  clusterRef: {name: cpu}\n  clusterRef: {name: cpu}\n",
+            "a.yaml, line 15: \"clusterRef\" is there twice; write it once",
+        ),
     ];
     for (from, to, expected) in cases {
         let said = both(from, to);
