@@ -2,9 +2,16 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::error::SimulateError;
+
+/// Whether two paths lead to one file, by whatever links.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    let inode = |path: &Path| path.metadata().ok().map(|about| (about.dev(), about.ino()));
+    inode(one).is_some_and(|one| inode(other) == Some(one))
+}
 
 /// Reads a file, or standard input where it is `-`.
 pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>, SimulateError> {

@@ -54,6 +54,8 @@ pub(super) struct Manifests {
     pub(super) schedules: Vec<(Found<ScoringSchedule>, Ticks)>,
     /// How many ScoringRuns there are: runs by hand, which nobody can tell beforehand.
     pub(super) runs: usize,
+    /// The files that were read.
+    pub(super) files: Vec<PathBuf>,
     schemas: Option<(Value, Value)>,
 }
 
@@ -71,6 +73,7 @@ impl Manifests {
             for file in files {
                 let text = text_of(&file)?;
                 manifests.add(&file.display().to_string(), &text, now)?;
+                manifests.files.push(file);
             }
         }
         Ok(manifests)

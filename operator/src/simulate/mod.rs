@@ -67,6 +67,7 @@ pub fn simulate(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Simula
         return Err(SimulateError::Nothing(paths.join(", ")));
     }
     unused(&manifests, arguments)?;
+    overwritten(&manifests, arguments)?;
     let mut notes = Vec::new();
     if manifests.runs > 0 && trace.is_none() {
         notes.push(format!("{} ScoringRuns are left out: nobody knows when runs by hand are made", manifests.runs));
@@ -252,6 +253,19 @@ fn unused(manifests: &Manifests, arguments: &Arguments) -> Result<(), SimulateEr
         }
     }
     Ok(())
+}
+
+/// A picture in the place of what it is made of is a mistake.
+fn overwritten(manifests: &Manifests, arguments: &Arguments) -> Result<(), SimulateError> {
+    let Some(plot) = &arguments.plot else { return Ok(()) };
+    match arguments.trace.iter().chain(&manifests.files).find(|input| files::is_same(plot, input)) {
+        Some(input) => Err(SimulateError::Usage(format!(
+            "--plot {} would overwrite {}, which is read; name another file",
+            plot.display(),
+            input.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -231,4 +231,5 @@ fn of_many_schedules_the_first_are_listed() {
     assert_eq!(json_of(&words)["pools"][0]["schedules"].as_array().unwrap().len(), 40);
 }
 
+mod traces;
 mod wrong;
