@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use crds::Prewarm;
 use jiff::Timestamp;
 
-use super::values::{Amounts, Lateness, Named, Policy, RequestPrices};
+use super::values::{Amounts, Lateness, Named, Policy, RequestPrices, Threads};
 use super::values::{currency, node_price, prewarm, seconds, sensors, start};
 
 /// Examples, as `--help` shows them.
@@ -19,7 +19,7 @@ pub const EXAMPLES: &str = "Examples:
     operator simulate -f examples/ --days 7 --provisioning p50=5m,p95=7m --plot nodes.svg -o json
   Demand of your own, from a CSV of time, sensors, seconds per sensor:
     operator simulate --trace demand.csv --node-capacity cpu=3800m,memory=12Gi --max-nodes 20
-  Many small nodes or few large ones:
+  Many small nodes or few large ones, pods with many threads or many pods:
     operator simulate -f examples/ --compare-vm-sizes D2s_v5=0.096,D4s_v5=0.192,D16s_v5=0.768,big:32:64Gi=1.2
 
 Exit codes: 0 done; 1 something could not be read, written or simulated; 2 wrong arguments.";
@@ -32,10 +32,13 @@ pub struct Arguments {
     #[arg(short, long = "filename", value_name = "PATH", required_unless_present = "trace")]
     pub filename: Vec<PathBuf>,
     /// How many days are simulated, from 1 to 3660. Default 30; with --trace: up to its last row.
+    /// Rows are billed to one end, that of the last policy to let go if it is later.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3660))]
     pub days: Option<u32>,
-    /// When the simulation begins: ticks depend on days of the week, and on time zones.
-    #[arg(long, value_name = "TIME", value_parser = start, default_value = "2026-01-01T00:00:00Z")]
+    /// When the simulation begins: ticks depend on days of the week, and on time zones. A trace begins at its first row.
+    #[arg(
+        long, value_name = "TIME", value_parser = start, default_value = "2026-01-01T00:00:00Z", conflicts_with = "trace"
+    )]
     pub start: Timestamp,
     /// What is compared: BreakEven, After, After=DURATION, Never, cluster-autoscaler, always-on; several with commas.
     /// Default: all, with what each pool says for After, and what it says itself.
@@ -48,8 +51,9 @@ pub struct Arguments {
     /// Sensors of schedules that find theirs in the store, or NAME=N or NAMESPACE/NAME=N for one. May be repeated.
     #[arg(long, value_name = "[SCHEDULE=]N", value_parser = Named::parser(sensors), default_value = "100")]
     pub sensors: Vec<Named<u32>>,
-    /// How long a pod works on one sensor, in seconds, or NAME=SECONDS for one schedule. May be repeated.
-    #[arg(long, value_name = "[SCHEDULE=]SECONDS", value_parser = Named::parser(seconds), default_value = "1")]
+    /// How long a pod works on one sensor, in seconds, or NAME=SECONDS for one schedule. May be repeated. Default 1; a trace
+    /// says it itself, or needs it.
+    #[arg(long, value_name = "[SCHEDULE=]SECONDS", value_parser = Named::parser(seconds))]
     pub seconds_per_sensor: Vec<Named<f64>>,
     /// How long machines take to come: half of them, and 95 of a hundred. Default: what the status of a ScoringCluster has
     /// measured, else p50=90s,p95=180s.
@@ -95,6 +99,10 @@ pub struct Arguments {
     /// others, or a CSV file of name,cpus,memory,price. With the first --policy; default BreakEven.
     #[arg(long, value_name = "FILE|LIST", conflicts_with_all = ["price", "plot"])]
     pub compare_vm_sizes: Option<String>,
+    /// Compares, on each of these sizes, also pods that score so many sensors at a time: they ask for as many times as much,
+    /// and take as many times as many sensors. From 1 to 4, or as-set for none but the pods that are set.
+    #[arg(long, value_name = "N,…|as-set", default_value = "1,2,4", requires = "compare_vm_sizes")]
+    pub pod_threads: Threads,
 }
 
 /// How the output looks.

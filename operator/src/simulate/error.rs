@@ -56,6 +56,16 @@ pub enum SimulateError {
         /// What is wrong, and where.
         source: TraceError,
     },
+    /// A row of a trace is more than can be simulated.
+    #[error("{path}, line {line}: {why}")]
+    Row {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// Why not.
+        why: String,
+    },
     /// A file of sizes is wrong.
     #[error("{}, {source}", path.display())]
     Sizes {

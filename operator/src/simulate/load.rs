@@ -1,25 +1,28 @@
 //! What a pool's nodes have to do: all runs of its schedules, or of a trace.
 
+use planner::simulate::report::count;
 use planner::simulate::trace::Trace;
 use planner::simulate::{Demand, Dice, Recurring, Setting, StoreRequests, StoreUse, Ticked};
 use spec::Span;
 
 use super::args::Arguments;
 use super::error::SimulateError;
-use super::output;
-use super::pool::Pool;
-use super::runs::{at_a_time, shape};
+use super::pool::{Pool, too_large};
+use super::runs::Packed;
 
 /// The most pods put onto nodes, those of a run that come to one node as one.
 const MAX_PLACED: u64 = 20_000_000;
 /// So many times the nodes that there may be can be needed: more would only wait.
 const MAX_LOAD: i128 = 3;
+/// Seconds of a day.
+const DAY: i64 = 86_400;
 /// No backlog may take longer than this.
 const MAX_LENGTH: i128 = 3_660 * 86_400;
 
 /// What a pool's nodes have to do.
-pub(super) struct Load {
+pub(super) struct Load<'a> {
     pub(super) setting: Setting,
+    pub(super) packed: Vec<Packed<'a>>,
     pub(super) demand: Demand,
     /// What became of the ticks of each of its works.
     pub(super) ticked: Vec<Ticked>,
@@ -28,8 +31,13 @@ pub(super) struct Load {
 }
 
 impl Pool {
-    /// All its runs.
-    pub(super) fn load(&self, setting: Setting, arguments: &Arguments) -> Result<Load, SimulateError> {
+    /// All its runs, with pods as they are set or with so many threads.
+    pub(super) fn load(
+        &self,
+        setting: Setting,
+        threads: Option<u32>,
+        arguments: &Arguments,
+    ) -> Result<Load<'_>, SimulateError> {
         let wrong = |why: String| SimulateError::Pool { pool: self.name.clone(), why };
         if setting.max_nodes == 0 {
             return Err(match &self.cluster {
@@ -37,44 +45,42 @@ impl Pool {
                 None => wrong("with 0 nodes nothing is ever scored".to_owned()),
             });
         }
-        if let Some(work) = self.too_large(&setting) {
-            let why = format!(
-                "a pod asks for {}, and a node has {}",
-                output::amounts(&work.shape.request),
-                output::amounts(&setting.capacity)
-            );
-            return Err(match &work.found {
+        let packed = self.packed(&setting, threads);
+        if let Some((large, why)) = too_large(&packed, &setting) {
+            let why = format!("a pod {why}");
+            return Err(match &large.work.found {
                 Some((found, _)) => found.wrong("spec.scorer.resources", why).into(),
                 None => wrong(why),
             });
         }
         let mut load = match &self.trace {
-            Some(trace) => self.of_trace(trace, setting, arguments),
-            None => self.of_schedules(setting, arguments)?,
+            Some(trace) => self.of_trace(trace, setting, packed, arguments),
+            None => self.of_schedules(setting, packed, arguments)?,
         };
         self.bounded(&mut load)?;
         Ok(load)
     }
 
-    fn of_schedules(&self, setting: Setting, arguments: &Arguments) -> Result<Load, SimulateError> {
-        let mut demand = Demand::lasting(i64::from(arguments.days.unwrap_or(super::DAYS)) * 86_400);
+    fn of_schedules<'a>(
+        &'a self,
+        setting: Setting,
+        packed: Vec<Packed<'a>>,
+        arguments: &Arguments,
+    ) -> Result<Load<'a>, SimulateError> {
+        let mut demand = Demand::lasting(i64::from(arguments.days.unwrap_or(super::DAYS)) * DAY);
         let mut dice = Dice::new(arguments.seed);
-        let (mut ticked, mut requests, mut notes) = (Vec::new(), StoreRequests::default(), Vec::new());
-        if self.cluster.as_ref().is_some_and(|found| found.object.spec.paused) {
-            notes.push(format!("pool {} is paused; it is simulated as if it were not", self.name));
-        }
-        for work in &self.works {
+        let (mut ticked, mut requests, mut notes) = (Vec::new(), StoreRequests::default(), self.notes());
+        for Packed { work, shape, store, .. } in &packed {
             let Some((_, ticks)) = work.found.as_ref().filter(|_| !work.suspended) else {
                 notes.push(format!("{} is suspended: it has no runs", work.name));
                 ticked.push(Ticked::default());
                 continue;
             };
-            let schedule =
-                Recurring { ticks, jitter: work.jitter, exclusive: work.exclusive, shape: work.shape.clone() };
+            let schedule = Recurring { ticks, jitter: work.jitter, exclusive: work.exclusive, shape: shape.clone() };
             let told = demand
                 .recur(arguments.start, &schedule, &setting, &mut dice)
                 .map_err(|source| SimulateError::Runs { pool: self.name.clone(), source })?;
-            let at_best = Span::from_secs(u64::try_from(setting.at_best(&work.shape).unwrap_or(0)).unwrap_or(0));
+            let at_best = Span::from_secs(u64::try_from(setting.at_best(shape).unwrap_or(0)).unwrap_or(0));
             if told.missed > 0 {
                 let ticks = told.missed + told.runs;
                 notes.push(format!(
@@ -88,29 +94,33 @@ impl Pool {
                     work.name, work.deadline
                 ));
             }
-            requests = requests.plus(work.store.of_run().times(told.runs.into()));
+            requests = requests.plus(store.of_run().times(told.runs.into()));
             ticked.push(told);
         }
-        Ok(Load { setting, demand: demand.sorted(), ticked, requests, notes })
+        Ok(Load { setting, packed, demand: demand.sorted(), ticked, requests, notes })
     }
 
-    fn of_trace(&self, trace: &Trace, setting: Setting, arguments: &Arguments) -> Load {
-        let days = arguments.days.map_or(i64::MAX, |days| i64::from(days) * 86_400);
-        let rows = trace.rows.iter().filter(|row| row.at <= days);
-        let mut demand = Demand::lasting(0);
+    fn of_trace<'a>(
+        &'a self,
+        trace: &Trace,
+        setting: Setting,
+        packed: Vec<Packed<'a>>,
+        arguments: &Arguments,
+    ) -> Load<'a> {
+        let end = arguments.days.map(|days| i64::from(days) * DAY);
+        let rows = trace.rows.iter().filter(|row| end.is_none_or(|end| row.at <= end));
+        let mut demand = Demand::lasting(end.unwrap_or(0));
         let mut dice = Dice::new(arguments.seed);
         let (mut requests, mut runs) = (StoreRequests::default(), 0);
-        for (work, row) in self.works.iter().flat_map(|work| rows.clone().map(move |row| (work, row))) {
-            let request = work.shape.request.clone();
-            let at_a_time = at_a_time(&request);
-            let shape = shape(request, row.sensors, work.per_pod, at_a_time, row.seconds);
+        for (packed, row) in packed.iter().flat_map(|packed| rows.clone().map(move |row| (packed, row))) {
+            let shape = packed.of_run(row.sensors, row.seconds);
             demand.end = demand.end.max(row.at + shape.lasts);
             demand.add(row.at, &shape, arguments.foretold, &mut dice);
-            requests = requests.plus(StoreUse { sensors: row.sensors.into(), ..work.store }.of_run());
+            requests = requests.plus(StoreUse { sensors: row.sensors.into(), ..packed.store }.of_run());
             runs += 1;
         }
         let left_out = trace.rows.len() - rows.count();
-        let mut notes = Vec::new();
+        let mut notes = self.notes();
         let mut tell = |rows: usize, why: &str| {
             if rows > 0 {
                 notes.push(format!("{rows} rows of the trace {why}"));
@@ -118,28 +128,46 @@ impl Pool {
         };
         tell(trace.empty, "have no sensors, and are no runs");
         tell(left_out, "are later than --days");
-        Load { setting, demand: demand.sorted(), ticked: vec![Ticked { runs, missed: 0 }], requests, notes }
+        if !trace.seconds_assumed && !arguments.seconds_per_sensor.is_empty() {
+            notes.push("--seconds-per-sensor is not used: the trace says how long sensors take".to_owned());
+        }
+        Load { setting, packed, demand: demand.sorted(), ticked: vec![Ticked { runs, missed: 0 }], requests, notes }
     }
 
     /// Refuses what would take for ever.
     fn bounded(&self, load: &mut Load) -> Result<(), SimulateError> {
-        let wrong = |why: String| Err(SimulateError::Pool { pool: self.name.clone(), why });
+        let wrong = |why: String| SimulateError::Pool { pool: self.name.clone(), why };
         let (setting, demand) = (&load.setting, &load.demand);
+        let most = i128::from(setting.max_nodes);
         let (mut placed, mut busy) = (0_u64, 0_i128);
-        for job in &demand.jobs {
+        for (at, job) in demand.jobs.iter().enumerate() {
             let slots = demand.requests.get(job.kind).map_or(1, |request| setting.capacity.fits(request)).max(1);
             placed = placed.saturating_add(job.pods.div_ceil(slots).into());
             busy += i128::from(job.pods) * i128::from(job.lasts + setting.pod_start) / i128::from(slots);
+            if placed <= MAX_PLACED && busy / most <= MAX_LENGTH {
+                continue;
+            }
+            // The runs of a trace are its rows, both in the order of time.
+            let row = self.trace.as_ref().and_then(|trace| trace.rows.get(at)).zip(load.packed.first());
+            return Err(match row {
+                Some((row, packed)) => SimulateError::Row {
+                    path: packed.work.name.clone(),
+                    line: row.line,
+                    why: format!(
+                        "{} sensors of {} s, and the rows before, keep {most} nodes busy for more than ten years, or are \
+                         too many pods to simulate; take fewer or shorter ones, more --sensors-per-pod, or more nodes",
+                        count(row.sensors.into()),
+                        row.seconds
+                    ),
+                },
+                None => wrong("there are too many pods to simulate; simulate fewer days or sensors".to_owned()),
+            });
         }
-        let most = i128::from(setting.max_nodes);
         let length = i128::from(demand.end.max(1));
         let wanted = busy.div_euclid(length) + 1;
-        if placed > MAX_PLACED || busy / most > MAX_LENGTH {
-            return wrong("there are too many pods to simulate; simulate fewer days or sensors".to_owned());
-        }
         let told = format!("need {wanted} nodes all the time, and there are {most} at most (maxNodes)");
         if self.trace.is_none() && busy > MAX_LOAD * most * length {
-            return wrong(format!("its runs {told}: they would only pile up"));
+            return Err(wrong(format!("its runs {told}: they would only pile up")));
         }
         if self.trace.is_none() && busy > most * length {
             load.notes.push(format!("pool {}: its runs {told}: they pile up", self.name));

@@ -13,6 +13,7 @@ mod output;
 mod pool;
 mod runs;
 mod schema;
+mod sizes;
 pub mod values;
 mod work;
 
@@ -24,15 +25,15 @@ use planner::simulate::plot::{Group, Strip, svg};
 use planner::simulate::report::{Prices, Row};
 use planner::simulate::trace::{self, Trace};
 use planner::simulate::vm::VmSize;
+use planner::simulate::{Outcome, to_one_end};
 use serde_json::{Value, json};
 
 use args::{Arguments, Format};
 use error::SimulateError;
 use load::Load;
 use manifests::Manifests;
-use output::Size;
 use pool::Pool;
-use values::{Named, Policy};
+use values::Named;
 use work::{Decider, Job};
 
 /// How many days are simulated where nothing else is said.
@@ -82,7 +83,7 @@ pub fn simulate(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Simula
     let pools = pool::pools(manifests, trace, arguments)?;
     let results = match &sizes {
         None => by_policy(&pools, arguments, &start)?,
-        Some(sizes) => by_size(&pools, sizes, arguments)?,
+        Some(sizes) => sizes::by_size(&pools, sizes, arguments)?,
     };
     for pool in pools.iter().filter(|pool| !pool.is_known() && arguments.trace.is_none()) {
         notes.push(format!("ScoringCluster {} is not among the manifests; its size is assumed", pool.name));
@@ -114,7 +115,7 @@ struct Results {
 
 fn by_policy(pools: &[Pool], arguments: &Arguments, start: &str) -> Result<Results, SimulateError> {
     let loads: Vec<Load> =
-        pools.iter().map(|pool| pool.load(pool.setting(arguments, None), arguments)).collect::<Result<_, _>>()?;
+        pools.iter().map(|pool| pool.load(pool.setting(arguments, None), None, arguments)).collect::<Result<_, _>>()?;
     let mut jobs: Vec<Job> = Vec::new();
     for (pool, load) in pools.iter().zip(&loads) {
         jobs.extend(pool.deciders(arguments).into_iter().map(|decider| job(load, decider, arguments)));
@@ -125,23 +126,35 @@ fn by_policy(pools: &[Pool], arguments: &Arguments, start: &str) -> Result<Resul
     for (pool, load) in pools.iter().zip(&loads) {
         let own = pool.own_decider();
         let prices = prices(arguments, pool.price(arguments));
+        let deciders = pool.deciders(arguments);
+        let mut decided: Vec<Outcome> = outcomes.by_ref().take(deciders.len()).collect();
+        let end = to_one_end(&mut decided);
         let mut rows = Vec::new();
         let mut lines = Vec::new();
-        for (decider, outcome) in pool.deciders(arguments).into_iter().zip(&mut outcomes) {
+        for (decider, outcome) in deciders.into_iter().zip(decided) {
             let set = if Some(decider) == own { output::SET } else { "" };
             rows.push(Row::of(format!("{}{set}", decider.label()), &outcome, &prices, load.requests));
             lines.push(outcome.nodes);
         }
         results.text.push_str(&output::pool(pool, load, arguments));
-        results.text.push_str(&output::policies(&rows, pool.currency(arguments)));
+        results.text.push_str(&output::policies(&rows, end, pool.currency(arguments)));
         results.notes.extend_from_slice(&load.notes);
         let mut value = output::pool_json(pool, load, arguments);
+        value["billedSeconds"] = json!(end);
         value["policies"] = json!(rows);
         results.pools.push(value);
-        groups.push((pool, rows, lines));
+        groups.push((pool, rows, lines, end));
     }
     if let Some(path) = &arguments.plot {
-        let groups: Vec<Group> = groups.iter().map(|(pool, rows, lines)| group(pool, rows, lines, start)).collect();
+        let groups: Vec<Group> = groups
+            .iter()
+            .map(|(pool, rows, lines, end)| Group {
+                title: format!("Nodes of pool {}", pool.name),
+                since: start.to_owned(),
+                end: *end,
+                strips: strips(rows, lines),
+            })
+            .collect();
         std::fs::write(path, svg(&groups)).map_err(|source| SimulateError::Write { path: path.clone(), source })?;
     }
     Ok(results)
@@ -151,67 +164,10 @@ fn job<'a>(load: &'a Load, decider: Decider, arguments: &Arguments) -> Job<'a> {
     Job { setting: &load.setting, demand: &load.demand, decider, seed: arguments.seed }
 }
 
-/// The picture of a pool.
-fn group<'a>(pool: &Pool, rows: &[Row], lines: &'a [Vec<(i64, u32)>], start: &str) -> Group<'a> {
+/// The picture of each policy.
+fn strips<'a>(rows: &[Row], lines: &'a [Vec<(i64, u32)>]) -> Vec<Strip<'a>> {
     let label = |row: &Row| format!("{}: {:.1} node-hours", row.policy, row.node_hours);
-    let strips = rows.iter().zip(lines).map(|(row, nodes)| Strip { label: label(row), nodes });
-    Group {
-        title: format!("Nodes of pool {}", pool.name),
-        since: start.to_owned(),
-        // What comes at the end goes on for a while.
-        end: lines.iter().filter_map(|nodes| nodes.last()).map(|(end, _)| *end).max().unwrap_or(0),
-        strips: strips.collect(),
-    }
-}
-
-fn by_size(pools: &[Pool], sizes: &[VmSize], arguments: &Arguments) -> Result<Results, SimulateError> {
-    let policy = arguments.policy.first().copied().unwrap_or(Policy::BreakEven);
-    let mut results = Results::default();
-    for pool in pools {
-        let decider = pool.decider(policy, arguments);
-        let base = pool.load(pool.setting(arguments, None), arguments)?;
-        let settings: Vec<_> = sizes.iter().map(|size| pool.setting(arguments, Some(size))).collect();
-        let fits = settings.iter().filter(|setting| pool.too_large(setting).is_none());
-        let loads: Vec<Load> = fits.map(|setting| pool.load(setting.clone(), arguments)).collect::<Result<_, _>>()?;
-        let jobs: Vec<Job> = loads.iter().map(|load| job(load, decider, arguments)).collect();
-        let label = decider.label();
-        let outcomes = work::run(&jobs);
-        let mut done = loads.iter().zip(&outcomes);
-        let mut rows = Vec::new();
-        for (size, setting) in sizes.iter().zip(&settings) {
-            let result = match pool.too_large(setting) {
-                Some(work) => Err(format!(
-                    "a pod of {} asks for {}, and a node has {}",
-                    work.name,
-                    output::amounts(&work.shape.request),
-                    output::amounts(&setting.capacity)
-                )),
-                None => match done.next() {
-                    Some((load, outcome)) => {
-                        results.notes.extend(load.notes.iter().map(|note| format!("{}: {note}", size.name)));
-                        Ok(Row::of(label.clone(), outcome, &prices(arguments, size.price), load.requests))
-                    }
-                    None => Err("not simulated".to_owned()),
-                },
-            };
-            rows.push(Size {
-                name: size.name.clone(),
-                cpus: size.cpus,
-                memory: size.memory,
-                max_nodes: setting.max_nodes,
-                pods: pool.works.iter().map(|work| setting.capacity.fits(&work.shape.request)).collect(),
-                result,
-            });
-        }
-        results.text.push_str(&output::pool(pool, &base, arguments));
-        results.text.push_str(&format!("\nWith {label}, and as many cores at most in each size:"));
-        results.text.push_str(&output::sizes(&rows, pool.currency(arguments)));
-        let mut value = output::pool_json(pool, &base, arguments);
-        value["policy"] = json!(label);
-        value["sizes"] = rows.iter().map(output::size_json).collect();
-        results.pools.push(value);
-    }
-    Ok(results)
+    rows.iter().zip(lines).map(|(row, nodes)| Strip { label: label(row), nodes }).collect()
 }
 
 fn prices(arguments: &Arguments, node_hour: Option<f64>) -> Prices {

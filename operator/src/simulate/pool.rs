@@ -14,7 +14,8 @@ use spec::Span;
 use super::args::Arguments;
 use super::error::SimulateError;
 use super::manifests::{Found, Manifests};
-use super::runs::Work;
+use super::output;
+use super::runs::{Packed, Work};
 use super::values::{Lateness, Policy};
 use super::work::Decider;
 use crate::cluster;
@@ -64,8 +65,7 @@ pub(super) fn pools(
             pools.len() - 1
         });
         let Some(pool) = pools.get_mut(at) else { continue };
-        let work = Work::of(found, ticks, arguments, |request| pool.slots(request, arguments));
-        pool.works.push(work);
+        pool.works.push(Work::of(found, ticks, arguments));
     }
     pools.sort_by(|one, other| one.name.cmp(&other.name));
     pools.iter_mut().for_each(|pool| pool.works.sort_by(|one, other| one.name.cmp(&other.name)));
@@ -160,13 +160,25 @@ impl Pool {
         own.into_iter().chain(all).collect()
     }
 
-    /// The world of its nodes; of another size, so many of them that there are as many cores as before.
+    /// The resource by which nodes of other sizes are counted out: that of these which is known of a node.
+    pub(super) fn matched(&self, arguments: &Arguments) -> Option<&'static str> {
+        let capacity = self.capacity(arguments);
+        ["cpu", "memory"].into_iter().find(|name| capacity.milli(name).is_some())
+    }
+
+    fn capacity(&self, arguments: &Arguments) -> Resources {
+        self.known_capacity().unwrap_or_else(|| arguments.node_capacity.0.clone())
+    }
+
+    /// The world of its nodes; of another size, so many of them that there is as much as before of what is [matched].
+    ///
+    /// [matched]: Self::matched
     pub(super) fn setting(&self, arguments: &Arguments, size: Option<&VmSize>) -> Setting {
         let (min, max) = match &self.cluster {
             Some(found) => (found.object.spec.min_nodes, found.object.spec.max_nodes),
             None => (0, arguments.max_nodes),
         };
-        let capacity = self.known_capacity().unwrap_or_else(|| arguments.node_capacity.0.clone());
+        let capacity = self.capacity(arguments);
         let seconds = |span: Span| f64::from(u32::try_from(span.as_secs()).unwrap_or(u32::MAX));
         let (provisioning, _) = self.provisioning(arguments);
         let (p50, p95) = (seconds(provisioning.p50), seconds(provisioning.p95));
@@ -176,24 +188,40 @@ impl Pool {
         };
         let Some(size) = size else { return with(capacity, min, max) };
         let other = size.capacity();
-        let nodes = |nodes: u32| match (capacity.milli("cpu"), other.milli("cpu")) {
-            (Some(before), Some(now)) if now > 0 => {
+        let matched = self.matched(arguments).and_then(|name| capacity.milli(name).zip(other.milli(name)));
+        let nodes = |nodes: u32| match matched {
+            Some((before, now)) if now > 0 => {
                 let nodes = (u128::from(nodes) * before).div_ceil(now);
                 u32::try_from(nodes).unwrap_or(MAX_NODES).min(MAX_NODES)
             }
             _ => nodes,
         };
-        with(other.clone(), nodes(min), nodes(max))
+        with(other, nodes(min), nodes(max))
     }
 
-    /// How many such pods it has room for at a time.
-    fn slots(&self, request: &Resources, arguments: &Arguments) -> u32 {
-        let setting = self.setting(arguments, None);
-        setting.capacity.fits(request).saturating_mul(setting.max_nodes)
+    /// The pods of all its works on such nodes, as they are set or with so many threads.
+    pub(super) fn packed(&self, setting: &Setting, threads: Option<u32>) -> Vec<Packed<'_>> {
+        let slots = |request: &Resources| setting.capacity.fits(request).saturating_mul(setting.max_nodes);
+        self.works.iter().map(|work| work.packed(threads, slots)).collect()
     }
 
-    /// The first of its works whose pods fit onto no node.
-    pub(super) fn too_large(&self, setting: &Setting) -> Option<&Work> {
-        self.works.iter().find(|work| setting.capacity.fits(&work.shape.request) == 0)
+    /// What of its manifest is not simulated.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let Some(spec) = self.cluster.as_ref().map(|found| &found.object.spec) else { return Vec::new() };
+        let mut notes = Vec::new();
+        if spec.paused {
+            notes.push(format!("pool {} is paused; it is simulated as if it were not", self.name));
+        }
+        if spec.budget.is_some() {
+            notes.push(format!("pool {} has a budget; it is simulated as if it had none", self.name));
+        }
+        notes
     }
+}
+
+/// Why there can be no such pods: the first that fits onto no node.
+pub(super) fn too_large<'a, 'b>(packed: &'b [Packed<'a>], setting: &Setting) -> Option<(&'b Packed<'a>, String)> {
+    let large = packed.iter().find(|packed| setting.capacity.fits(&packed.shape.request) == 0)?;
+    let (asks, has) = (output::amounts(&large.shape.request), output::amounts(&setting.capacity));
+    Some((large, format!("asks for {asks}, and a node has {has}")))
 }

@@ -174,6 +174,14 @@ fn suspended_schedules_and_paused_pools_are_told() {
 }
 
 #[test]
+fn a_budget_is_left_out_and_that_is_told() {
+    let priced = "maxNodes: 4\n  price: {nodeHour: 1}\n  budget: {month: 5}";
+    let (_kept, path) = folder("a.yaml", &format!("{}{}", CLUSTER.replace("maxNodes: 4", priced), schedule("")));
+    let told = json_of(&["-f", &path, "--days", "1"]);
+    assert_eq!(told["pools"][0]["notes"][0], "pool cpu has a budget; it is simulated as if it had none");
+}
+
+#[test]
 fn a_trace_stands_in_the_place_of_schedules_on_the_pool_of_the_manifests() {
     let (_trace, path) = folder("trace.csv", "time,sensors,seconds\n3600,40,60\n0,20,30\n7200,0,1\n");
     let (_kept, cluster) = folder("a.yaml", &format!("{CLUSTER}{}", schedule("")));
@@ -231,5 +239,6 @@ fn of_many_schedules_the_first_are_listed() {
     assert_eq!(json_of(&words)["pools"][0]["schedules"].as_array().unwrap().len(), 40);
 }
 
+mod compare;
 mod traces;
 mod wrong;

@@ -11,6 +11,8 @@ use planner::simulate::trace::{MAX_SECONDS, MAX_SENSORS};
 use planner::simulate::vm::{MAX_PRICE, price};
 use spec::Span;
 
+use super::runs::AT_A_TIME;
+
 /// The longest of all durations: ten years.
 const LONGEST: Span = Span::from_secs(3_660 * 86_400);
 /// The year 3000, in seconds since 1970.
@@ -90,6 +92,27 @@ impl FromStr for Lateness {
             }
             _ => Err("write both quantiles, such as p50=90s,p95=180s".to_owned()),
         }
+    }
+}
+
+/// How many sensors pods score at a time that are compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Threads(pub Vec<u32>);
+
+impl FromStr for Threads {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "as-set" {
+            return Ok(Self(Vec::new()));
+        }
+        let one = |part: &str| part.trim().parse().ok().filter(|threads| (1..=AT_A_TIME).contains(threads));
+        let mut threads: Vec<u32> = text.split(',').map(one).collect::<Option<_>>().ok_or_else(|| {
+            format!("write numbers from 1 to {AT_A_TIME}, which is what the scorer begins at a time, or as-set")
+        })?;
+        threads.sort_unstable();
+        threads.dedup();
+        Ok(Self(threads))
     }
 }
 

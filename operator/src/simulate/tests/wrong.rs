@@ -239,6 +239,9 @@ fn every_wrong_value_of_an_option_is_told_with_what_to_write() {
         ("--request-price", "reads=1", "write a price of 10,000 requests"),
         ("--request-price", "reads=1,reads=2", "write a price of 10,000 requests"),
         ("--seed", "-1", "invalid digit"),
+        ("--pod-threads", "0", "write numbers from 1 to 4"),
+        ("--pod-threads", "8", "write numbers from 1 to 4"),
+        ("--pod-threads", "many", "or as-set"),
         ("--output", "yaml", "possible values: table, json"),
     ];
     for (option, value, expected) in cases {
