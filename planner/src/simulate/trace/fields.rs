@@ -28,6 +28,9 @@ const LENGTHS: [&str; 10] =
     ["s", "sec", "secs", "second", "seconds", "duration", "runtime", SECONDS, "secondseach", "durationseconds"];
 const FILLERS: [&str; 5] = ["per", "each", "a", "in", "sensor"];
 
+/// So many columns a message names.
+const MOST_SHOWN: usize = 12;
+
 impl Columns {
     /// In the order in which they are where no header says it.
     pub(super) fn of_width(width: usize) -> Self {
@@ -53,8 +56,9 @@ impl Columns {
             width: None,
         };
         if lasts.is_none() && !seconds {
-            let found = row.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
-            return Err(Problem::NoSeconds(found));
+            let found = row.iter().take(MOST_SHOWN).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
+            let more = if row.len() > MOST_SHOWN { ", …" } else { "" };
+            return Err(Problem::NoSeconds(format!("{found}{more}")));
         }
         Ok(Some(columns))
     }

@@ -79,6 +79,13 @@ fn a_column_of_another_name_is_never_taken_for_a_second() {
 }
 
 #[test]
+fn of_many_columns_a_message_names_the_first() {
+    let wide = format!("time,sensors{}\n0,1", ",a column of whatever".repeat(1_000));
+    let error = parse(wide.as_bytes(), None).unwrap_err().to_string();
+    assert!(error.len() < 1_000 && error.contains("a column of whatever, … says how many seconds"), "{error}");
+}
+
+#[test]
 fn of_two_columns_of_one_meaning_none_is_guessed() {
     let doubled = |one: &str, other: &str| Problem::Doubled { one: one.to_owned(), other: other.to_owned() };
     assert_eq!(wrong("time,sensors,seconds,Sensors\n0,1,1,2"), (1, doubled("sensors", "Sensors")));
