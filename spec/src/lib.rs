@@ -9,6 +9,7 @@ pub mod data_path;
 pub mod duration;
 pub mod ends;
 pub mod files;
+mod int_or_text;
 pub mod keys;
 pub mod limit;
 pub mod location;

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error, Visitor};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::int_or_text;
 
 /// A number such as `5`, or a percentage such as `5%`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,27 +75,7 @@ impl Serialize for Limit {
 
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl Visitor<'_> for Either {
-            type Value = Limit;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number such as 5, or a percentage such as 5%")
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Limit, E> {
-                number.to_string().parse().map_err(E::custom)
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Limit, E> {
-                number.to_string().parse().map_err(E::custom)
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Limit, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_any(Either)
+        int_or_text::deserialize(deserializer, "a number such as 5, or a percentage such as 5%")
     }
 }
 
@@ -108,14 +89,10 @@ impl JsonSchema for Limit {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "x-kubernetes-int-or-string": true,
-            // A rule rather than a pattern: it is refused with a sentence.
-            "x-kubernetes-validations": [{
-                "rule": "string(self).matches('^([0-9]{1,9}|(100|[0-9]{1,2})%)$')",
-                "message": "it must be a number such as 5, or a percentage from 0% to 100% such as 10%",
-            }],
-        })
+        int_or_text::schema(
+            "string(self).matches('^([0-9]{1,9}|(100|[0-9]{1,2})%)$')",
+            "it must be a number such as 5, or a percentage from 0% to 100% such as 10%",
+        )
     }
 }
 

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error, Visitor};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::int_or_text;
 
 /// A non-negative amount in some currency, exact to a millionth of it; written `0.192` or `500`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,27 +85,10 @@ impl Serialize for Money {
 
 impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl Visitor<'_> for Either {
-            type Value = Money;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an amount of money: a decimal in quotes such as \"0.192\", or a whole number")
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Money, E> {
-                number.to_string().parse().map_err(E::custom)
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Money, E> {
-                number.to_string().parse().map_err(E::custom)
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Money, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_any(Either)
+        int_or_text::deserialize(
+            deserializer,
+            "an amount of money: a decimal in quotes such as \"0.192\", or a whole number",
+        )
     }
 }
 
@@ -118,15 +102,11 @@ impl JsonSchema for Money {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            // No floating-point number: what it is rounded to depends on who reads it.
-            "x-kubernetes-int-or-string": true,
-            // A rule rather than a pattern: it is refused with a sentence.
-            "x-kubernetes-validations": [{
-                "rule": "string(self).matches('^[0-9]{1,12}([.][0-9]{1,6})?$')",
-                "message": "it must be a decimal in quotes with up to six digits after the point, such as \"0.192\", or a whole number",
-            }],
-        })
+        // No floating-point number: what it is rounded to depends on who reads it.
+        int_or_text::schema(
+            "string(self).matches('^[0-9]{1,12}([.][0-9]{1,6})?$')",
+            "it must be a decimal in quotes with up to six digits after the point, such as \"0.192\", or a whole number",
+        )
     }
 }
 

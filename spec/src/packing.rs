@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error, Visitor};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ends::MAX_ENDS;
+use crate::int_or_text;
 
 /// The most sensors of a pod.
 pub const MOST: u32 = 10_000;
@@ -111,27 +111,7 @@ impl Serialize for PerPod {
 
 impl<'de> Deserialize<'de> for PerPod {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl Visitor<'_> for Either {
-            type Value = PerPod;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of sensors from 1 to 10000, or Auto")
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<PerPod, E> {
-                number.to_string().parse().map_err(E::custom)
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<PerPod, E> {
-                number.to_string().parse().map_err(E::custom)
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<PerPod, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_any(Either)
+        int_or_text::deserialize(deserializer, "a number of sensors from 1 to 10000, or Auto")
     }
 }
 
@@ -145,14 +125,10 @@ impl JsonSchema for PerPod {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "x-kubernetes-int-or-string": true,
-            // A rule rather than a pattern: it is refused with a sentence.
-            "x-kubernetes-validations": [{
-                "rule": "string(self).matches('^([1-9][0-9]{0,3}|10000|Auto)$')",
-                "message": "it must be a number from 1 to 10000, or Auto",
-            }],
-        })
+        int_or_text::schema(
+            "string(self).matches('^([1-9][0-9]{0,3}|10000|Auto)$')",
+            "it must be a number from 1 to 10000, or Auto",
+        )
     }
 }
 
