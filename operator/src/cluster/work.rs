@@ -67,7 +67,8 @@ pub(super) fn of_cluster(
             let demand = demand(key, run, job.as_deref(), (&gone, &held), request, priority, admitted)?;
             let most = job.as_deref().and_then(parallelism).map_or(u32::MAX, |parallelism| {
                 let has = demand.started + demand.starting + demand.held;
-                let has = has.saturating_add(retried(&gone, &held, job.as_deref()));
+                let lacks = has < demand.remaining.min(parallelism);
+                let has = has + if lacks { retried(&gone, &held, job.as_deref()) } else { 0 };
                 lacking.most(uid_of(run), parallelism, demand.remaining, has, now)
             });
             let demand = Demand { most, ..demand };
@@ -122,9 +123,9 @@ fn demand(
 
 /// How many items wait for the Job to try them again: their last pod has failed, and there is no other yet.
 fn retried(gone: &[&Arc<Pod>], held: &[Arc<Pod>], job: Option<&Job>) -> u32 {
-    let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
+    let has_failed = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Failed");
     let (failed, others): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) =
-        gone.iter().copied().chain(held).partition(|pod| phase(pod) == "Failed");
+        gone.iter().copied().chain(held).partition(|pod| has_failed(pod));
     let others: BTreeSet<u32> = others.into_iter().map(|pod| index(pod)).collect();
     let failed: BTreeSet<u32> = failed.into_iter().map(|pod| index(pod)).filter(|at| !others.contains(at)).collect();
     let for_good = job.and_then(|job| job.status.as_ref()?.failed_indexes.as_deref()).map_or(0, indexes);
