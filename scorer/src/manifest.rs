@@ -260,7 +260,12 @@ fn documents(text: &str) -> Vec<String> {
 fn at(file: &str, text: &str, error: &serde_saphyr::Error) -> ManifestError {
     let line = error.location().map(|l| l.line());
     let field = line.and_then(|n| field_at(text, usize::try_from(n).ok()?));
-    let message = error.without_snippet().to_string();
+    let message = match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key, .. } => {
+            format!("{} is there twice; write it once", key.as_deref().unwrap_or("a key"))
+        }
+        other => other.to_string(),
+    };
     // The type is a program's word.
     let message = message.lines().next().unwrap_or_default().replacen(
         "invalid u32",

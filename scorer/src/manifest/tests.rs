@@ -67,6 +67,7 @@ fn a_wrong_field_is_named_with_its_file_and_line() {
             9,
             vec!["spec.maxFailedSensors", "a whole number from 0, such as 5"],
         ),
+        ("  data:", "  store: {url: https://b}\n  data:", 9, vec!["spec.store", "store is there twice; write it once"]),
         ("  data:", "  window:\n    length: 5 minutes\n  data:", 10, vec!["spec.window.length", "5m"]),
     ] {
         let message = error(&SMALLEST.replace(from, to));
