@@ -138,6 +138,10 @@ pub struct ScoringClusterStatus {
     /// Room for scorer pods.
     #[serde(default)]
     pub slots: SlotCounts,
+    /// The first runs with items that wait for a slot, in their turn: by priority, then by age.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub queue: Vec<QueuedRun>,
     /// What a node has for scorer pods, as learned from the last node seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_capacity: Option<BTreeMap<String, String>>,
@@ -194,7 +198,28 @@ pub struct SlotCounts {
     pub given: u32,
     /// Items that wait for a slot.
     pub waiting: u32,
+    /// Slots of `maxNodes` nodes, were all pods like those of the run whose turn is first. Absent while there is no run, and
+    /// until it is known what a node has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u32>,
 }
+
+/// A run with items that wait for a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueuedRun {
+    /// The run: `namespace/name`.
+    pub run: String,
+    /// Its schedule's priority.
+    pub priority: i32,
+    /// Slots that it has.
+    pub slots: u32,
+    /// Items that wait for one.
+    pub waiting: u32,
+}
+
+/// Of how many runs `status.queue` tells.
+pub const QUEUE: usize = 10;
 
 /// How long nodes take to come and to go. Below 20 samples, a guess counts for those that are missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -99,8 +99,25 @@ pub struct Grants {
     pub given: u32,
     /// Items without a slot, of all runs.
     pub waiting: u32,
+    /// How many slots there can be, were all pods like those of the run whose turn is first; `None`: nobody knows.
+    pub total: Option<u32>,
+    /// Runs with items that wait for a slot, in their turn.
+    pub queue: Vec<Queued>,
     /// Runs whose pod does not fit onto an empty node.
     pub too_large: Vec<String>,
+}
+
+/// A run with items that wait for a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The run: `namespace/name`.
+    pub run: String,
+    /// Its priority.
+    pub priority: i32,
+    /// Slots that it has.
+    pub slots: u32,
+    /// Items without one.
+    pub waiting: u32,
 }
 
 /// Gives slots against `max_nodes` nodes: by priority, between equals by fair share of the pool, then by age. Pods that
@@ -165,7 +182,9 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
 
     let off = order.iter().zip(off).filter(|(_, off)| !off.is_empty());
     let off = off.map(|(demand, off)| (demand.run.clone(), off)).collect();
-    let mut grants = Grants { off, ..Grants::default() };
+    let first = order.first().zip(room.capacity.as_ref());
+    let total = first.map(|(demand, empty)| empty.fits(&demand.request).saturating_mul(room.max_nodes));
+    let mut grants = Grants { off, total, ..Grants::default() };
     for ((demand, extra), starts) in order.into_iter().zip(extra).zip(starts) {
         if room.capacity.as_ref().is_some_and(|empty| empty.fits(&demand.request) == 0) && demand.wished() > 0 {
             grants.too_large.push(demand.run.clone());
@@ -177,8 +196,12 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
         if starts > 0 {
             grants.starts.insert(demand.run.clone(), starts);
         }
+        let waiting = demand.remaining - slots;
+        if waiting > 0 {
+            grants.queue.push(Queued { run: demand.run.clone(), priority: demand.priority, slots, waiting });
+        }
         grants.given += slots;
-        grants.waiting += demand.remaining - slots;
+        grants.waiting += waiting;
     }
     grants
 }

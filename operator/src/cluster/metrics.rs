@@ -185,7 +185,7 @@ mod tests {
         let cost = serde_json::from_value(cost).unwrap();
         let status = ScoringClusterStatus {
             nodes: NodeCounts { desired: 3, ready: 2, ..NodeCounts::default() },
-            slots: SlotCounts { given: 8, waiting: 4 },
+            slots: SlotCounts { given: 8, waiting: 4, total: Some(8) },
             cost: Some(cost),
             ..ScoringClusterStatus::default()
         };

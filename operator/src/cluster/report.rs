@@ -1,11 +1,11 @@
 //! What people see of a cluster: counts and conditions.
 
-use crds::cluster::{AgentPoolStatus, NextDemand, NodeCounts, SlotCounts};
+use crds::cluster::{AgentPoolStatus, NextDemand, NodeCounts, QUEUE, QueuedRun, SlotCounts};
 use crds::{AksPool, ScoringCluster, ScoringClusterStatus};
 use jiff::{SignedDuration, Timestamp};
 use planner::capacity::Resources;
 use planner::pool::{Lost, NOT_READY_LIMIT, OUTAGE_LIMIT, PoolDecision, PoolView, Wait};
-use planner::slots::Grants;
+use planner::slots::{Grants, Queued};
 use planner::warmth::Expected;
 
 use super::cost::EXCEEDED;
@@ -74,7 +74,8 @@ pub(super) fn status(report: &Report<'_>) -> ScoringClusterStatus {
     ScoringClusterStatus {
         observed_generation: generation,
         nodes: report.pool.map_or_else(|| before.nodes.clone(), |(view, decision)| counts(view, decision)),
-        slots: SlotCounts { given: report.grants.given, waiting: report.grants.waiting },
+        slots: SlotCounts { given: report.grants.given, waiting: report.grants.waiting, total: report.grants.total },
+        queue: report.grants.queue.iter().take(QUEUE).map(queued).collect(),
         node_capacity: report.learned.map(Resources::to_quantities).filter(|map| !map.is_empty()),
         provisioning: report.memory.machines.timing.status(),
         next_demand: report.next.map(|(schedule, next)| NextDemand {
@@ -88,6 +89,10 @@ pub(super) fn status(report: &Report<'_>) -> ScoringClusterStatus {
         put_bucket: report.memory.bucket(report.now),
         conditions: conditions.into_vec(),
     }
+}
+
+fn queued(run: &Queued) -> QueuedRun {
+    QueuedRun { run: run.run.clone(), priority: run.priority, slots: run.slots, waiting: run.waiting }
 }
 
 fn counts(view: &PoolView, decision: &PoolDecision) -> NodeCounts {
@@ -212,7 +217,12 @@ pub(super) fn is_urgent(before: Option<&ScoringClusterStatus>, after: &ScoringCl
     let Some(before) = before else { return true };
     let plain = |status: &ScoringClusterStatus| ScoringClusterStatus {
         nodes: NodeCounts { desired: status.nodes.desired, lost: status.nodes.lost, ..NodeCounts::default() },
-        slots: SlotCounts { given: u32::from(status.slots.given > 0), waiting: u32::from(status.slots.waiting > 0) },
+        slots: SlotCounts {
+            given: u32::from(status.slots.given > 0),
+            waiting: u32::from(status.slots.waiting > 0),
+            total: None,
+        },
+        queue: Vec::new(),
         idle_since: std::collections::BTreeMap::new(),
         agent_pool: None,
         put_bucket: None,

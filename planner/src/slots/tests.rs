@@ -69,6 +69,25 @@ fn a_run_gets_as_many_slots_as_the_largest_pool_has_room_for() {
     assert_eq!((grants.slots["a"], grants.waiting), (12, 88));
 }
 
+#[test]
+fn the_queue_tells_whose_turn_it_is_and_leaves_out_those_who_have_all_slots_that_they_want() {
+    let runs = [
+        Demand { created: at(1), ..demand("old", 90) },
+        Demand { created: at(2), ..demand("new", 90) },
+        demand("small", 1),
+        Demand { priority: 5, created: at(3), ..demand("urgent", 20) },
+    ];
+    let grants = grant(&runs, &room(4));
+    let told = |queued: &Queued| (queued.run.clone(), queued.priority, queued.slots, queued.waiting);
+    let queue: Vec<_> = grants.queue.iter().map(told).collect();
+    assert_eq!(
+        queue,
+        [("urgent".into(), 5, 16, 4), ("small".into(), 0, 0, 1), ("old".into(), 0, 0, 90), ("new".into(), 0, 0, 90)]
+    );
+    assert_eq!(grants.total, Some(16));
+    assert_eq!(grant(&[demand("small", 1)], &room(4)).queue, []);
+}
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
 }

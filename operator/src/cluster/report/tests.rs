@@ -107,6 +107,28 @@ fn a_pod_larger_than_a_node_is_named() {
     assert!(find(&status.conditions, "Degraded").unwrap().message.contains("default/hourly-1"));
 }
 
+#[test]
+fn of_a_long_queue_the_first_ten_runs_are_told() {
+    let run = |at: u32| Queued { run: format!("default/run-{at}"), priority: 0, slots: at, waiting: 90 };
+    let grants =
+        Grants { given: 66, waiting: 1080, total: Some(80), queue: (0..12).map(run).collect(), ..Grants::default() };
+    let status = told(&memory(), None, &empty_pool(), &grants);
+    assert_eq!(status.slots, SlotCounts { given: 66, waiting: 1080, total: Some(80) });
+    let names: Vec<&str> = status.queue.iter().map(|run| run.run.as_str()).collect();
+    assert_eq!((names.len(), names[0], names[9]), (10, "default/run-0", "default/run-9"));
+}
+
+#[test]
+fn a_queue_that_moves_on_is_not_urgent() {
+    let queue = |waiting: u32| {
+        let run = Queued { run: "default/run".into(), priority: 0, slots: 4, waiting };
+        let grants = Grants { given: 4, waiting, total: Some(4), queue: vec![run], ..Grants::default() };
+        told(&memory(), None, &empty_pool(), &grants)
+    };
+    assert!(!is_urgent(Some(&queue(9)), &queue(8)));
+    assert!(is_urgent(Some(&queue(9)), &told(&memory(), None, &empty_pool(), &Grants::default())));
+}
+
 /// A machine whose node is Ready, or has been silent for a minute.
 fn machine(name: &str, ready: Readiness) -> Machine {
     let since = now() - SignedDuration::from_secs(60);
