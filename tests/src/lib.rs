@@ -15,4 +15,5 @@ pub mod s3;
 pub mod shares;
 pub mod snapshot;
 pub mod tls;
+pub mod turns;
 pub mod wait;

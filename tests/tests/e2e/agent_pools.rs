@@ -91,10 +91,15 @@ impl Cluster {
     }
 
     /// The nodes of the pool that Kubernetes knows.
-    pub(crate) async fn pool_nodes(&self) -> Result<usize> {
+    pub(crate) async fn nodes_of_pool(&self) -> Result<Vec<Node>> {
         let nodes: Api<Node> = Api::all(self.client.clone());
         let of_pool = ListParams::default().labels(&format!("{}={}", names::AGENT_POOL, self.facts.agent_pool));
-        Ok(nodes.list(&of_pool).await?.items.len())
+        Ok(nodes.list(&of_pool).await?.items)
+    }
+
+    /// How many they are.
+    pub(crate) async fn pool_nodes(&self) -> Result<usize> {
+        Ok(self.nodes_of_pool().await?.len())
     }
 
     /// How many PUTs of the pool were refused since a request, since its bucket was empty.
@@ -127,4 +132,10 @@ impl Cluster {
         let text = self.control.request_text(request).await;
         text.with_context(|| format!("GET {}{path}", self.facts.control_endpoint))
     }
+}
+
+/// Whether the node's kubelet says that it is Ready.
+pub(crate) fn is_ready(node: &Node) -> bool {
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }

@@ -7,7 +7,6 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::cluster::{Shared, until};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensor;
 use crate::manifests;
 use crate::whole::{has, without_hidden};
@@ -17,8 +16,8 @@ const NAMESPACE: &str = "e2e-backfill";
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
-    let schedule = manifests::schedule(&cluster.facts, NAMESPACE, "past", CLUSTER, "0 0 1 1 *");
+    cluster.apply(&cluster.pool("3s")).await?;
+    let schedule = cluster.schedule(NAMESPACE, "past", "0 0 1 1 *");
     cluster.apply(&manifests::with_sensors(schedule, &[sensor(1, 1), sensor(1, 2)])).await?;
     let start = (Timestamp::now() - SignedDuration::from_mins(40)).round(Unit::Minute)?;
 

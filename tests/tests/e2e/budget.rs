@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Shared, tell, until};
 use crate::failover::kill_leader;
-use crate::first_run::CLUSTER;
 use crate::inputs::sensors;
 use crate::manifests;
 
@@ -24,7 +23,7 @@ const ROUNDED: u64 = 3;
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    let mut pool = manifests::cluster(&cluster.facts, CLUSTER, "3s");
+    let mut pool = cluster.pool("3s");
     pool["spec"]["nodeCapacity"] = json!({"pods": EACH.to_string()});
     pool["spec"]["maxNodes"] = json!(1);
     pool["spec"]["price"] = json!({"nodeHour": 3600, "currency": "s"});
@@ -32,7 +31,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let before = cost(&cluster).await?;
     let spent = before.as_ref().map_or(0, |cost| cost.node_seconds);
     budget(&cluster, &mut pool, spent + SECONDS).await?;
-    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, RUN, CLUSTER, "0 0 1 1 *");
+    let mut schedule = cluster.schedule(NAMESPACE, RUN, "0 0 1 1 *");
     schedule["spec"]["scorer"]["resources"] = manifests::slow();
     cluster.apply(&schedule).await?;
     cluster.kubectl_with(&["create", "-f", "-"], &manifests::run_now(NAMESPACE, RUN, RUN)).await?;
@@ -55,7 +54,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.pool_is_empty().await?;
     adds_up(&cluster, before, ended.run.status.and_then(|status| status.node_seconds)).await?;
     cluster.delete_namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await
+    cluster.apply(&cluster.pool("3s")).await
 }
 
 /// What the run took and what was idle meanwhile is what the pool took, whoever led.
@@ -81,7 +80,7 @@ async fn budget(cluster: &Shared, pool: &mut Value, seconds: u64) -> Result<()> 
 }
 
 async fn scoring_cluster(cluster: &Shared) -> Result<ScoringCluster> {
-    Ok(Api::all(cluster.client.clone()).get(CLUSTER).await?)
+    Ok(Api::all(cluster.client.clone()).get(cluster.scoring_cluster).await?)
 }
 
 async fn cost(cluster: &Shared) -> Result<Option<PoolCost>> {

@@ -18,8 +18,8 @@ use serde_json::json;
 use store::Status;
 
 use crate::cluster::{Cluster, Shared, seed, tell};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensors;
+use crate::pods::phase;
 use crate::processes::{is_of_node, kill_pod, signal};
 use crate::whole::{Ended, has, same_files};
 use crate::{manifests, python};
@@ -61,8 +61,8 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     let image = python::image(&cluster).await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
-    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, "chaos", CLUSTER, "0 0 1 1 *");
+    cluster.apply(&cluster.pool("3s")).await?;
+    let mut schedule = cluster.schedule(NAMESPACE, "chaos", "0 0 1 1 *");
     // A container that is killed uses up a retry, whoever killed it.
     schedule["spec"]["retries"] = json!(100);
     schedule["spec"]["packing"] = json!({"sensorsPerPod": 2});
@@ -182,7 +182,7 @@ async fn running(cluster: &Cluster, runs: &[String]) -> Result<Vec<Pod>> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), NAMESPACE);
     let items = ListParams::default().labels(&format!("{} in ({}),{}=item", names::RUN, runs.join(","), names::ROLE));
     let mut pods = pods.list(&items).await?.items;
-    pods.retain(|pod| pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running")));
+    pods.retain(|pod| phase(pod) == "Running");
     Ok(pods)
 }
 

@@ -1,9 +1,10 @@
-//! The one cluster of the tests: up, with the product installed as users install it.
+//! The one cluster of the tests: up, with the product installed as users install it. The tests of each lane have a pool of it.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +16,7 @@ use local_aks::{Facts, Options};
 use serde_json::{Value, json};
 use tests::blobs::Blobs;
 pub(crate) use tests::control_plane::workspace;
-use tests::harness::Cluster as _;
+use tests::harness::{Cluster as _, speaker};
 use tests::local;
 use tests::snapshot::Snapshot;
 pub(crate) use tests::wait::until;
@@ -23,9 +24,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+use crate::administrator::{Administrator, azure};
 use crate::first_run::FirstRun;
 use crate::inputs::Inputs;
 use crate::kills::Measured;
+use crate::manifests;
 use crate::observe::Observer;
 
 /// The suite's name.
@@ -39,16 +42,37 @@ pub(crate) const SECRET: &str = "store";
 /// How long a machine takes to come up. Azure's minutes would tell nothing more.
 const PROVISIONING: Duration = Duration::from_secs(2);
 
-/// A cluster that is up.
+/// The ScoringClusters of the lanes, and of all but the first the agent pools. Not `cpu`, as the examples call theirs: a
+/// ScoringCluster keeps its pool.
+const LANES: [&str; 2] = ["e2e", "beside"];
+
+/// The cluster as the tests of a lane see it.
 pub(crate) struct Cluster {
+    site: Arc<Site>,
+    /// The agent pool is the lane's.
     pub(crate) facts: Facts,
+    /// The lane's.
+    pub(crate) scoring_cluster: &'static str,
+    /// Of the lane's pool.
+    pub(crate) observer: Arc<Observer>,
+}
+
+impl Deref for Cluster {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+/// A cluster that is up.
+pub(crate) struct Site {
     pub(crate) binaries: Binaries,
     pub(crate) images: Images,
     pub(crate) client: kube::Client,
     /// For what the agentPools API was asked.
     pub(crate) control: kube::Client,
     pub(crate) blobs: Blobs,
-    pub(crate) observer: Observer,
     inputs: OnceCell<Inputs>,
     scratch: PathBuf,
     pub(crate) before: Snapshot,
@@ -57,6 +81,7 @@ pub(crate) struct Cluster {
     pub(crate) measured: OnceCell<Measured>,
     started: Instant,
     down: AtomicBool,
+    lanes: OnceLock<Vec<Shared>>,
 }
 
 impl Cluster {
@@ -70,20 +95,15 @@ impl Cluster {
             images::push(&binaries, &Registry { address: &facts.registry, insecure: true, crane: &crane }, &scratch)
                 .await?;
         let client = kube::Client::try_from(local::config(&facts).await?).context("make a client")?;
-        let mut control = kube::Config::new(facts.control_endpoint.parse().context("the control endpoint")?);
-        control.root_cert_file = Some(facts.ca_bundle.clone());
-        let control = kube::Client::try_from(control).context("make a client for the control endpoint")?;
+        let control = azure(&facts, &facts.control_endpoint)?;
         let blobs = Blobs::new(&facts.store_url, &facts.store_account, &facts.store_key);
-        let observer = Observer::start(&client, &facts.agent_pool);
         let (inputs, first_run, measured) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        let cluster = Self {
-            facts,
+        let site = Arc::new(Site {
             binaries,
             images,
             client,
             control,
             blobs,
-            observer,
             inputs,
             scratch,
             before,
@@ -92,9 +112,34 @@ impl Cluster {
             measured,
             started,
             down: AtomicBool::new(false),
-        };
-        cluster.helm_install().await?;
-        Ok(cluster)
+            lanes: OnceLock::new(),
+        });
+        let first = Self::of_lane(&site, facts, LANES[0]);
+        first.helm_install().await?;
+        let administrator = Administrator::open(&site.client, &first.facts).await?;
+        let mut lanes = Vec::new();
+        for name in &LANES[1..] {
+            administrator.make(name).await?;
+            let facts = Facts { agent_pool: (*name).to_owned(), ..first.facts.clone() };
+            lanes.push(Arc::new(Self::of_lane(&site, facts, name)));
+        }
+        let _ = site.lanes.set(lanes);
+        Ok(first)
+    }
+
+    fn of_lane(site: &Arc<Site>, facts: Facts, scoring_cluster: &'static str) -> Self {
+        let observer = Arc::new(Observer::start(&site.client, &facts.agent_pool));
+        Self { site: Arc::clone(site), facts, scoring_cluster, observer }
+    }
+
+    /// The manifest of the lane's ScoringCluster, whose nodes go when they have been `idle` for so long.
+    pub(crate) fn pool(&self, idle: &str) -> Value {
+        manifests::cluster(&self.facts, self.scoring_cluster, idle)
+    }
+
+    /// The manifest of a ScoringSchedule on the lane's pool.
+    pub(crate) fn schedule(&self, namespace: &str, name: &str, cron: &str) -> Value {
+        manifests::schedule(&self.facts, namespace, name, self.scoring_cluster, cron)
     }
 
     /// Readings and models, made when a test first needs them.
@@ -142,12 +187,20 @@ impl Cluster {
     }
 
     async fn summary(&self) {
+        self.summary_of_lane().await;
+        for lane in self.lanes.get().into_iter().flatten() {
+            lane.summary_of_lane().await;
+        }
+    }
+
+    async fn summary_of_lane(&self) {
         let seen = self.observer.seen();
         let runs: std::collections::BTreeSet<_> = seen.jobs.values().map(|job| (&job.namespace, &job.run)).collect();
         let of_role = |role: &str| seen.pods.values().filter(|pod| pod.role == role).count();
         tell(&format!(
-            "cluster {} was up for {} s: {} machines, at most {} at once; {} runs with {} Jobs; pods: {} plan, {} item, {} archive",
-            self.facts.cluster_name,
+            "pool {} was up for {} s: {} machines, at most {} at once; in all pools {} runs with {} Jobs; pods: {} plan, {} item, \
+             {} archive",
+            self.facts.agent_pool,
             self.started.elapsed().as_secs(),
             seen.nodes.len(),
             seen.peak,
@@ -224,6 +277,12 @@ impl Cluster {
 impl tests::harness::Cluster for Cluster {
     const SUITE: &'static str = SUITE;
 
+    fn lane(self: Arc<Self>, lane: usize) -> Arc<Self> {
+        let others = lane.checked_sub(1);
+        let other = others.and_then(|lane| self.lanes.get()?.get(lane).cloned());
+        other.unwrap_or(self)
+    }
+
     /// Builds the images, brings the cluster up, installs the chart.
     async fn up() -> Result<Self> {
         let options = Options { provisioning: PROVISIONING.into(), ..Options::default() };
@@ -268,7 +327,7 @@ impl tests::harness::Cluster for Cluster {
 
 /// One line about what goes on.
 pub(crate) fn tell(line: &str) {
-    local::tell(SUITE, line);
+    local::tell(&speaker(SUITE), line);
 }
 
 /// The seed that a variable gives, or one of the time.

@@ -4,7 +4,6 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::cluster::{Shared, tell};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensors;
 use crate::manifests;
 use crate::whole::same_files;
@@ -17,14 +16,14 @@ const RUN: &str = "own-by-hand";
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let inputs = cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, SCHEDULE, CLUSTER, "0 0 1 1 *");
+    let mut schedule = cluster.schedule(NAMESPACE, SCHEDULE, "0 0 1 1 *");
     schedule["spec"]["packing"] = json!({"sensorsPerPod": 4});
     let built_in = schedule.clone();
     let scorer = &mut schedule["spec"]["scorer"];
     scorer["image"] = json!(cluster.images.scorer);
     scorer["command"] = json!(["/scorer", "score", "--model", "{model}", "--input", "{input}", "--output", "{output}"]);
     scorer["args"] = json!(["--where", "Device={device},Tag={tag}"]);
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     cluster.apply(&schedule).await?;
     cluster.apply(&manifests::run_now(NAMESPACE, RUN, SCHEDULE)).await?;
     let ended = cluster.complete(NAMESPACE, RUN, &sensors()).await?;

@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Shared, seed, tell, until};
 use crate::failover::kill_leader;
-use crate::first_run::CLUSTER;
 use crate::inputs::sensors;
 use crate::late::{self, Tally};
 use crate::{manifests, pending};
@@ -57,8 +56,8 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let mut dice = StdRng::seed_from_u64(seed);
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
-    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, "cycles", CLUSTER, "0 0 1 1 *");
+    cluster.apply(&cluster.pool("3s")).await?;
+    let mut schedule = cluster.schedule(NAMESPACE, "cycles", "0 0 1 1 *");
     schedule["spec"]["retries"] = json!(0);
     let since = cluster.pool_changes(0).await?.last;
     let over = AtomicBool::new(false);

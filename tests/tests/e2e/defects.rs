@@ -5,7 +5,6 @@ use spec::SensorKeys;
 use store::Status;
 
 use crate::cluster::Shared;
-use crate::first_run::CLUSTER;
 use crate::inputs::sensor;
 use crate::manifests;
 
@@ -14,10 +13,10 @@ const NAMESPACE: &str = "e2e-defects";
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     let (good, other, corrupt, missing) = (sensor(1, 1), sensor(1, 2), sensor(1, 3), sensor(9, 9));
     let all = [good, other, corrupt.clone(), missing.clone()];
-    let schedule = manifests::schedule(&cluster.facts, NAMESPACE, "defects", CLUSTER, "0 0 1 1 *");
+    let schedule = cluster.schedule(NAMESPACE, "defects", "0 0 1 1 *");
     let mut schedule = manifests::with_sensors(schedule, &all);
     schedule["spec"]["model"]["path"] = "models/defects/model_{device}_{tag}".into();
     cluster.apply(&schedule).await?;

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use anyhow::{Result, ensure};
 
 use crate::cluster::{Shared, until};
-use crate::first_run::CLUSTER;
 use crate::manifests;
 
 const NAMESPACE: &str = "e2e-deletion";
@@ -14,8 +13,8 @@ const NAMESPACE: &str = "e2e-deletion";
 pub(crate) async fn namespace(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
-    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, "deleted", CLUSTER, "0 0 1 1 *");
+    cluster.apply(&cluster.pool("3s")).await?;
+    let mut schedule = cluster.schedule(NAMESPACE, "deleted", "0 0 1 1 *");
     // At full speed, an item is seen to run for less than it takes to look.
     schedule["spec"]["scorer"]["resources"] = manifests::slow();
     cluster.apply(&schedule).await?;
@@ -34,11 +33,11 @@ pub(crate) async fn scoring_cluster(cluster: Shared) -> Result<()> {
     cluster.pool_is_empty().await?;
     let since = cluster.pool_changes(0).await?.last;
     let nodes_before = cluster.observer.seen().nodes;
-    let mut pool = manifests::cluster(&cluster.facts, CLUSTER, "3s");
+    let mut pool = cluster.pool("3s");
     pool["spec"]["minNodes"] = 1.into();
     cluster.apply(&pool).await?;
     until("a node", 60, async || Ok((cluster.pool_nodes().await? == 1).then_some(()))).await?;
-    cluster.kubectl(&["delete", "scoringcluster", CLUSTER, "--wait=true", "--timeout=60s"]).await?;
+    cluster.kubectl(&["delete", "scoringcluster", cluster.scoring_cluster, "--wait=true", "--timeout=60s"]).await?;
     ensure!(cluster.pool_nodes().await? == 0, "the ScoringCluster is gone, its node is not");
     let changes = cluster.pool_changes(since).await?;
     ensure!(changes.lowered.is_empty(), "the count was lowered, so Azure chose the victims: {:?}", changes.lowered);

@@ -3,15 +3,15 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::cluster::{Shared, tell, until};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensors;
 use crate::manifests;
+use crate::pods::{is_held, phase};
 
 const NAMESPACE: &str = "e2e-edits";
 const RUN: &str = "edited";
@@ -23,11 +23,11 @@ const EACH: usize = 2;
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    let mut pool = manifests::cluster(&cluster.facts, CLUSTER, "3s");
+    let mut pool = cluster.pool("3s");
     pool["spec"]["nodeCapacity"] = json!({"pods": EACH.to_string()});
     pool["spec"]["maxNodes"] = json!(1);
     cluster.apply(&pool).await?;
-    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, RUN, CLUSTER, "0 0 1 1 *");
+    let mut schedule = cluster.schedule(NAMESPACE, RUN, "0 0 1 1 *");
     // Slower than slow: most items are still to come when there are three nodes.
     schedule["spec"]["scorer"]["resources"] = json!({"requests": {"cpu": "10m"}, "limits": {"cpu": "10m"}});
     cluster.apply(&schedule).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     edit(&cluster, &mut pool, "minNodes", 0, async || Ok(!cluster.pool_changes(asked).await?.deleted.is_empty()))
         .await?;
     cluster.delete_namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     cluster.pool_is_empty().await
 }
 
@@ -76,18 +76,12 @@ async fn edit(
 async fn at_work(cluster: &Shared) -> Result<usize> {
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), NAMESPACE);
     let items = ListParams::default().labels(&format!("{}={RUN},{}=item", crds::names::RUN, crds::names::ROLE));
-    let is_at_work = |pod: &&Pod| {
-        let is_held = pod.spec.as_ref().and_then(|spec| spec.scheduling_gates.as_ref()).is_some_and(|g| !g.is_empty());
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
-        !is_held && phase != "Succeeded"
-    };
+    let is_at_work = |pod: &&Pod| !is_held(pod) && phase(pod) != "Succeeded";
     Ok(api.list(&items).await?.iter().filter(is_at_work).count())
 }
 
 /// How many nodes take no pods.
 async fn cordoned(cluster: &Shared) -> Result<usize> {
-    let nodes: Api<Node> = Api::all(cluster.client.clone());
-    let of_pool = format!("{}={}", crds::names::AGENT_POOL, cluster.facts.agent_pool);
-    let list = nodes.list(&ListParams::default().labels(&of_pool)).await?;
-    Ok(list.iter().filter(|node| node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false)).count())
+    let nodes = cluster.nodes_of_pool().await?;
+    Ok(nodes.iter().filter(|node| node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false)).count())
 }

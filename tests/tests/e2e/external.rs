@@ -14,10 +14,10 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::administrator::Administrator;
 use crate::cluster::{Cluster, RELEASE, SYSTEM, Shared, output, tell, until, workspace};
-use crate::first_run::CLUSTER;
-use crate::fixed_nodes::FixedNodes;
 use crate::manifests;
+use crate::pods::phase;
 use crate::whole::has;
 
 const NAMESPACE: &str = "e2e-external";
@@ -31,9 +31,11 @@ const LEAD: SignedDuration = SignedDuration::from_secs(45);
 const APART: SignedDuration = SignedDuration::from_mins(2);
 
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
-    cluster.kubectl(&["delete", "scoringcluster", CLUSTER, "--ignore-not-found", "--timeout=180s"]).await?;
-    let nodes = FixedNodes::open(&cluster).await?;
-    nodes.scale(NODES).await?;
+    cluster
+        .kubectl(&["delete", "scoringcluster", cluster.scoring_cluster, "--ignore-not-found", "--timeout=180s"])
+        .await?;
+    let administrator = Administrator::open(&cluster.client, &cluster.facts).await?;
+    administrator.update(&json!({"count": NODES, "nodeTaints": []})).await?;
     until("three nodes", 60, async || Ok((cluster.pool_nodes().await? == NODES).then_some(()))).await?;
     let since = cluster.pool_changes(0).await?.last;
     cluster.kubectl(&["create", "namespace", NAMESPACE]).await?;
@@ -72,7 +74,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
 
     deleted_in_mid_run(&cluster, &objects).await?;
     cluster.delete_namespace(NAMESPACE).await?;
-    nodes.scale(0).await?;
+    administrator.update(&json!({"count": 0})).await?;
     cluster.pool_is_empty().await
 }
 
@@ -190,8 +192,7 @@ async fn displaced(cluster: &Cluster, held: &[Pod]) -> Result<()> {
     cluster.apply(&stranger).await?;
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), NAMESPACE);
     until("a pod of somebody else to run in the place of a placeholder", 20, async || {
-        let phase = pods.get("stranger").await?.status.and_then(|status| status.phase);
-        Ok((phase.as_deref() == Some("Running")).then_some(()))
+        Ok((phase(&pods.get("stranger").await?) == "Running").then_some(()))
     })
     .await?;
     let uids = |pods: &[Pod]| -> BTreeSet<String> { pods.iter().filter_map(|pod| pod.metadata.uid.clone()).collect() };

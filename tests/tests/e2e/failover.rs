@@ -10,7 +10,6 @@ use kube::api::{Api, DeleteParams, ListParams};
 use kube::{Client, ResourceExt};
 
 use crate::cluster::{RELEASE, SYSTEM, Shared, tell, until};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensors;
 use crate::manifests;
 use crate::processes::{is_in_group, signal};
@@ -21,8 +20,8 @@ const LEASE: &str = "batch-scoring-operator";
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
-    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, "failover", CLUSTER, "0 0 1 1 *");
+    cluster.apply(&cluster.pool("3s")).await?;
+    let mut schedule = cluster.schedule(NAMESPACE, "failover", "0 0 1 1 *");
     schedule["spec"]["scorer"]["resources"] = manifests::whole_node();
     cluster.apply(&schedule).await?;
     cluster.kubectl_with(&["create", "-f", "-"], &manifests::run_now(NAMESPACE, "goes-on", "failover")).await?;

@@ -15,8 +15,6 @@ use crate::whole::{Ended, same_files};
 
 const NAMESPACE: &str = "e2e";
 const SCHEDULE: &str = "readings";
-/// Not `cpu`, as the examples call theirs: a ScoringCluster keeps its pool.
-pub(crate) const CLUSTER: &str = "e2e";
 
 /// What three tests look at.
 pub(crate) struct FirstRun {
@@ -39,10 +37,10 @@ impl FirstRun {
         cluster.namespace(NAMESPACE).await?;
         let since = cluster.pool_changes(0).await?.last;
         let nodes_before = cluster.pool_nodes().await?;
-        cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+        cluster.apply(&cluster.pool("3s")).await?;
         let tick = manifests::next_minute(Timestamp::now() + Duration::from_secs(15));
         let cron = manifests::once_at(tick);
-        let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, SCHEDULE, CLUSTER, &cron);
+        let mut schedule = cluster.schedule(NAMESPACE, SCHEDULE, &cron);
         schedule["spec"]["window"] = json!({"length": "1h", "delay": "1m"});
         cluster.apply(&schedule).await?;
         tell(&format!("the schedule is due at {tick}"));

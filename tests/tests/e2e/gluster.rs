@@ -12,7 +12,6 @@ use store::{Credentials, Store};
 use tests::blobs::files_below;
 
 use crate::cluster::{Cluster, Shared, tell, until, workspace};
-use crate::first_run::CLUSTER;
 use crate::manifests;
 use crate::whole::{condition, has, same_files, without_hidden};
 
@@ -38,7 +37,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     }
     let inputs = cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     let folder = workspace().join("target/e2e/gluster");
     let share = Share::start(&folder, ROOM, &Progress::new(tell)).await?;
     for (path, bytes) in files_below(&inputs.folder)? {
@@ -77,7 +76,7 @@ fn volume(path: &Path) -> [Value; 2] {
 }
 
 fn schedule(cluster: &Cluster, name: &str, read_only: bool) -> Value {
-    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, name, CLUSTER, "0 0 1 1 *");
+    let mut schedule = cluster.schedule(NAMESPACE, name, "0 0 1 1 *");
     schedule["spec"]["store"] = json!({"url": format!("file://{MOUNTED}")});
     schedule["spec"]["scorer"] = json!({
         "resources": manifests::whole_node(),

@@ -9,7 +9,6 @@ use spec::SensorKeys;
 use store::{Outcome, Record, Status};
 
 use crate::cluster::{Shared, tell, until};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensor;
 use crate::processes::kill_pod;
 use crate::{manifests, python};
@@ -37,10 +36,10 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     let image = python::image(&cluster).await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     let sensors = SENSORS.map(|(device, tag)| sensor(device, tag));
     let (deadly, greedy) = (sensor(DEADLY.0, DEADLY.1), sensor(GREEDY.0, GREEDY.1));
-    let schedule = manifests::schedule(&cluster.facts, NAMESPACE, "deadly", CLUSTER, "0 0 1 1 *");
+    let schedule = cluster.schedule(NAMESPACE, "deadly", "0 0 1 1 *");
     let mut schedule = manifests::with_sensors(schedule, &sensors);
     schedule["spec"]["retries"] = json!(ATTEMPTS - 1);
     schedule["spec"]["packing"] = json!({"sensorsPerPod": SENSORS.len()});

@@ -20,7 +20,6 @@ use tests::ledger::Change;
 use tokio::sync::Mutex;
 
 use crate::cluster::{Cluster, Shared, seed, tell, until};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensor;
 use crate::manifests;
 use crate::stage::Stage;
@@ -155,7 +154,7 @@ const TURN: &str = "e2e.batchscoring.dev/turn";
 
 /// A pool that only the namespace whose turn it is may use. Its capacity is given, so that nothing has to be learned.
 fn pool(cluster: &Cluster) -> Value {
-    let mut pool = manifests::cluster(&cluster.facts, CLUSTER, "1s");
+    let mut pool = cluster.pool("1s");
     pool["spec"]["namespaceSelector"] = json!({"matchLabels": {TURN: "now"}});
     pool["spec"]["nodeCapacity"] = json!({"cpu": "1900m", "memory": "1500Mi"});
     pool
@@ -180,7 +179,7 @@ async fn park(cluster: &Cluster, stage: &Stage, first: usize, number: usize) -> 
     let cron = manifests::once_at(tick);
     let mut parked = Vec::new();
     for namespace in namespaces {
-        let schedule = manifests::schedule(&cluster.facts, &namespace, SCHEDULE, CLUSTER, &cron);
+        let schedule = cluster.schedule(&namespace, SCHEDULE, &cron);
         let mut schedule = manifests::with_sensors(schedule, &some_sensors());
         schedule["spec"]["scorer"]["resources"]["requests"]["cpu"] = "900m".into();
         schedule["spec"]["startingDeadlineSeconds"] = 86_400.into();
@@ -220,7 +219,14 @@ async fn one_run(cluster: &Cluster, stage: &Stage, parked: Parked, kill_after: O
     cluster.pool_is_empty().await.context("before the run")?;
     // A new pool each time, so that what is told of it counts too.
     cluster
-        .kubectl(&["delete", "scoringcluster", CLUSTER, "--ignore-not-found", "--wait=true", "--timeout=30s"])
+        .kubectl(&[
+            "delete",
+            "scoringcluster",
+            cluster.scoring_cluster,
+            "--ignore-not-found",
+            "--wait=true",
+            "--timeout=30s",
+        ])
         .await?;
     cluster.apply(&pool(cluster)).await?;
     cluster.kubectl(&["label", "namespace", namespace, &format!("{TURN}=now")]).await?;

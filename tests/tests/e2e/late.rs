@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use crds::names;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, PostParams};
 use kube::{Client, ResourceExt};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 
 use crate::cluster::{Shared, until};
+use crate::pods::phase;
 
 const NAMESPACE: &str = "e2e-late";
 /// How often pods come onto one node, so that it goes in the end (it stays for half a minute each time), and how many at a
@@ -38,15 +38,12 @@ pub(crate) struct Tally {
 
 /// The pool's nodes that the operator is about to delete, each with since when.
 pub(crate) async fn draining(cluster: &Shared) -> Result<Vec<(String, String)>> {
-    let nodes: Api<Node> = Api::all(cluster.client.clone());
-    let of_pool = ListParams::default().labels(&format!("{}={}", names::AGENT_POOL, cluster.facts.agent_pool));
-    let list = nodes.list(&of_pool).await?;
     let since = |node: &Node| {
         let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
         let since = node.annotations().get("batchscoring.dev/draining-since").filter(|_| cordoned)?;
         Some((node.name_any(), since.clone()))
     };
-    Ok(list.iter().filter_map(since).collect())
+    Ok(cluster.nodes_of_pool().await?.iter().filter_map(since).collect())
 }
 
 /// Binds pods to nodes that are about to go, until it is over.
@@ -106,17 +103,15 @@ async fn strike(cluster: &Shared, node: String, wait: Duration) -> Result<Tally>
     }
     for pod in &bound {
         until(&format!("{pod} to run on {node}"), 60, async || {
-            let phase = pods.get(pod).await?.status.and_then(|status| status.phase);
-            Ok((phase.as_deref() == Some("Running")).then_some(()))
+            Ok((phase(&pods.get(pod).await?) == "Running").then_some(()))
         })
         .await?;
     }
     tokio::time::sleep(STAY).await;
     let nodes: Api<Node> = Api::all(cluster.client.clone());
     for pod in &bound {
-        let phase = pods.get(pod).await.with_context(|| format!("{pod} on {node} was killed"))?.status;
-        let phase = phase.and_then(|status| status.phase).unwrap_or_default();
-        ensure!(phase == "Running", "{pod} on {node} was killed: it is {phase}");
+        let seen = pods.get(pod).await.with_context(|| format!("{pod} on {node} was killed"))?;
+        ensure!(phase(&seen) == "Running", "{pod} on {node} was killed: it is {}", phase(&seen));
     }
     if nodes.get_opt(&node).await?.is_none() || cluster.pool_changes(0).await?.deleted.contains(&node) {
         bail!("{node} was deleted with {bound:?} on it");

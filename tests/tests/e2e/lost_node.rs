@@ -11,9 +11,9 @@ use kube::api::{Api, ListParams};
 use store::Status;
 
 use crate::cluster::{Cluster, Shared, tell, until};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensor;
 use crate::manifests;
+use crate::pods::phase;
 use crate::processes::{is_in_group, is_of_node, signal};
 
 const NAMESPACE: &str = "e2e-lost-node";
@@ -24,9 +24,9 @@ const PROMISE: i64 = 120;
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     let sensors = [sensor(1, 1), sensor(1, 2)];
-    let schedule = manifests::schedule(&cluster.facts, NAMESPACE, "lost", CLUSTER, "0 0 1 1 *");
+    let schedule = cluster.schedule(NAMESPACE, "lost", "0 0 1 1 *");
     let mut schedule = manifests::with_sensors(schedule, &sensors);
     // One failure that counts would be the end of an item; and so slow, items do not end before their node does.
     schedule["spec"]["retries"] = 0.into();
@@ -35,7 +35,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.kubectl_with(&["create", "-f", "-"], &manifests::run_now(NAMESPACE, RUN, "lost")).await?;
 
     let node = until("an item to run", 120, async || {
-        let running = |pod: &&Pod| pod.status.as_ref().is_some_and(|s| s.phase.as_deref() == Some("Running"));
+        let running = |pod: &&Pod| phase(pod) == "Running";
         Ok(items(&cluster).await?.iter().find(running).and_then(node_of))
     })
     .await?;
@@ -107,8 +107,7 @@ fn node_of(pod: &Pod) -> Option<String> {
 }
 
 fn has_ended(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Succeeded" | "Failed"))
+    matches!(phase(pod), "Succeeded" | "Failed")
 }
 
 fn index(pod: &Pod) -> String {

@@ -4,6 +4,7 @@
 //! Go, Node and gcc: where something is missing, the tests are told as ignored, or as failed with `E2E=required`.
 //! `KILLS=all` kills the operator after each of its K changes in turn, instead of after a seeded sample of them.
 
+mod administrator;
 mod agent_pools;
 mod backfill;
 mod budget;
@@ -11,6 +12,7 @@ mod chaos;
 mod cluster;
 mod containers;
 mod cycles;
+mod deallocated;
 mod defects;
 mod deletion;
 mod edits;
@@ -20,7 +22,6 @@ mod examples;
 mod external;
 mod failover;
 mod first_run;
-mod fixed_nodes;
 mod gluster;
 mod inputs;
 mod killed;
@@ -33,6 +34,7 @@ mod midrun;
 mod notebook;
 mod observe;
 mod pending;
+mod pods;
 mod private_registry;
 mod processes;
 mod python;
@@ -49,7 +51,7 @@ mod wrong;
 
 use std::process::ExitCode;
 
-use tests::harness::Suite;
+use tests::harness::{Planned, Suite};
 
 fn main() -> ExitCode {
     // `up` starts this very program as the daemon that owns the nodes.
@@ -76,26 +78,12 @@ fn main() -> ExitCode {
             ),
             suite.test("a_python_image_scores_24_sensors_with_the_labels_of_the_built_in_scorer", python::test),
             suite.test("a_sensor_with_which_its_pod_dies_each_time_fails_alone_and_its_logs_tell_how", killed::test),
-            suite.test(
-                "a_second_run_gets_its_share_as_pods_end_and_while_paused_nothing_starts_and_nothing_is_killed",
-                shares::test,
-            ),
-            suite.test("an_edit_of_max_or_min_nodes_acts_within_ten_seconds_and_kills_no_pod", edits::test),
-            suite.test("a_spent_budget_lets_what_runs_end_and_nothing_start_until_it_is_raised", budget::test),
-            suite.test("nodes_are_there_when_the_next_tick_comes_and_gone_in_between", warm::test),
-            suite.test(
-                "nodes_of_somebody_else_are_used_as_they_are_and_held_for_a_tick_by_pods_that_give_way",
-                external::test,
-            ),
             suite.test("a_namespace_deleted_in_mid_run_takes_run_and_nodes_with_it", deletion::namespace),
             suite.test(
                 "a_run_made_by_hand_tells_that_its_pods_are_refused_and_what_somebody_took_from_it",
                 midrun::test,
             ),
             suite.test("an_ended_run_made_by_hand_goes_after_its_ttl", deletion::ttl),
-            suite.test("a_scoringcluster_that_is_deleted_lets_its_nodes_go", deletion::scoring_cluster),
-            suite.test("when_the_leader_is_killed_the_other_replica_ends_the_run", failover::test),
-            suite.test("a_pod_on_a_lost_node_is_replaced_within_two_minutes_and_uses_up_no_retry", lost_node::test),
             suite.test(
                 "store_a_run_whose_store_is_away_for_two_minutes_tells_so_within_one_and_ends_whole",
                 store_away::test,
@@ -109,14 +97,40 @@ fn main() -> ExitCode {
                 store_s3::test,
             ),
             suite.test("store_on_a_network_file_system_scores_the_same_and_tells_what_ails_it", gluster::test),
-            suite.test("whatever_dies_each_sensor_is_scored_once_and_each_attempt_has_its_log", chaos::test),
-            suite.test(
-                "cycles_from_no_node_to_three_and_back_kill_no_pod_whatever_azure_does_and_whoever_dies",
-                cycles::test,
+            // Most of these wait, for a tick or for nodes.
+            beside(suite.test("nodes_are_there_when_the_next_tick_comes_and_gone_in_between", warm::test)),
+            beside(suite.test(
+                "nodes_of_somebody_else_are_used_as_they_are_and_held_for_a_tick_by_pods_that_give_way",
+                external::test,
+            )),
+            beside(suite.test(
+                "a_second_run_gets_its_share_as_pods_end_and_while_paused_nothing_starts_and_nothing_is_killed",
+                shares::test,
+            )),
+            beside(suite.test("an_edit_of_max_or_min_nodes_acts_within_ten_seconds_and_kills_no_pod", edits::test)),
+            beside(suite.test("machines_that_were_deallocated_are_no_nodes_until_they_are_needed", deallocated::test)),
+            beside(suite.test("a_scoringcluster_that_is_deleted_lets_its_nodes_go", deletion::scoring_cluster)),
+            beside(
+                suite.test("a_pod_on_a_lost_node_is_replaced_within_two_minutes_and_uses_up_no_retry", lost_node::test),
             ),
-            suite.test("kills_a_run_without_them_takes_k_changes", kills::counted),
-            suite.test("kills_after_the_kth_change_the_run_ends_once_and_whole", kills::sampled),
-            suite.test("taking_the_cluster_down_leaves_nothing_behind", leftovers::test),
+            beside(suite.test("whatever_dies_each_sensor_is_scored_once_and_each_attempt_has_its_log", chaos::test)),
+            // Operators die in these, or Azure does.
+            suite.test("a_spent_budget_lets_what_runs_end_and_nothing_start_until_it_is_raised", budget::test).alone(),
+            suite.test("when_the_leader_is_killed_the_other_replica_ends_the_run", failover::test).alone(),
+            suite
+                .test(
+                    "cycles_from_no_node_to_three_and_back_kill_no_pod_whatever_azure_does_and_whoever_dies",
+                    cycles::test,
+                )
+                .alone(),
+            suite.test("kills_a_run_without_them_takes_k_changes", kills::counted).alone(),
+            suite.test("kills_after_the_kth_change_the_run_ends_once_and_whole", kills::sampled).alone(),
+            suite.test("taking_the_cluster_down_leaves_nothing_behind", leftovers::test).alone(),
         ]
     })
+}
+
+/// In the other lane, with a pool of its own.
+fn beside(test: Planned<cluster::Cluster>) -> Planned<cluster::Cluster> {
+    test.in_lane(1)
 }

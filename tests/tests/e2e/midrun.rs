@@ -9,7 +9,6 @@ use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::cluster::{Shared, until};
-use crate::first_run::CLUSTER;
 use crate::manifests;
 use crate::whole::has;
 
@@ -26,8 +25,8 @@ fn told(run: &ScoringRun) -> (&str, &str) {
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
-    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, SCHEDULE, CLUSTER, "0 0 1 1 *");
+    cluster.apply(&cluster.pool("3s")).await?;
+    let mut schedule = cluster.schedule(NAMESPACE, SCHEDULE, "0 0 1 1 *");
     // So that most items have not begun when the run's Job is deleted.
     schedule["spec"]["scorer"]["resources"] = manifests::whole_node();
     cluster.apply(&schedule).await?;

@@ -9,8 +9,6 @@ use tokio::process::Command;
 
 use crate::cluster::{Shared, output, tell, workspace};
 use crate::environment::{environment, scratch};
-use crate::first_run::CLUSTER;
-use crate::manifests;
 
 const NAMESPACE: &str = "notebook";
 
@@ -20,7 +18,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let made = tokio::task::spawn_blocking(move || environment("notebook", &requirements)).await?;
     let python = made.map_err(Error::msg).context("make a Python environment")?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
 
     let home = scratch().join("notebook-home");
     std::fs::create_dir_all(&home)?;
@@ -37,7 +35,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
         ("AZURE_STORAGE_ACCOUNT", &facts.store_account),
         ("AZURE_STORAGE_KEY", &facts.store_key),
         ("NAMESPACE", NAMESPACE),
-        ("SCORING_CLUSTER", CLUSTER),
+        ("SCORING_CLUSTER", cluster.scoring_cluster),
         ("KUBECTL", &kubectl),
     ]);
     output(jupyter, None).await.context("execute the notebook")?;

@@ -11,6 +11,8 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::task::JoinHandle;
 
+use crate::pods::phase;
+
 /// A Job or a pod of a run, as last seen. It stays when the object is gone.
 #[allow(dead_code, reason = "names and nodes are there for whoever reads a failure")]
 #[derive(Clone, Debug, Default)]
@@ -84,7 +86,7 @@ impl Observer {
                     let seen = Child {
                         node: spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
                         index: index.cloned().unwrap_or_default(),
-                        phase: pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default(),
+                        phase: phase(&pod).to_owned(),
                         ..child(&pod)
                     };
                     lock(&pods).pods.insert(pod.uid().unwrap_or_default(), seen);

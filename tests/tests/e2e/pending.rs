@@ -10,7 +10,9 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
+use crate::agent_pools::is_ready;
 use crate::cluster::Shared;
+use crate::pods::{is_held, phase};
 
 /// How long the scheduler may take, with what stands in its way for a moment: a node that is not seen to be free yet.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,26 +39,18 @@ pub(crate) async fn watch(cluster: &Shared, namespace: &str, over: &AtomicBool) 
 async fn look(cluster: &Shared, namespace: &str) -> Result<(Vec<String>, Vec<String>)> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
     let items = ListParams::default().labels(&format!("{}=item", names::ROLE));
-    let nodes: Api<Node> = Api::all(cluster.client.clone());
-    let of_pool = ListParams::default().labels(&format!("{}={}", names::AGENT_POOL, cluster.facts.agent_pool));
-    let (pods, nodes) = (pods.list(&items).await?, nodes.list(&of_pool).await?);
+    let (pods, nodes) = (pods.list(&items).await?, cluster.nodes_of_pool().await?);
     let node_of = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
-    let is_held = |pod: &Pod| {
-        pod.spec.as_ref().and_then(|spec| spec.scheduling_gates.as_ref()).is_some_and(|gates| !gates.is_empty())
-    };
-    let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
     let waits = |pod: &&Pod| !is_held(pod) && node_of(pod).is_none() && phase(pod) == "Pending";
     let is_used = |node: &str| {
-        pods.iter().any(|pod| node_of(pod).as_deref() == Some(node) && !["Succeeded", "Failed"].contains(&&*phase(pod)))
+        pods.iter().any(|pod| node_of(pod).as_deref() == Some(node) && !["Succeeded", "Failed"].contains(&phase(pod)))
     };
     let takes_pods = |node: &&Node| {
-        let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        let ready = conditions.into_iter().any(|c| c.type_ == "Ready" && c.status == "True");
         let spec = node.spec.as_ref();
         let tainted = spec
             .and_then(|spec| spec.taints.as_ref())
             .is_some_and(|taints| taints.iter().any(|t| t.key != names::POOL));
-        ready && !tainted && !spec.and_then(|spec| spec.unschedulable).unwrap_or(false)
+        is_ready(node) && !tainted && !spec.and_then(|spec| spec.unschedulable).unwrap_or(false)
     };
     let idle = nodes.iter().filter(takes_pods).map(ResourceExt::name_any).filter(|node| !is_used(node));
     Ok((pods.iter().filter(waits).map(ResourceExt::name_any).collect(), idle.collect()))

@@ -14,7 +14,6 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::cluster::{Cluster, Shared, output, tell, until};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensor;
 use crate::manifests;
 
@@ -30,7 +29,7 @@ const HTPASSWD: &str = "plant:$2b$05$9bilXTXV3wPZYyjQMXpWUOiMvJR5YJGIWNNvOpoEn08
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     let folder = tempfile::tempdir()?;
     let _registry = serve(&cluster, folder.path()).await?;
     let image = copy_to(&cluster, folder.path()).await?;
@@ -110,7 +109,7 @@ async fn digest(cluster: &Cluster, image: &str, home: &Path) -> Result<String> {
 
 /// One sensor, scored by the scorer in this image as if it were anybody's.
 fn schedule(cluster: &Cluster, name: &str, image: &str) -> Value {
-    let schedule = manifests::schedule(&cluster.facts, NAMESPACE, name, CLUSTER, "0 0 1 1 *");
+    let schedule = cluster.schedule(NAMESPACE, name, "0 0 1 1 *");
     let mut schedule = manifests::with_sensors(schedule, &[sensor(1, 1)]);
     schedule["spec"]["scorer"] = json!({
         "image": image,

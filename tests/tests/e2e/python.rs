@@ -13,7 +13,6 @@ use tokio::process::Command;
 
 use crate::cluster::{Cluster, Shared, output, tell, workspace};
 use crate::environment::environment;
-use crate::first_run::CLUSTER;
 use crate::inputs::sensor;
 use crate::manifests;
 use crate::whole::Ended;
@@ -30,9 +29,9 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let image = image(&cluster).await?;
     inputs(&cluster, &folder.join("inputs")).await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
 
-    let mut built_in = manifests::schedule(&cluster.facts, NAMESPACE, "built-in", CLUSTER, "0 0 1 1 *");
+    let mut built_in = cluster.schedule(NAMESPACE, "built-in", "0 0 1 1 *");
     let spec = &mut built_in["spec"];
     spec["model"]["path"] = json!("models/python/model_{device}_{tag}");
     spec["data"]["path"] = json!("data/python/sensor_data.csv");

@@ -9,7 +9,6 @@ use spec::SensorKeys;
 use store::Status;
 
 use crate::cluster::Shared;
-use crate::first_run::CLUSTER;
 use crate::manifests;
 
 const NAMESPACE: &str = "e2e-reasons";
@@ -93,10 +92,10 @@ async fn write(cluster: &Shared, sensors: impl Iterator<Item = (&SensorKeys, Fil
 
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     let plant = plant();
     write(&cluster, plant.iter().map(|(sensor, wrong)| (sensor, files(*wrong)))).await?;
-    let schedule = manifests::schedule(&cluster.facts, NAMESPACE, "many", CLUSTER, "0 0 1 1 *");
+    let schedule = cluster.schedule(NAMESPACE, "many", "0 0 1 1 *");
     let sensors: Vec<SensorKeys> = plant.keys().cloned().collect();
     let mut schedule = manifests::with_sensors(schedule, &sensors);
     schedule["spec"]["model"]["path"] = "models/reasons/{device}.pkl".into();

@@ -9,9 +9,9 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::cluster::{Shared, tell, until};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensors;
 use crate::manifests;
+use crate::pods::{is_held, phase};
 use crate::whole::Ended;
 
 const NAMESPACE: &str = "e2e-shares";
@@ -42,14 +42,12 @@ impl Pods {
         let labels = format!("{}={run},{}=item", crds::names::RUN, crds::names::ROLE);
         let mut pods = Self::default();
         for pod in api.list(&ListParams::default().labels(&labels)).await? {
-            let gates = pod.spec.as_ref().and_then(|spec| spec.scheduling_gates.as_ref());
-            let phase = pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
-            ensure!(phase != "Failed", "a pod of {run} was killed: {:?}", pod.status);
-            match gates.is_some_and(|gates| !gates.is_empty()) {
+            ensure!(phase(&pod) != "Failed", "a pod of {run} was killed: {:?}", pod.status);
+            match is_held(&pod) {
                 true => pods.held += 1,
                 false => pods.let_go.push(pod.name_any()),
             }
-            if pods.let_go.last() == Some(&pod.name_any()) && phase != "Succeeded" {
+            if pods.let_go.last() == Some(&pod.name_any()) && phase(&pod) != "Succeeded" {
                 pods.going.push(pod.name_any());
             }
         }
@@ -81,13 +79,13 @@ async fn watch(cluster: &Shared, what: &str, seconds: u64, is_so: impl Fn(&Pods,
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    let mut pool = manifests::cluster(&cluster.facts, CLUSTER, "3s");
+    let mut pool = cluster.pool("3s");
     pool["spec"]["nodeCapacity"] = json!({"pods": "2"});
     // A thousandth of it for each second.
     pool["spec"]["price"] = json!({"nodeHour": "3.6", "currency": "EUR"});
     cluster.apply(&pool).await?;
     for name in [EARLY, LATE] {
-        let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, name, CLUSTER, "0 0 1 1 *");
+        let mut schedule = cluster.schedule(NAMESPACE, name, "0 0 1 1 *");
         schedule["spec"]["scorer"]["resources"] = manifests::slow();
         cluster.apply(&schedule).await?;
     }
@@ -119,7 +117,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
         costs(&ended)?;
     }
     cluster.delete_namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     cluster.pool_is_empty().await
 }
 
@@ -140,8 +138,13 @@ fn costs(ended: &Ended) -> Result<()> {
 async fn pause(cluster: &Shared, pool: &mut Value) -> Result<()> {
     pool["spec"]["paused"] = true.into();
     cluster.apply(pool).await?;
-    let generation =
-        ["get", "scoringcluster", CLUSTER, "-o", "jsonpath={.metadata.generation} {.status.observedGeneration}"];
+    let generation = [
+        "get",
+        "scoringcluster",
+        cluster.scoring_cluster,
+        "-o",
+        "jsonpath={.metadata.generation} {.status.observedGeneration}",
+    ];
     until("the pause to be seen", 10, async || {
         let told = cluster.kubectl(&generation).await?;
         Ok(told.split_once(' ').is_some_and(|(asked, seen)| asked == seen).then_some(()))

@@ -27,6 +27,8 @@ pub(crate) struct Stage {
 impl Stage {
     /// Stops the replicas in the cluster, so that the one on this machine is the only operator.
     pub(crate) async fn set(cluster: &Cluster) -> Result<Self> {
+        // Changes that are made for other pools are none of those that count.
+        cluster.kubectl(&["delete", "scoringcluster", "--all", "--wait=true", "--timeout=60s"]).await?;
         let deployment = format!("deployment/{RELEASE}");
         cluster.kubectl(&["scale", &deployment, "-n", SYSTEM, "--replicas=0"]).await?;
         let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), SYSTEM);

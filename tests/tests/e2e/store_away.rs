@@ -8,7 +8,6 @@ use store::{Record, Status};
 use tests::blobs::{Blobs, files_below};
 
 use crate::cluster::{Shared, tell, until};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensors;
 use crate::manifests;
 use crate::whole::{condition, has, same_files, without_hidden};
@@ -24,14 +23,14 @@ const AWAY: Duration = Duration::from_secs(120);
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let inputs = cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     let folder = tempfile::tempdir()?;
     let mut emulator = Emulator::start(&cluster.root, PORT, folder.path()).await?;
     let blobs = Blobs::new(&emulator.url(), &cluster.facts.store_account, &cluster.facts.store_key);
     for (path, bytes) in files_below(&inputs.folder)? {
         blobs.put(&path, bytes).await?;
     }
-    let mut schedule = manifests::schedule(&cluster.facts, NAMESPACE, SCHEDULE, CLUSTER, "0 0 1 1 *");
+    let mut schedule = cluster.schedule(NAMESPACE, SCHEDULE, "0 0 1 1 *");
     schedule["spec"]["store"]["url"] = emulator.url().into();
     // One failure that counts would be the end of an item; and where a pod fills a node, most items have not begun when the
     // first has ended and the store goes.

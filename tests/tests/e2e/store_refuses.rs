@@ -9,7 +9,6 @@ use local_aks::azurite::sas_token;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, SYSTEM, Shared, until};
-use crate::first_run::CLUSTER;
 use crate::gluster::refused_in;
 use crate::inputs::sensor;
 use crate::manifests;
@@ -22,7 +21,7 @@ const WRONG_KEY: &str = "bm90IHRoZSBrZXkgb2YgYW55IGFjY291bnQsIGJ1dCBvZiB0aGUgcml
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     let expired = sas_token(Timestamp::now() - SignedDuration::from_hours(1))?;
     let valid = sas_token(Timestamp::now() + SignedDuration::from_hours(2))?;
     let url = &cluster.facts.store_url;
@@ -74,7 +73,7 @@ pub(crate) async fn begin(
         "stringData": data});
     // Created, since `apply` would keep a copy in an annotation.
     cluster.kubectl_with(&["create", "-f", "-"], &secret).await?;
-    let schedule = manifests::schedule(&cluster.facts, namespace, name, CLUSTER, "0 0 1 1 *");
+    let schedule = cluster.schedule(namespace, name, "0 0 1 1 *");
     let mut schedule: Value = manifests::with_sensors(schedule, &[sensor(1, 1), sensor(1, 2)]);
     schedule["spec"]["store"] = json!({"url": url, "secretRef": {"name": name}});
     cluster.apply(&schedule).await?;

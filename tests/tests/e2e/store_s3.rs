@@ -7,8 +7,6 @@ use tests::blobs::files_below;
 use tests::s3::{Gateway, KEY_ID, SECRET};
 
 use crate::cluster::Shared;
-use crate::first_run::CLUSTER;
-use crate::manifests;
 use crate::store_refuses::{begin, nothing_holds, refused};
 use crate::whole::{has, same_files, without_hidden};
 
@@ -18,7 +16,7 @@ const WRONG: &str = "wrong/in+every=respect";
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let inputs = cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     let folder = tempfile::tempdir()?;
     let (host, _) = cluster.facts.registry.rsplit_once(':').context("the registry has no port")?;
     let server = Gateway::start(host, folder.path()).await?;

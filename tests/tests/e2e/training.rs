@@ -7,7 +7,6 @@ use serde_json::json;
 use store::versions::{VersionPaths, Versions};
 
 use crate::cluster::Shared;
-use crate::first_run::CLUSTER;
 use crate::inputs::sensor;
 use crate::manifests;
 
@@ -16,9 +15,9 @@ const NAMESPACE: &str = "e2e-training";
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     let sensors = [sensor(1, 1), sensor(1, 2), sensor(1, 3)];
-    let of = |name| manifests::schedule(&cluster.facts, NAMESPACE, name, CLUSTER, "0 0 1 1 *");
+    let of = |name| cluster.schedule(NAMESPACE, name, "0 0 1 1 *");
     let mut train = manifests::with_sensors(of("train"), &sensors);
     train["spec"]["task"] = "Train".into();
     train["spec"]["training"] = json!({"nu": 0.1, "holdOut": "25%"});

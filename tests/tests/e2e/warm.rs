@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::cluster::{Shared, tell, until};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensors;
 use crate::manifests;
 use crate::whole::has;
@@ -21,7 +20,7 @@ const APART: SignedDuration = SignedDuration::from_mins(3);
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.inputs().await?;
     cluster.namespace(NAMESPACE).await?;
-    let mut pool = manifests::cluster(&cluster.facts, CLUSTER, "3s");
+    let mut pool = cluster.pool("3s");
     pool["spec"]["prewarm"] = "20s".into();
     pool["spec"]["scaleDown"] = json!({"policy": "BreakEven"});
     cluster.apply(&pool).await?;
@@ -30,12 +29,12 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     let part =
         |format: &str| [first, second].map(|at| at.to_zoned(TimeZone::UTC).strftime(format).to_string()).join(",");
     let cron = format!("{} {} {} {} *", part("%-M"), part("%-H"), part("%-d"), part("%-m"));
-    cluster.apply(&manifests::schedule(&cluster.facts, NAMESPACE, SCHEDULE, CLUSTER, &cron)).await?;
+    cluster.apply(&cluster.schedule(NAMESPACE, SCHEDULE, &cron)).await?;
 
     ended(&cluster, first, 150).await?;
     cluster.pool_is_empty().await?;
     let since = cluster.pool_changes(0).await?.last;
-    let next = ["get", "scoringcluster", CLUSTER, "-o", "jsonpath={.status.nextDemand}"];
+    let next = ["get", "scoringcluster", cluster.scoring_cluster, "-o", "jsonpath={.status.nextDemand}"];
     let next = until("the next demand to be told", 60, async || {
         Ok(Some(cluster.kubectl(&next).await?).filter(|next| next.contains(&second.to_string())))
     })
@@ -53,7 +52,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
     ));
     ensure!(counts.len() == 1, "more nodes were asked for than were known to be needed: {counts:?}");
     cluster.delete_namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     cluster.pool_is_empty().await
 }
 

@@ -7,7 +7,6 @@ use kube::Api;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Shared, tell, until};
-use crate::first_run::CLUSTER;
 use crate::inputs::sensor;
 use crate::manifests;
 
@@ -77,11 +76,11 @@ fn of_pods() -> Vec<Case> {
 
 pub(crate) async fn test(cluster: Shared) -> Result<()> {
     cluster.namespace(NAMESPACE).await?;
-    cluster.apply(&manifests::cluster(&cluster.facts, CLUSTER, "3s")).await?;
+    cluster.apply(&cluster.pool("3s")).await?;
     let mut complaints = Vec::new();
     for (number, (what, path, value, word)) in cases().into_iter().chain(of_pods()).enumerate() {
         let name = format!("wrong-{number}");
-        let mut manifest = manifests::schedule(&cluster.facts, NAMESPACE, &name, CLUSTER, "0 0 1 1 *");
+        let mut manifest = cluster.schedule(NAMESPACE, &name, "0 0 1 1 *");
         set(&mut manifest, path, value)?;
         match answer(&cluster, &manifest).await {
             Ok(answer) if answer.to_lowercase().contains(&word.to_lowercase()) => tell(&format!("{what}: {answer}")),
@@ -98,7 +97,7 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
         complaints.join("\n  ")
     );
     // Among all these, a right one is told so.
-    let good = manifests::schedule(&cluster.facts, NAMESPACE, "right", CLUSTER, "0 0 1 1 *");
+    let good = cluster.schedule(NAMESPACE, "right", "0 0 1 1 *");
     cluster.apply(&good).await?;
     valid(&cluster, "right", "True").await.context("a right schedule among wrong ones")?;
     cluster.delete_namespace(NAMESPACE).await
@@ -163,7 +162,7 @@ async fn cluster_cases(cluster: &Cluster) -> Vec<String> {
 
 /// A run is what it was made for; all that can change is `cancel`, once.
 async fn runs_are_fixed(cluster: &Cluster) -> Result<()> {
-    let idle = manifests::schedule(&cluster.facts, NAMESPACE, "idle", CLUSTER, "0 0 1 1 *");
+    let idle = cluster.schedule(NAMESPACE, "idle", "0 0 1 1 *");
     let idle = manifests::with_sensors(idle, &[sensor(1, 1)]);
     cluster.apply(&idle).await?;
     let mut run = manifests::run_now(NAMESPACE, "fixed", "idle");
