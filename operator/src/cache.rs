@@ -5,12 +5,12 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
+use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::context::uid_of;
 use crate::error::words;
@@ -27,15 +27,47 @@ pub enum Change<K> {
     All,
 }
 
+/// Who keeps the objects of a watch in an order of their own.
+pub trait Follow<K>: Send + Sync + 'static {
+    /// These are all of them.
+    fn all(&self, objects: Vec<Arc<K>>);
+    /// One was added or modified.
+    fn applied(&self, object: Arc<K>);
+    /// One was deleted; it is told as it was last.
+    fn deleted(&self, object: &K);
+}
+
+impl<K, F: Follow<K>> Follow<K> for Arc<F> {
+    fn all(&self, objects: Vec<Arc<K>>) {
+        (**self).all(objects);
+    }
+
+    fn applied(&self, object: Arc<K>) {
+        (**self).applied(object);
+    }
+
+    fn deleted(&self, object: &K) {
+        (**self).deleted(object);
+    }
+}
+
+/// Nobody.
+impl<K> Follow<K> for () {
+    fn all(&self, _: Vec<Arc<K>>) {}
+    fn applied(&self, _: Arc<K>) {}
+    fn deleted(&self, _: &K) {}
+}
+
 /// The objects of a kind, as a watch keeps them.
 pub struct Cache<K: Resource<DynamicType = ()> + Clone + 'static> {
     store: Store<K>,
     changes: broadcast::Sender<Change<K>>,
+    ready: watch::Receiver<bool>,
 }
 
 impl<K: Resource<DynamicType = ()> + Clone + 'static> Clone for Cache<K> {
     fn clone(&self) -> Self {
-        Self { store: self.store.clone(), changes: self.changes.clone() }
+        Self { store: self.store.clone(), changes: self.changes.clone(), ready: self.ready.clone() }
     }
 }
 
@@ -46,28 +78,46 @@ where
     /// Starts to watch, for as long as the process lives.
     #[must_use]
     pub fn watch(api: Api<K>, config: watcher::Config) -> Self {
-        Self::watch_slim(api, config, |object| object)
+        Self::watch_with(api, config, |object| object, ())
     }
 
-    /// The same, and keeps only what is left of each object.
+    /// The same, and keeps only what is left of each object. What is kept is told to a follower before it is told to listeners.
     #[must_use]
-    pub fn watch_slim(api: Api<K>, config: watcher::Config, slim: impl Fn(K) -> K + Send + 'static) -> Self {
+    pub fn watch_with(
+        api: Api<K>,
+        config: watcher::Config,
+        slim: impl Fn(K) -> K + Send + 'static,
+        follower: impl Follow<K>,
+    ) -> Self {
         let (store, writer) = reflector::store();
         let (changes, _) = broadcast::channel(BACKLOG);
-        let sender = changes.clone();
+        let (is_ready, ready) = watch::channel(false);
+        let (kept, sender) = (store.clone(), changes.clone());
         let slim = move |event: Event<K>| match event {
             Event::Apply(object) => Event::Apply(slim(without_managed_fields(object))),
             Event::InitApply(object) => Event::InitApply(slim(without_managed_fields(object))),
             other => other,
         };
-        let events = watch(api, config).default_backoff().map(move |event| event.map(&slim));
+        let events = watcher(api, config).default_backoff().map(move |event| event.map(&slim));
         let mut events = Box::pin(reflector::reflector(writer, events));
         tokio::spawn(async move {
             while let Some(event) = events.next().await {
                 // Nobody listening (a replica that stands by) is no error.
                 let _ = match event {
-                    Ok(Event::Apply(object) | Event::Delete(object)) => sender.send(Change::One(Arc::new(object))),
-                    Ok(Event::InitDone) => sender.send(Change::All),
+                    Ok(Event::Apply(object)) => {
+                        let object = kept.get(&ObjectRef::from_obj(&object)).unwrap_or_else(|| Arc::new(object));
+                        follower.applied(object.clone());
+                        sender.send(Change::One(object))
+                    }
+                    Ok(Event::Delete(object)) => {
+                        follower.deleted(&object);
+                        sender.send(Change::One(Arc::new(object)))
+                    }
+                    Ok(Event::InitDone) => {
+                        follower.all(kept.state());
+                        is_ready.send_replace(true);
+                        sender.send(Change::All)
+                    }
                     Ok(Event::Init | Event::InitApply(_)) => Ok(0),
                     Err(error) => {
                         tracing::warn!(kind = %K::kind(&()), "watch failed, trying again: {}", words(&error));
@@ -76,7 +126,7 @@ where
                 };
             }
         });
-        Self { store, changes }
+        Self { store, changes, ready }
     }
 }
 
@@ -84,10 +134,10 @@ impl<K> Cache<K>
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
 {
-    /// Waits until the first list is complete.
+    /// Waits until the first list is complete, and known to the follower.
     pub async fn ready(&self) {
-        // The writer lives in a task that never ends, so this cannot fail.
-        let _ = self.store.wait_until_ready().await;
+        // The sender lives in a task that never ends, so this cannot fail.
+        let _ = self.ready.clone().wait_for(|ready| *ready).await;
     }
 
     /// The store, for controllers.

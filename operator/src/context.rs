@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::guard::Guard;
 use crate::metrics::Metrics;
+use crate::run_pods::RunPods;
 use crate::settings::Settings;
 
 /// What every controller is handed. Nothing in it decides anything.
@@ -55,6 +56,8 @@ pub struct Caches {
     pub jobs: Cache<Job>,
     /// The pods of runs: plan, item and archive.
     pub pods: Cache<Pod>,
+    /// The same pods, sorted by run.
+    pub run_pods: Arc<RunPods>,
     /// The ConfigMaps of runs: `<run>-request` and `<run>-ends`.
     pub config_maps: Cache<ConfigMap>,
     /// All nodes: any label may select those of a pool.
@@ -69,14 +72,16 @@ impl Caches {
     pub fn watch(client: &Client) -> Self {
         let all = Config::default();
         let of_runs = Config::default().labels(names::RUN);
+        let run_pods = Arc::new(RunPods::default());
         Self {
             clusters: Cache::watch(Api::all(client.clone()), all.clone()),
             schedules: Cache::watch(Api::all(client.clone()), all.clone()),
             runs: Cache::watch(Api::all(client.clone()), all.clone()),
             jobs: Cache::watch(Api::all(client.clone()), of_runs.clone()),
-            pods: Cache::watch(Api::all(client.clone()), of_runs.clone()),
+            pods: Cache::watch_with(Api::all(client.clone()), of_runs.clone(), |pod| pod, run_pods.clone()),
+            run_pods,
             config_maps: Cache::watch(Api::all(client.clone()), of_runs),
-            nodes: Cache::watch_slim(Api::all(client.clone()), all.clone(), without_images),
+            nodes: Cache::watch_with(Api::all(client.clone()), all.clone(), without_images, ()),
             namespaces: Cache::watch(Api::all(client.clone()), all),
         }
     }

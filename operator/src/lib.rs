@@ -20,6 +20,7 @@ pub mod known;
 pub mod leader;
 pub mod metrics;
 pub mod run;
+pub mod run_pods;
 pub mod schedule;
 pub mod serve;
 pub mod settings;

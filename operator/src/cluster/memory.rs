@@ -14,15 +14,18 @@ use planner::pool::BackOff;
 
 use super::cost::Books;
 use super::external::Kept;
+use super::folded::Folded;
 use super::lacking::Lacking;
 use super::machines::Remembered;
 use super::replace::Homeless;
 use super::timing::Timing;
 use super::trouble::Trouble;
+use crate::Ctx;
 use crate::aks::AgentPool;
 use crate::conditions::whole_seconds;
 use crate::context::uid_of;
 use crate::gate::is_held;
+use crate::run_pods::Unsettled;
 
 /// How long a deletion that was accepted may take to show.
 const LEAVING: SignedDuration = SignedDuration::from_mins(3);
@@ -92,6 +95,8 @@ pub(super) struct Memory {
     pub(super) lacking: Lacking,
     /// Pods that were let go, by UID, until the cache shows it.
     pub(super) let_go: BTreeSet<String>,
+    /// Pods that have ended, until their end is taken down and reckoned.
+    pub(super) unsettled: Unsettled,
     /// The generation of the spec that was last seen.
     pub(super) generation: Option<i64>,
     /// Whether the cluster is held since the finalizer was written, and the version of the cluster before that.
@@ -131,6 +136,7 @@ impl Memory {
             homeless: Homeless::default(),
             lacking: Lacking::default(),
             let_go: BTreeSet::new(),
+            unsettled: Unsettled::default(),
             generation: None,
             held: None,
             told: BTreeMap::new(),
@@ -150,6 +156,13 @@ impl Memory {
             let held: HashSet<&str> = pods.iter().filter(|pod| is_held(pod)).map(|pod| uid_of(&**pod)).collect();
             self.let_go.retain(|uid| held.contains(uid.as_str()));
         }
+    }
+
+    /// What ended pods took of their nodes is reckoned; those whose end is taken down as well are of no more interest.
+    pub(super) fn settle(&mut self, ctx: &Ctx) {
+        let mut folded = Folded::of(ctx, std::mem::take(&mut self.machines.folded));
+        self.unsettled.settle(|pod| folded.has(pod));
+        self.machines.folded = folded.into_read();
     }
 
     /// Forgets what has lasted long enough.

@@ -39,7 +39,8 @@ const REFUSED: &str = "Refused";
 pub(super) struct Scene {
     /// The nodes of the pool.
     pub(super) nodes: Vec<Arc<Node>>,
-    /// The pods of runs that are on a node, or may come onto one.
+    /// The pods of runs that are on a node, or may come onto one; of those that have ended, the ones whose end is yet to be taken
+    /// down or reckoned.
     pub(super) pods: Vec<Arc<Pod>>,
     /// The runs.
     pub(super) work: Vec<Work>,
@@ -187,9 +188,8 @@ pub(super) fn look(
     let nodes: Vec<Arc<Node>> = ctx.caches.nodes.all().into_iter().filter(|node| pool.have(node)).collect();
     let names: HashSet<&str> = nodes.iter().map(|node| name_of(&**node)).collect();
     let on_pool = |pod: &Pod| pods::node_of(pod).is_some_and(|on| names.contains(on));
-    let pods = ctx.caches.pods.all();
-    let pods: Vec<Arc<Pod>> =
-        pods.into_iter().filter(|pod| label(&**pod, names::POOL) == Some(name) || on_pool(pod)).collect();
+    let is_ours = |pod: &Pod| label(pod, names::POOL) == Some(name) || on_pool(pod);
+    let pods = ctx.caches.run_pods.unsettled(&mut memory.unsettled, is_ours);
     memory.still_held(&pods);
     let work = work::of_cluster(ctx, cluster, &pods, &memory.let_go, &mut memory.lacking);
     let capacity = capacity::capacity(cluster, learned);

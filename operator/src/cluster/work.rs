@@ -15,6 +15,7 @@ use super::pods;
 use crate::conditions::is_true;
 use crate::context::{Ctx, key_of, label, name_of, namespace_of, uid_of};
 use crate::gate::is_held;
+use crate::run_pods::Ended;
 use crate::schedule::validate::selects;
 
 /// A run of the cluster that is not over, and what it asks for.
@@ -64,11 +65,13 @@ pub(super) fn of_cluster(
             let (held, gone): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) = pods.iter().copied().partition(waits);
             let mut held: Vec<Arc<Pod>> = held.into_iter().filter(|pod| is_to_be(pod)).cloned().collect();
             held.sort_by_cached_key(|pod| (index(pod), name_of(&**pod).to_owned()));
-            let demand = demand(key, run, job.as_deref(), (&gone, &held), request, priority, admitted)?;
+            let ended = ctx.caches.run_pods.ended(namespace_of(run), name_of(run));
+            let demand = demand(key, run, job.as_deref(), (&gone, &held, ended), request, priority, admitted)?;
             let most = job.as_deref().and_then(parallelism).map_or(u32::MAX, |parallelism| {
                 let has = demand.started + demand.starting + demand.held;
                 let lacks = has < demand.remaining.min(parallelism);
-                let has = has + if lacks { retried(&gone, &held, job.as_deref()) } else { 0 };
+                let all = || ctx.caches.run_pods.of_run(namespace_of(run), name_of(run));
+                let has = has + if lacks && ended.failed > 0 { retried(&all(), job.as_deref()) } else { 0 };
                 lacking.most(uid_of(run), parallelism, demand.remaining, has, now)
             });
             let demand = Demand { most, ..demand };
@@ -89,12 +92,13 @@ fn is_to_be(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && !pods::has_ended(pod)
 }
 
-/// What a run asks for, given its pods that were let go and those that wait; `None` when it is over or not planned yet.
+/// What a run asks for, given its pods that were let go, those that wait, and how many have ended; `None` when it is over or not
+/// planned yet.
 fn demand(
     key: String,
     run: &ScoringRun,
     job: Option<&Job>,
-    (gone, held): (&[&Arc<Pod>], &[Arc<Pod>]),
+    (gone, held, ended): (&[&Arc<Pod>], &[Arc<Pod>], Ended),
     request: Resources,
     priority: i32,
     admitted: bool,
@@ -107,13 +111,11 @@ fn demand(
     let count = |which: &dyn Fn(&Pod) -> bool| size(gone.iter().filter(|pod| which(pod)).count());
     let started = count(&|pod| pods::node_of(pod).is_some() && !pods::has_ended(pod));
     let starting = count(&|pod| pods::node_of(pod).is_none() && is_to_be(pod));
-    // Pods are seen to end before their Job counts them.
-    let succeeded = count(&|pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Succeeded"));
     let over = job.is_some_and(job_is_over) || job.is_none() && status.state.as_deref() == Some("Archiving");
     let stopping = job.is_some_and(is_suspended) || status.state.as_deref() == Some("Stopping");
     let stops = stopping || run.spec.cancel || run.metadata.deletion_timestamp.is_some() || !admitted;
     let items = status.items.unwrap_or_default();
-    let left = items.saturating_sub(job.map_or(0, |job| ended_items(job, succeeded))).max(started);
+    let left = items.saturating_sub(job.map_or(0, |job| ended_items(job, ended.succeeded))).max(started);
     let remaining = if over || stops { started } else { left };
     let created = run.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
     let given = status.slots.unwrap_or_default();
@@ -122,10 +124,10 @@ fn demand(
 }
 
 /// How many items wait for the Job to try them again: their last pod has failed, and there is no other yet.
-fn retried(gone: &[&Arc<Pod>], held: &[Arc<Pod>], job: Option<&Job>) -> u32 {
+fn retried(pods: &[Arc<Pod>], job: Option<&Job>) -> u32 {
     let has_failed = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Failed");
-    let (failed, others): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) =
-        gone.iter().copied().chain(held).partition(|pod| has_failed(pod));
+    let items = pods.iter().filter(|pod| pods::is_item(pod) && (!is_held(pod) || is_to_be(pod)));
+    let (failed, others): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) = items.partition(|pod| has_failed(pod));
     let others: BTreeSet<u32> = others.into_iter().map(|pod| index(pod)).collect();
     let failed: BTreeSet<u32> = failed.into_iter().map(|pod| index(pod)).filter(|at| !others.contains(at)).collect();
     let for_good = job.and_then(|job| job.status.as_ref()?.failed_indexes.as_deref()).map_or(0, indexes);
@@ -155,6 +157,7 @@ pub(super) fn is_suspended(job: &Job) -> bool {
 
 /// Items that need no further pod, where at least so many pods have succeeded.
 fn ended_items(job: &Job, seen: u32) -> u32 {
+    // Pods are seen to end before their Job counts them.
     let Some(status) = &job.status else { return seen };
     let succeeded = u32::try_from(status.succeeded.unwrap_or_default()).unwrap_or_default().max(seen);
     succeeded.saturating_add(status.failed_indexes.as_deref().map_or(0, indexes))
@@ -214,7 +217,11 @@ mod tests {
 
     fn asks(run: &ScoringRun, job: Option<&Job>, pods: &[Arc<Pod>]) -> Option<(u32, u32)> {
         let gone: Vec<&Arc<Pod>> = pods.iter().collect();
-        let demand = demand("k".into(), run, job, (&gone, &[]), Resources::default(), 0, true)?;
+        let has = |phase: &str| {
+            size(pods.iter().filter(|pod| pod.status.as_ref().unwrap().phase.as_deref() == Some(phase)).count())
+        };
+        let ended = Ended { succeeded: has("Succeeded"), failed: has("Failed") };
+        let demand = demand("k".into(), run, job, (&gone, &[], ended), Resources::default(), 0, true)?;
         Some((demand.remaining, demand.started))
     }
 
@@ -242,7 +249,8 @@ mod tests {
         let (on, off, deleted) = (pod("n", "Running"), pod("", "Pending"), Arc::new(deleted));
         let gone = [&on, &off, &deleted];
         let held = [off.clone(), off.clone()];
-        let demand = demand("k".into(), &planned(), None, (&gone, &held), Resources::default(), 0, true).unwrap();
+        let pods = (&gone[..], &held[..], Ended::default());
+        let demand = demand("k".into(), &planned(), None, pods, Resources::default(), 0, true).unwrap();
         assert_eq!((demand.started, demand.starting, demand.held), (1, 1, 2));
     }
 
@@ -250,15 +258,14 @@ mod tests {
     fn an_item_whose_last_pod_failed_is_to_be_tried_again_until_it_has_another_or_has_failed_for_good() {
         let of = |index: &str, phase: &str| {
             let mut pod = (*pod("n", phase)).clone();
-            let label = ("batch.kubernetes.io/job-completion-index".to_owned(), index.to_owned());
-            pod.metadata.labels = Some([label].into());
+            let labels = [("batch.kubernetes.io/job-completion-index", index), (names::ROLE, "item")];
+            pod.metadata.labels = Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
             Arc::new(pod)
         };
-        let pods = [of("0", "Failed"), of("0", "Failed"), of("1", "Failed"), of("2", "Failed"), of("3", "Running")];
-        let gone: Vec<&Arc<Pod>> = pods.iter().collect();
-        let held = [of("1", "Pending")];
-        assert_eq!(retried(&gone, &held, None), 2);
-        assert_eq!(retried(&gone, &held, Some(&job(&json!({ "failedIndexes": "2" })))), 1);
+        let failed = [of("0", "Failed"), of("0", "Failed"), of("1", "Failed"), of("2", "Failed")];
+        let pods = [&failed[..], &[of("3", "Running"), of("1", "Pending")]].concat();
+        assert_eq!(retried(&pods, None), 2);
+        assert_eq!(retried(&pods, Some(&job(&json!({ "failedIndexes": "2" })))), 1);
     }
 
     #[test]

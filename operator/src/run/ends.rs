@@ -189,24 +189,18 @@ pub(super) fn run_pods(caches: &Caches, run: &impl kube::Resource) -> Vec<Arc<Po
         .filter(|job| crate::schedule::is_owned(&***job, uid_of(run)))
         .map(|job| uid_of(&**job).to_owned())
         .collect();
-    let mut pods = caches.pods.all();
+    let mut pods = caches.run_pods.of_run(namespace_of(run), name_of(run));
     pods.retain(|pod| {
         let owners = pod.metadata.owner_references.iter().flatten();
-        label(&**pod, names::RUN) == Some(name_of(run)) && owners.map(|owner| &owner.uid).any(|uid| jobs.contains(uid))
+        owners.map(|owner| &owner.uid).any(|uid| jobs.contains(uid))
     });
     pods
 }
 
 /// The item pods of a run, by the UID of its Job.
 pub(super) fn item_pods(caches: &Caches, run: &impl kube::Resource, job: &str) -> Vec<Arc<Pod>> {
-    let all = caches.pods.all().into_iter();
-    all.filter(|pod| {
-        label(&**pod, names::RUN) == Some(name_of(run))
-            && namespace_of(&**pod) == namespace_of(run)
-            && label(&**pod, names::ROLE) == Some("item")
-            && crate::schedule::is_owned(&**pod, job)
-    })
-    .collect()
+    let all = caches.run_pods.of_run(namespace_of(run), name_of(run)).into_iter();
+    all.filter(|pod| label(&**pod, names::ROLE) == Some("item") && crate::schedule::is_owned(&**pod, job)).collect()
 }
 
 #[cfg(test)]

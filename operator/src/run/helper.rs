@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crds::names;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -11,7 +12,7 @@ use spec::report::{ArchiveReport, Failure, PlanReport};
 
 use super::held_up::held_up;
 use super::pods::{self, Trouble};
-use crate::context::{Ctx, name_of, namespace_of, uid_of};
+use crate::context::{Ctx, label, name_of, namespace_of, uid_of};
 use crate::schedule::is_owned;
 
 /// An answer that may say why there is none.
@@ -51,9 +52,8 @@ pub(super) fn condition(job: &Job, type_: &str) -> Option<(Timestamp, Trouble)> 
 /// How a helper stands, by its Job and pods, and where these do not tell what it waits for by their events.
 pub(super) async fn standing<T: Answer>(ctx: &Ctx, job: Option<&Job>, now: Timestamp) -> Standing<T> {
     let Some(job) = job else { return Standing { helper: Helper::Absent, answer: None, trouble: None } };
-    let all = ctx.caches.pods.all().into_iter();
-    let mut pods: Vec<Arc<Pod>> =
-        all.filter(|p| namespace_of(&**p) == namespace_of(job) && is_owned(&**p, uid_of(job))).collect();
+    let of_run = ctx.caches.run_pods.of_run(namespace_of(job), label(job, names::RUN).unwrap_or_default());
+    let mut pods: Vec<Arc<Pod>> = of_run.into_iter().filter(|pod| is_owned(&**pod, uid_of(job))).collect();
     pods.sort_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0));
     let mut standing = judge(job, &pods, now);
     if standing.helper == Helper::Going && standing.trouble.is_none() {

@@ -64,6 +64,7 @@ pub(in crate::cluster) async fn reckon(
     // What is on a node that is about to go is not seen by a later process.
     let hurry = view.machines.iter().any(|m| m.leaving || m.node.as_ref().is_some_and(|n| n.draining_since.is_some()));
     books.show(cluster, hurry);
+    memory.settle(ctx);
     tell_runs(ctx, memory, &owners, hurry).await?;
     tell_schedules(cluster, ctx, memory, hurry).await
 }
