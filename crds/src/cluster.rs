@@ -138,7 +138,8 @@ pub struct ScoringClusterStatus {
     /// Room for scorer pods.
     #[serde(default)]
     pub slots: SlotCounts,
-    /// The first runs with items that wait for a slot, in their turn: by priority, then by age.
+    /// The first runs with items that wait for a slot, by priority, then by age. Between runs of one priority, the one with the
+    /// smallest part of the pool gets the next slot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub queue: Vec<QueuedRun>,
@@ -198,8 +199,8 @@ pub struct SlotCounts {
     pub given: u32,
     /// Items that wait for a slot.
     pub waiting: u32,
-    /// Slots of `maxNodes` nodes, were all pods like those of the run whose turn is first. Absent while there is no run, and
-    /// until it is known what a node has.
+    /// Slots of `maxNodes` nodes (less those that take no pods while some are on them), were all pods like those of the first
+    /// run by priority and age. Absent while no run has items, and until it is known what a node has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u32>,
 }

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use crate::cache::Follow;
 use crate::context::{label, name_of, namespace_of};
 
-/// Namespace and name of a run.
+/// Namespace and name, of a run or a pod.
 type Key = (String, String);
 
 /// The pods of runs, by run. It follows the watch of pods.
@@ -20,6 +20,8 @@ pub struct RunPods(RwLock<Sorted>);
 #[derive(Debug, Default)]
 struct Sorted {
     runs: HashMap<Key, OfRun>,
+    /// The run under which each pod (namespace and name) is kept: its label may be changed.
+    kept: HashMap<Key, Key>,
     /// Those that have ended, in the order in which that was seen.
     ended: BTreeMap<u64, Arc<Pod>>,
     /// The number of the next one.
@@ -108,8 +110,10 @@ impl Follow<Pod> for RunPods {
 
 impl Sorted {
     fn insert(&mut self, pod: Arc<Pod>) {
-        let of_run = self.runs.entry(key(&pod)).or_default();
         let name = name_of(&*pod).to_owned();
+        let run = key(&pod);
+        self.kept.insert((namespace_of(&*pod).to_owned(), name.clone()), run.clone());
+        let of_run = self.runs.entry(run).or_default();
         match phase(&pod) {
             "Succeeded" | "Failed" => {
                 of_run.count(&pod, u32::saturating_add);
@@ -123,7 +127,8 @@ impl Sorted {
 
     /// Takes away a pod, as it was seen before.
     fn remove(&mut self, pod: &Pod) {
-        let key = key(pod);
+        let kept = self.kept.remove(&(namespace_of(pod).to_owned(), name_of(pod).to_owned()));
+        let Some(key) = kept else { return };
         let Some(of_run) = self.runs.get_mut(&key) else { return };
         of_run.living.remove(name_of(pod));
         let before = of_run.ended.remove(name_of(pod)).and_then(|number| self.ended.remove(&number));

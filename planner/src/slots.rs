@@ -99,9 +99,10 @@ pub struct Grants {
     pub given: u32,
     /// Items without a slot, of all runs.
     pub waiting: u32,
-    /// How many slots there can be, were all pods like those of the run whose turn is first; `None`: nobody knows.
+    /// How many slots there can be, were all pods like those of the first run in `queue`'s order; `None`: nobody knows.
     pub total: Option<u32>,
-    /// Runs with items that wait for a slot, in their turn.
+    /// Runs with items that wait for a slot, by priority and then by age. (Of one priority, the next slot is that of the run with
+    /// the smallest part.)
     pub queue: Vec<Queued>,
     /// Runs whose pod does not fit onto an empty node.
     pub too_large: Vec<String>,
@@ -182,8 +183,9 @@ pub fn grant(demands: &[Demand], room: &Room) -> Grants {
 
     let off = order.iter().zip(off).filter(|(_, off)| !off.is_empty());
     let off = off.map(|(demand, off)| (demand.run.clone(), off)).collect();
-    let first = order.first().zip(room.capacity.as_ref());
-    let total = first.map(|(demand, empty)| empty.fits(&demand.request).saturating_mul(room.max_nodes));
+    let first = order.iter().find(|demand| demand.remaining > 0).zip(room.capacity.as_ref());
+    let each = first.map(|(demand, empty)| empty.fits(&demand.request)).filter(|pods| *pods < u32::MAX);
+    let total = each.map(|pods| pods.saturating_mul(room.max_nodes));
     let mut grants = Grants { off, total, ..Grants::default() };
     for ((demand, extra), starts) in order.into_iter().zip(extra).zip(starts) {
         if room.capacity.as_ref().is_some_and(|empty| empty.fits(&demand.request) == 0) && demand.wished() > 0 {

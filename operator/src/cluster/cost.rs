@@ -14,6 +14,7 @@ use crate::context::{name_of, namespace_of, uid_of};
 mod seen;
 mod tell;
 
+pub(super) use seen::is_reckoned;
 pub(super) use tell::{reckon, tell_budget};
 
 /// How long a pool's sums that have changed wait to be told, while nothing needs them.

@@ -4,15 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use crds::ScoringClusterStatus;
 use crds::cluster::BucketStatus;
+use crds::{ScoringClusterStatus, names};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use planner::bucket::{Bucket, Rate};
 use planner::capacity::Resources;
 use planner::pool::BackOff;
 
-use super::cost::Books;
+use super::cost::{self, Books};
 use super::external::Kept;
 use super::folded::Folded;
 use super::lacking::Lacking;
@@ -23,7 +23,7 @@ use super::trouble::Trouble;
 use crate::Ctx;
 use crate::aks::AgentPool;
 use crate::conditions::whole_seconds;
-use crate::context::uid_of;
+use crate::context::{label, namespace_of, uid_of};
 use crate::gate::is_held;
 use crate::run_pods::Unsettled;
 
@@ -158,10 +158,14 @@ impl Memory {
         }
     }
 
-    /// What ended pods took of their nodes is reckoned; those whose end is taken down as well are of no more interest.
-    pub(super) fn settle(&mut self, ctx: &Ctx) {
+    /// What pods took that have ended is reckoned up to a time: those whose end is taken down as well are of no more interest.
+    pub(super) fn settle(&mut self, ctx: &Ctx, reckoned: Timestamp) {
         let mut folded = Folded::of(ctx, std::mem::take(&mut self.machines.folded));
-        self.unsettled.settle(|pod| folded.has(pod));
+        let is_known = |pod: &Pod| {
+            let run = label(pod, names::RUN).unwrap_or_default();
+            ctx.caches.runs.get(namespace_of(pod), run).is_some()
+        };
+        self.unsettled.settle(|pod| cost::is_reckoned(pod, reckoned) && is_known(pod) && folded.has(pod));
         self.machines.folded = folded.into_read();
     }
 

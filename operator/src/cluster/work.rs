@@ -263,7 +263,11 @@ mod tests {
             Arc::new(pod)
         };
         let failed = [of("0", "Failed"), of("0", "Failed"), of("1", "Failed"), of("2", "Failed")];
-        let pods = [&failed[..], &[of("3", "Running"), of("1", "Pending")]].concat();
+        let mut goes = (*of("2", "Pending")).clone();
+        goes.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        let gate = json!([{ "name": names::SLOT_GATE }]);
+        goes.spec.as_mut().unwrap().scheduling_gates = Some(serde_json::from_value(gate).unwrap());
+        let pods = [&failed[..], &[of("3", "Running"), of("1", "Pending"), Arc::new(goes)]].concat();
         assert_eq!(retried(&pods, None), 2);
         assert_eq!(retried(&pods, Some(&job(&json!({ "failedIndexes": "2" })))), 1);
     }

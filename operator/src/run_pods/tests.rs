@@ -70,7 +70,8 @@ fn pods_that_are_no_items_are_counted_nowhere() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Apply(usize, usize),
+    /// A pod of a run, and how it is.
+    Apply(usize, usize, usize),
     Delete(usize),
     Anew,
     Look,
@@ -79,20 +80,16 @@ enum Step {
 
 const PHASES: [&str; 4] = ["Pending", "Running", "Succeeded", "Failed"];
 const PODS: usize = 6;
+const RUNS: usize = 3;
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..PODS, 0..PHASES.len()).prop_map(|(pod, phase)| Step::Apply(pod, phase)),
+        4 => (0..PODS, 0..RUNS, 0..PHASES.len()).prop_map(|(pod, run, phase)| Step::Apply(pod, run, phase)),
         2 => (0..PODS).prop_map(Step::Delete),
         1 => Just(Step::Anew),
         2 => Just(Step::Look),
         1 => (0..PODS).prop_map(Step::Settle),
     ]
-}
-
-/// Three runs share the pods.
-fn numbered(number: usize, phase: usize) -> Arc<Pod> {
-    pod(&format!("run-{}", number % 3), &format!("pod-{number}"), PHASES[phase])
 }
 
 proptest! {
@@ -106,8 +103,8 @@ proptest! {
         let has_ended = |pod: &Arc<Pod>| ["Succeeded", "Failed"].contains(&phase(pod));
         for step in steps {
             match step {
-                Step::Apply(number, at) => {
-                    let new = numbered(number, at);
+                Step::Apply(number, run, at) => {
+                    let new = pod(&format!("run-{run}"), &format!("pod-{number}"), PHASES[at]);
                     there.insert(number, new.clone());
                     settled.remove(&number);
                     seen.remove(&number);
@@ -138,9 +135,10 @@ proptest! {
                     }
                 }
             }
-            for run in 0..3 {
-                let of_run = || there.iter().filter(|(number, _)| **number % 3 == run).map(|(_, pod)| pod.clone());
+            for run in 0..RUNS {
                 let name = format!("run-{run}");
+                let is_its = |pod: &&Arc<Pod>| label(&***pod, names::RUN) == Some(&name);
+                let of_run = || there.values().filter(is_its).cloned();
                 prop_assert_eq!(told(&pods.of_run("plant", &name)), told(&of_run().collect::<Vec<_>>()));
                 let count = |phased: &str| u32::try_from(of_run().filter(|pod| phase(pod) == phased).count()).unwrap();
                 let ended = Ended { succeeded: count("Succeeded"), failed: count("Failed") };

@@ -155,10 +155,12 @@ fn pods() -> impl Strategy<Value = Vec<Pod>> {
     })
 }
 
-/// What a look at that time sees: of ended pods all.
-fn seen<'a>(pods: &'a [Pod], comes: &[i64; 3], second: i64) -> Vec<Machine<'a>> {
+/// What a look at that time sees: of pods that have ended, those that had not by another time.
+fn seen<'a>(pods: &'a [Pod], comes: &[i64; 3], second: i64, settled: i64) -> Vec<Machine<'a>> {
     let uses = |node: usize| {
-        let there = pods.iter().filter(move |pod| pod.node == node && pod.since.max(comes[node]) <= second);
+        let is_there =
+            move |pod: &&Pod| pod.node == node && pod.since.max(comes[node]) <= second && pod.until > settled;
+        let there = pods.iter().filter(is_there);
         let one = |pod: &'a Pod| Use {
             pod: &pod.uid,
             run: RUNS[pod.run],
@@ -203,9 +205,12 @@ proptest! {
         let mut pool = (at(0), Vec::new());
         let mut saved: [Option<Saved>; 3] = [None; 3];
         let (mut now, mut deaths) = (0, 0);
+        // What ended pods took is reckoned up to here, and they are not seen any more; a new process sees all of them.
+        let mut settled = i64::MIN;
         for (passes, dies, writes) in looks {
             now += passes;
-            ledger.look(at(now), &seen(&pods, &comes, now));
+            ledger.look(at(now), &seen(&pods, &comes, now, settled));
+            settled = now;
             for (run, slot) in saved.iter_mut().enumerate().filter(|(run, _)| writes[*run]) {
                 let account = ledger.account(RUNS[run]).unwrap();
                 *slot = Some(Saved { month: month(now), time: account.total(), as_of: account.as_of });
@@ -216,12 +221,13 @@ proptest! {
             }
             if dies {
                 deaths += 1;
+                settled = i64::MIN;
                 ledger = Ledger::from(pool.0, pool.1.iter().copied());
                 RUNS.iter().zip(saved).for_each(|(run, saved)| ledger.open(run, at(0), saved));
             }
         }
         now += 1;
-        ledger.look(at(now), &seen(&pods, &comes, now));
+        ledger.look(at(now), &seen(&pods, &comes, now, settled));
         let (runs, idle, all) = plainly(&pods, &comes, now);
         let sums = [0, LENGTH * 20].map(|second| ledger.month(month(second)).unwrap_or_default());
         let sums = if month(0) == month(LENGTH * 20) { &sums[..1] } else { &sums[..] };

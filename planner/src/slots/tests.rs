@@ -70,7 +70,7 @@ fn a_run_gets_as_many_slots_as_the_largest_pool_has_room_for() {
 }
 
 #[test]
-fn the_queue_tells_whose_turn_it_is_and_leaves_out_those_who_have_all_slots_that_they_want() {
+fn the_queue_goes_by_priority_and_age_and_leaves_out_those_who_have_all_slots_that_they_want() {
     let runs = [
         Demand { created: at(1), ..demand("old", 90) },
         Demand { created: at(2), ..demand("new", 90) },
@@ -86,6 +86,16 @@ fn the_queue_tells_whose_turn_it_is_and_leaves_out_those_who_have_all_slots_that
     );
     assert_eq!(grants.total, Some(16));
     assert_eq!(grant(&[demand("small", 1)], &room(4)).queue, []);
+}
+
+#[test]
+fn the_total_of_slots_is_that_for_pods_of_the_first_run_that_has_items() {
+    let large = |remaining| Demand { priority: 1, request: cpu("2"), ..demand("large", remaining) };
+    assert_eq!(grant(&[large(1), demand("small", 9)], &room(3)).total, Some(6));
+    assert_eq!(grant(&[large(0), demand("small", 9)], &room(3)).total, Some(12));
+    assert_eq!(grant(&[large(0)], &room(3)).total, None);
+    let unknown = Room { capacity: Some(Resources::parse([("nvidia.com/gpu", "1")]).unwrap()), ..room(3) };
+    assert_eq!(super::grant(&[demand("small", 9)], &unknown).total, None);
 }
 
 fn at(seconds: i64) -> Timestamp {

@@ -64,6 +64,11 @@ fn ended(pod: &Pod) -> Option<Timestamp> {
     ends.map(|time| time.0).max()
 }
 
+/// Whether all that an ended pod took is within what is reckoned up to a time. Its node's clock may be ahead.
+pub(in crate::cluster) fn is_reckoned(pod: &Pod, reckoned: Timestamp) -> bool {
+    ended(pod).is_none_or(|at| at <= reckoned)
+}
+
 /// What a pod takes of the node that it is on; `None` where it is no run's, or when it ended is not known.
 fn used<'a>(pod: &'a Pod, owner: &'a Owner, empty: &Resources) -> Option<Use<'a>> {
     // One that ended and does not tell when ends with the look that finds it.

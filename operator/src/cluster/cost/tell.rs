@@ -57,14 +57,19 @@ pub(in crate::cluster) async fn reckon(
     let deallocates = memory.pool.as_ref().is_some_and(|(pool, _)| pool.deallocates());
     let empty = scene.capacity.clone().unwrap_or_default();
     let machines = seen::machines(&view.machines, (&scene.nodes, deallocates), &scene.pods, &owners, &empty);
+    let mut reckoned = None;
     if let Some(ledger) = &mut books.ledger {
         let added = ledger.look(now, &machines);
         ctx.metrics.pools.spent(name, added);
+        // A clock that was set back has reckoned nothing.
+        reckoned = Some(ledger.as_of()).filter(|as_of| *as_of <= now);
     }
     // What is on a node that is about to go is not seen by a later process.
     let hurry = view.machines.iter().any(|m| m.leaving || m.node.as_ref().is_some_and(|n| n.draining_since.is_some()));
     books.show(cluster, hurry);
-    memory.settle(ctx);
+    if let Some(reckoned) = reckoned {
+        memory.settle(ctx, reckoned);
+    }
     tell_runs(ctx, memory, &owners, hurry).await?;
     tell_schedules(cluster, ctx, memory, hurry).await
 }

@@ -214,6 +214,15 @@ fn a_run_is_told_what_it_took_until_it_is_over_and_that_stays() {
 }
 
 #[test]
+fn what_a_pod_took_is_reckoned_once_a_look_has_come_to_its_end() {
+    let pod = |status: &Value| pod("1", "a", "item", status);
+    let ends = pod(&ended(Some(at("10T12:00:10"))));
+    assert!(!is_reckoned(&ends, at("10T12:00:09")), "the clock of its node is ahead");
+    assert!(is_reckoned(&ends, at("10T12:00:10")));
+    assert!(is_reckoned(&pod(&ended(None)), at("10T12:00:00")), "it ended with the look that found it");
+}
+
+#[test]
 fn what_nobody_reckons_here_is_told_as_it_is() {
     let books = books(&cluster(&json!({})));
     let status = json!({"nodeSeconds": 7, "nodeSecondsAsOf": at("10T12:00:00"), "nodeSecondsFinal": true, "cost": "0.01",

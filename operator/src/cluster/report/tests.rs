@@ -122,7 +122,7 @@ fn of_a_long_queue_the_first_ten_runs_are_told() {
 fn a_queue_that_moves_on_is_not_urgent() {
     let queue = |waiting: u32| {
         let run = Queued { run: "default/run".into(), priority: 0, slots: 4, waiting };
-        let grants = Grants { given: 4, waiting, total: Some(4), queue: vec![run], ..Grants::default() };
+        let grants = Grants { given: 4, waiting, total: Some(waiting), queue: vec![run], ..Grants::default() };
         told(&memory(), None, &empty_pool(), &grants)
     };
     assert!(!is_urgent(Some(&queue(9)), &queue(8)));
