@@ -1,6 +1,6 @@
 //! Which pods' ends are written down, so that their nodes may go.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crds::{ScoringRun, names};
@@ -8,21 +8,21 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 
 use super::pods;
 use crate::conditions::is_true;
-use crate::context::{Ctx, label, namespace_of, uid_of};
+use crate::context::{Ctx, label, namespace_of};
 use crate::guard::Guard;
-use crate::run::ends;
+use crate::run::ends::{self, TakenDown};
 
 /// What is written down of the pods of a run.
 enum Written {
     /// All that will ever be.
     All,
-    /// The ends of these.
-    These(Arc<HashSet<String>>),
+    /// These.
+    These(Arc<TakenDown>),
 }
 
 /// The ends of runs (namespace and name) as they were read last, each with the version of its ConfigMap: most looks find the
 /// same again.
-pub(super) type Read = BTreeMap<(String, String), (String, Arc<HashSet<String>>)>;
+pub(super) type Read = BTreeMap<(String, String), (String, Arc<TakenDown>)>;
 
 /// What is written down of runs, looked up once for each of them: a look asks for thousands of pods.
 pub(super) struct Folded<'a> {
@@ -55,26 +55,24 @@ impl<'a> Folded<'a> {
             Written::of(caches.runs.get(namespace, run).as_deref(), || {
                 let version = map.as_deref().and_then(|map| map.metadata.resource_version.clone());
                 let known = before.remove(key).filter(|(at, _)| Some(at) == version.as_ref());
-                let uids = known.map_or_else(|| uids(map.as_deref()), |(_, uids)| uids);
-                read.extend(version.map(|version| (key.clone(), (version, uids.clone()))));
-                uids
+                let ends = known.map_or_else(|| taken_down(map.as_deref()), |(_, ends)| ends);
+                read.extend(version.map(|version| (key.clone(), (version, ends.clone()))));
+                ends
             })
         });
         match written {
             Written::All => true,
-            Written::These(uids) => uids.contains(uid_of(pod)),
+            Written::These(ends) => ends.has(pod),
         }
     }
 }
 
-/// The pods whose ends are written down.
-fn uids(map: Option<&ConfigMap>) -> Arc<HashSet<String>> {
-    let ends = map.map(|map| ends::read(map).ends).unwrap_or_default();
-    Arc::new(ends.into_iter().map(|end| end.uid).collect())
+fn taken_down(map: Option<&ConfigMap>) -> Arc<TakenDown> {
+    Arc::new(map.map(TakenDown::of).unwrap_or_default())
 }
 
 impl Written {
-    fn of(run: Option<&Guard<ScoringRun>>, uids: impl FnOnce() -> Arc<HashSet<String>>) -> Self {
+    fn of(run: Option<&Guard<ScoringRun>>, ends: impl FnOnce() -> Arc<TakenDown>) -> Self {
         let Some(run) = run else { return Self::All };
         // A run that cannot be read may be waiting for anything.
         let Ok(run) = run.0.as_ref() else { return Self::These(Arc::default()) };
@@ -82,7 +80,7 @@ impl Written {
         if ["Complete", "Failed", "Archived"].iter().any(|over| is_true(conditions, over)) {
             return Self::All;
         }
-        Self::These(uids())
+        Self::These(ends())
     }
 }
 
@@ -100,9 +98,10 @@ mod tests {
         let data = json!({"ends.json": serde_json::to_string(&ends).unwrap()});
         let map: ConfigMap = serde_json::from_value(json!({ "data": data })).unwrap();
         let run: Option<Guard<ScoringRun>> = run.map(|run| serde_json::from_value(run.clone()).unwrap());
-        match Written::of(run.as_ref(), || uids(Some(&map))) {
+        let pod = |uid: &str| serde_json::from_value::<Pod>(json!({"metadata": {"uid": uid}})).unwrap();
+        match Written::of(run.as_ref(), || taken_down(Some(&map))) {
             Written::All => vec![true, true],
-            Written::These(uids) => ["u1", "u2"].map(|uid| uids.contains(uid)).to_vec(),
+            Written::These(ends) => ["u1", "u2"].map(|uid| ends.has(&pod(uid))).to_vec(),
         }
     }
 

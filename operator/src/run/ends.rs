@@ -126,11 +126,7 @@ impl Memory {
 /// Leaves out further ends of items that wait for a store that is away: there may be any number of them, and a ConfigMap
 /// holds 1 MiB.
 fn keep_few_of_those_away(new: &mut Vec<PodEnd>, ends: &PodEnds) {
-    let is_away = |end: &PodEnd| end.exit_code == Some(i32::from(exit::AWAY));
-    let mut kept: HashMap<u32, usize> = HashMap::new();
-    for end in ends.ends.iter().filter(|end| is_away(end)) {
-        *kept.entry(end.index).or_default() += 1;
-    }
+    let mut kept = those_away(ends);
     new.retain(|end| {
         if !is_away(end) {
             return true;
@@ -139,6 +135,45 @@ fn keep_few_of_those_away(new: &mut Vec<PodEnd>, ends: &PodEnds) {
         *of_index += 1;
         *of_index <= AWAY_ENDS
     });
+}
+
+fn is_away(end: &PodEnd) -> bool {
+    end.exit_code == Some(i32::from(exit::AWAY))
+}
+
+/// How many ends of each item's pods are kept that gave up since the store was away.
+fn those_away(ends: &PodEnds) -> HashMap<u32, usize> {
+    let mut kept = HashMap::new();
+    for end in ends.ends.iter().filter(|end| is_away(end)) {
+        *kept.entry(end.index).or_default() += 1;
+    }
+    kept
+}
+
+/// Which ends of a run's pods are taken down.
+#[derive(Debug, Default)]
+pub(crate) struct TakenDown {
+    uids: HashSet<String>,
+    /// Items of which no more pods are kept that gave up since the store was away.
+    enough: HashSet<u32>,
+}
+
+impl TakenDown {
+    /// Those in a checkpoint.
+    pub(crate) fn of(config_map: &ConfigMap) -> Self {
+        let ends = read(config_map);
+        let enough = those_away(&ends).into_iter().filter(|(_, kept)| *kept >= AWAY_ENDS).map(|(index, _)| index);
+        Self { enough: enough.collect(), uids: ends.ends.into_iter().map(|end| end.uid).collect() }
+    }
+
+    /// Whether this pod's end is, or never will be.
+    pub(crate) fn has(&self, pod: &Pod) -> bool {
+        let is_one_of_many = || {
+            let end = pods::end(pod);
+            is_away(&end) && self.enough.contains(&end.index)
+        };
+        self.uids.contains(uid_of(pod)) || !self.enough.is_empty() && is_one_of_many()
+    }
 }
 
 /// Adds ends to a checkpoint. Only the first failures and killed pods keep their sentences: a ConfigMap holds 1 MiB, and the record has
@@ -279,6 +314,25 @@ mod tests {
         let mut new = vec![away("d", 0), away("e", 0), away("f", 1), end("g", 0, 1, 0)];
         keep_few_of_those_away(&mut new, &ends);
         assert_eq!(new.iter().map(|end| end.uid.as_str()).collect::<Vec<_>>(), ["d", "f", "g"]);
+    }
+
+    #[test]
+    fn of_an_item_that_keeps_enough_of_them_no_pod_is_waited_for_that_gave_up_on_a_store() {
+        let away = |uid: &str, index| PodEnd { exit_code: Some(69), ..end(uid, index, 0, 0) };
+        let ends = PodEnds { ends: vec![away("a", 0), away("b", 0), away("c", 0), away("d", 1)], ..PodEnds::default() };
+        let data = [(KEY.to_owned(), serde_json::to_string(&ends).unwrap())].into();
+        let taken_down = TakenDown::of(&ConfigMap { data: Some(data), ..ConfigMap::default() });
+        let pod = |uid: &str, index: &str, code: i32| -> Pod {
+            let annotations = serde_json::json!({"batch.kubernetes.io/job-completion-index": index});
+            let state = serde_json::json!({"terminated": {"exitCode": code}});
+            let container = serde_json::json!({"name": "scorer", "image": "i", "imageID": "", "ready": false,
+                "restartCount": 0, "state": state});
+            serde_json::from_value(serde_json::json!({"metadata": {"uid": uid, "annotations": annotations},
+                "spec": {"containers": []}, "status": {"phase": "Failed", "containerStatuses": [container]}}))
+            .unwrap()
+        };
+        assert!(taken_down.has(&pod("d", "1", 69)) && taken_down.has(&pod("e", "0", 69)));
+        assert!(!taken_down.has(&pod("e", "1", 69)) && !taken_down.has(&pod("e", "0", 75)));
     }
 
     #[test]
