@@ -95,6 +95,15 @@ pub async fn tool(root: &Path, name: &str, progress: &Progress) -> anyhow::Resul
     tools::program(&root::Root::new(root)?, name, progress).await
 }
 
+/// Where the source of a tool's Go module is: some keep manifests there that belong to the tool. The module's name is the
+/// tool's in `tools/`.
+///
+/// # Errors
+/// When there is no such tool, or Go is missing.
+pub async fn tool_source(root: &Path, name: &str, module: &str, progress: &Progress) -> anyhow::Result<PathBuf> {
+    tools::source(&root::Root::new(root)?, name, module, progress).await
+}
+
 /// Installs a Debian package unless its program is there.
 ///
 /// # Errors

@@ -70,7 +70,17 @@ const MODULES: [Module; 3] = [
 ];
 
 /// What a test may want, and the cluster itself does not need.
-const ON_DEMAND: [Module; 2] = [
+const ON_DEMAND: [Module; 3] = [
+    Module {
+        name: "karpenter",
+        what: "Karpenter with its provider of kwok nodes (about 2 minutes on 2 cores, once)",
+        files: &[
+            ("go.mod", include_str!("../tools/karpenter/go.mod")),
+            ("go.sum", include_str!("../tools/karpenter/go.sum")),
+        ],
+        programs: &[("karpenter", "sigs.k8s.io/karpenter/kwok")],
+        version_of: None,
+    },
     Module {
         name: "registry",
         what: "a registry that asks for a password (about 1 minute on 2 cores, once)",
@@ -201,6 +211,18 @@ pub(crate) async fn program(root: &Root, name: &str, progress: &Progress) -> any
         module.build(root, progress).await?;
     }
     Ok(root.tool(name))
+}
+
+/// The folder of a Go module from which a program is built; the program is built first if need be.
+pub(crate) async fn source(root: &Root, name: &str, module: &str, progress: &Progress) -> anyhow::Result<PathBuf> {
+    program(root, name, progress).await?;
+    let go = find("go").context("Go is missing: install Go 1.26 or later (https://go.dev/dl/)")?;
+    let mut list = Command::new(go);
+    list.current_dir(root.build().join(name)).env("GOWORK", "off");
+    let output = list.args(["mod", "download", "-json", module]).stdin(Stdio::null()).output().await?;
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let folder = told["Dir"].as_str().map(PathBuf::from);
+    folder.with_context(|| format!("go has no {module}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 #[cfg(test)]
