@@ -111,11 +111,17 @@ impl Bins {
         pods - left
     }
 
-    /// Whether a node, one that may be opened included, has room for a pod of the request with this index.
+    /// Whether a node, one that may be opened included, has room for a pod of the request with this index. What is searched for
+    /// that is not searched again.
     #[must_use]
-    pub fn has_room(&self, request: usize) -> bool {
-        let Some(size) = self.size_of.get(request).and_then(|at| self.sizes.get(*at)) else { return false };
-        size.fits_empty && self.tree.len() < self.most || self.tree.first(size.from, &size.takes).is_some()
+    pub fn has_room(&mut self, request: usize) -> bool {
+        let Some(size) = self.size_of.get(request).and_then(|at| self.sizes.get_mut(*at)) else { return false };
+        if size.fits_empty && self.tree.len() < self.most {
+            return true;
+        }
+        let node = self.tree.first(size.from, &size.takes);
+        size.from = node.unwrap_or(self.tree.len());
+        node.is_some()
     }
 
     /// Whether an empty node has room for a pod of the request with this index.
