@@ -5,6 +5,7 @@
 //! schedules takes seconds. The same seed gives the same outcome.
 
 mod autoscaler;
+mod backlog;
 mod cluster;
 pub mod compare;
 mod delimited;

@@ -169,7 +169,7 @@ impl Pool {
         if self.trace.is_none() && busy > MAX_LOAD * most * length {
             return Err(wrong(format!("its runs {told}: they would only pile up")));
         }
-        if self.trace.is_none() && busy > most * length {
+        if busy > most * length {
             load.notes.push(format!("pool {}: its runs {told}: they pile up", self.name));
         }
         Ok(())

@@ -108,6 +108,8 @@ pub(super) struct Size {
     pub(super) memory: f64,
     pub(super) price: Option<f64>,
     pub(super) max_nodes: u32,
+    /// A pool cannot have so many that there is as much as in the others.
+    pub(super) fewer: bool,
     /// Sensors that a pod scores at a time; `None`: as each schedule has it set.
     pub(super) threads: Option<u32>,
     /// So are all pods set.

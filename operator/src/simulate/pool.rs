@@ -27,7 +27,7 @@ const AFTER: Span = Span::from_secs(60);
 const P50: Span = Span::from_secs(90);
 const P95: Span = Span::from_secs(180);
 /// The most nodes of any pool.
-const MAX_NODES: u32 = 1_000;
+pub(super) const MAX_NODES: u32 = 1_000;
 
 /// A pool.
 pub(super) struct Pool {
@@ -188,15 +188,27 @@ impl Pool {
         };
         let Some(size) = size else { return with(capacity, min, max) };
         let other = size.capacity();
+        let as_many = |nodes| self.as_many(nodes, &other, arguments).min(MAX_NODES);
+        let (min, max) = (as_many(min), as_many(max));
+        with(other, min, max)
+    }
+
+    /// How many nodes of another size have as much of what is [matched] as so many of its own.
+    ///
+    /// [matched]: Self::matched
+    fn as_many(&self, nodes: u32, other: &Resources, arguments: &Arguments) -> u32 {
+        let capacity = self.capacity(arguments);
         let matched = self.matched(arguments).and_then(|name| capacity.milli(name).zip(other.milli(name)));
-        let nodes = |nodes: u32| match matched {
-            Some((before, now)) if now > 0 => {
-                let nodes = (u128::from(nodes) * before).div_ceil(now);
-                u32::try_from(nodes).unwrap_or(MAX_NODES).min(MAX_NODES)
-            }
-            _ => nodes,
-        };
-        with(other, nodes(min), nodes(max))
+        match matched.filter(|(_, now)| *now > 0) {
+            Some((before, now)) => u32::try_from((u128::from(nodes) * before).div_ceil(now)).unwrap_or(u32::MAX),
+            None => nodes,
+        }
+    }
+
+    /// How many nodes of this size it would take to have as much, where no pool has so many.
+    pub(super) fn too_many(&self, size: &VmSize, arguments: &Arguments) -> Option<u32> {
+        let max = self.cluster.as_ref().map_or(arguments.max_nodes, |found| found.object.spec.max_nodes);
+        Some(self.as_many(max, &size.capacity(), arguments)).filter(|nodes| *nodes > MAX_NODES)
     }
 
     /// The pods of all its works on such nodes, as they are set or with so many threads.

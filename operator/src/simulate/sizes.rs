@@ -10,7 +10,7 @@ use super::args::Arguments;
 use super::error::SimulateError;
 use super::load::Load;
 use super::output::{self, Size};
-use super::pool::{Pool, too_large};
+use super::pool::{MAX_NODES, Pool, too_large};
 use super::values::Policy;
 use super::work::{self, Decider};
 use super::{Results, job, prices};
@@ -50,6 +50,14 @@ fn one_pool(
             size.result = Ok(Row::of(label.clone(), &outcome, &prices(arguments, size.price), load.requests));
         }
         rows.push(size);
+    }
+    for size in sizes {
+        if let Some(nodes) = pool.too_many(size, arguments) {
+            notes.push(format!(
+                "{}: {nodes} nodes would have as much, and a pool has {MAX_NODES} at most; it is not compared with the others",
+                size.name
+            ));
+        }
     }
     let priced = rank(&mut rows);
     let threads = !arguments.pod_threads.0.is_empty();
@@ -119,6 +127,7 @@ fn of_size<'a>(pool: &'a Pool, size: &VmSize, arguments: &Arguments) -> Vec<(Siz
             memory: size.memory,
             price: size.price,
             max_nodes: setting.max_nodes,
+            fewer: pool.too_many(size, arguments).is_some(),
             threads,
             set: as_set,
             pods: packed.iter().map(|packed| setting.capacity.fits(&packed.shape.request)).collect(),
@@ -143,8 +152,10 @@ fn rank(rows: &mut [Size]) -> bool {
         let money = result.cost.filter(|_| priced).map(|cost| cost + result.store_cost.unwrap_or(0.0));
         let cost = money.unwrap_or_else(|| row.core_hours(result));
         let (starts, done) = (result.starts_late.p95, result.done.p95);
-        ways.push((at, Way { cost, missed: row.missed, starts, done }));
         row.weight = Some(cost);
+        if !row.fewer {
+            ways.push((at, Way { cost, missed: row.missed, starts, done }));
+        }
     }
     let (at, ways): (Vec<usize>, Vec<Way>) = ways.into_iter().unzip();
     at.into_iter().zip(best(&ways)).for_each(|(at, best)| rows[at].best = best);

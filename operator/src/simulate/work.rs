@@ -145,7 +145,9 @@ impl Progress {
             sum += i128::from(come.min(length));
         }
         let seconds = (now - self.begun).as_secs();
-        let line = format!("simulating: {} %, {ended} of {} done, {seconds} s", 100 * sum / all.max(1), jobs.len());
+        // What piled up takes longer than there is demand.
+        let percent = (100 * sum / all.max(1)).min(if ended < jobs.len() { 99 } else { 100 });
+        let line = format!("simulating: {percent} %, {ended} of {} done, {seconds} s", jobs.len());
         let mut out = std::io::stderr();
         let _nobody_reads = match self.terminal {
             true => write!(out, "\r\u{1b}[K{line}").and_then(|()| out.flush()),

@@ -65,11 +65,11 @@ impl Controller for Autoscaler {
 impl Autoscaler {
     fn grow(&mut self, cluster: &mut Cluster) {
         let mut work: Vec<Unplaced> = Vec::new();
-        for pending in &cluster.pending {
-            let request = cluster.request(pending.job.kind);
+        for (kind, pods) in cluster.pending.by_kind() {
+            let request = cluster.request(kind);
             match work.iter_mut().find(|work| work.request == *request) {
-                Some(work) => work.pods += pending.left,
-                None => work.push(Unplaced { request: request.clone(), pods: pending.left }),
+                Some(work) => work.pods += pods,
+                None => work.push(Unplaced { request: request.clone(), pods }),
             }
         }
         // Pods are pending because no node that is there has room: only those on their way have.

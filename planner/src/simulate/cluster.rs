@@ -1,10 +1,11 @@
 //! The cluster of a simulation: machines that take their time, a scheduler, and pods that come and end.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap};
 
 use jiff::Timestamp;
 
+use super::backlog::{Backlog, Pending};
 use super::demand::{Demand, Job};
 use super::dice::Dice;
 use super::outcome::{Late, Outcome};
@@ -44,15 +45,6 @@ struct Server {
     room: Box<[u64]>,
 }
 
-/// Pods without a node.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pending {
-    pub(super) job: Job,
-    /// How many.
-    pub(super) left: u32,
-    started: bool,
-}
-
 /// The machines and pods.
 #[derive(Debug)]
 pub(super) struct Cluster {
@@ -61,7 +53,7 @@ pub(super) struct Cluster {
     /// As the planner sees them, in the order of their names.
     pub(super) machines: Vec<Machine>,
     servers: Vec<Server>,
-    pub(super) pending: VecDeque<Pending>,
+    pub(super) pending: Backlog,
     requests: Vec<Resources>,
     taken: Taken,
     packing: Packing,
@@ -93,7 +85,7 @@ impl Cluster {
             setting,
             machines: Vec::new(),
             servers: Vec::new(),
-            pending: VecDeque::new(),
+            pending: Backlog::default(),
             requests: demand.requests.clone(),
             taken: Taken::default(),
             packing,
@@ -213,7 +205,7 @@ impl Cluster {
 
     /// Work with slots: its pods want nodes.
     pub(super) fn admit(&mut self, job: Job) {
-        self.pending.push_back(Pending { job, left: job.pods, started: false });
+        self.pending.push(job);
     }
 
     /// The scheduler: each pod goes to the first node with room, the earliest run first.
@@ -221,15 +213,8 @@ impl Cluster {
         if self.pending.is_empty() {
             return;
         }
-        let mut full = vec![false; self.requests.len()];
         let mut pending = std::mem::take(&mut self.pending);
-        for work in &mut pending {
-            if !full[work.job.kind] {
-                self.place(work);
-                full[work.job.kind] = work.left > 0;
-            }
-        }
-        pending.retain(|work| work.left > 0);
+        pending.offer(|work| self.place(work));
         self.pending = pending;
     }
 

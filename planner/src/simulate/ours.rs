@@ -81,12 +81,8 @@ impl Ours {
     }
 
     fn work(&mut self, cluster: &Cluster) {
-        let mut work: BTreeMap<(usize, i64), u32> = BTreeMap::new();
-        for pending in &cluster.pending {
-            *work.entry((pending.job.kind, pending.job.lasts)).or_default() += pending.left;
-        }
         self.view.work.clear();
-        self.view.work.extend(work.into_iter().map(|((kind, lasts), pods)| Waiting {
+        self.view.work.extend(cluster.pending.pods().map(|((kind, lasts), pods)| Waiting {
             pods: Unplaced { request: self.requests[kind].clone(), pods },
             lasts: Some(SignedDuration::from_secs(lasts)),
         }));

@@ -1,4 +1,4 @@
-//! Fourteen demands, from one hourly schedule to a thousand, and what a policy has to make of them.
+//! Sixteen demands, from one hourly schedule to a thousand, and what a policy has to make of them.
 
 use planner::capacity::Resources;
 use planner::simulate::{Best, Costs, Demand, Dice, Model, Outcome, Setting, Shape, simulate, uses_of};
