@@ -31,10 +31,10 @@ impl AgentPool {
         &self.object
     }
 
-    /// The ETag under which it was read.
+    /// The ETag under which it was read: the property, or else the header, of which the API's documentation says nothing.
     #[must_use]
     pub fn etag(&self) -> Option<&str> {
-        self.etag.as_deref().or_else(|| self.text("eTag"))
+        self.text("eTag").or(self.etag.as_deref())
     }
 
     /// How many nodes the pool should have.
@@ -85,6 +85,12 @@ impl AgentPool {
         self
     }
 
+    /// The size of its machines.
+    #[must_use]
+    pub fn vm_size(&self) -> Option<&str> {
+        self.text("vmSize")
+    }
+
     /// Whether it runs the cluster's own pods.
     #[must_use]
     pub fn is_system(&self) -> bool {
@@ -118,9 +124,12 @@ impl AgentPool {
     /// Whether its nodes get this taint (`key=value:Effect`).
     #[must_use]
     pub fn has_taint(&self, taint: &str) -> bool {
-        self.get("nodeTaints")
-            .and_then(Value::as_array)
-            .is_some_and(|all| all.iter().any(|t| t.as_str() == Some(taint)))
+        self.taints().any(|its| its == taint)
+    }
+
+    /// The taints that its nodes get (`key=value:Effect`).
+    pub fn taints(&self) -> impl Iterator<Item = &str> {
+        self.get("nodeTaints").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     }
 
     /// The same pool with another count, and with the taint instead of any other of its key: what a PUT writes.

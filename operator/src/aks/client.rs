@@ -19,7 +19,7 @@ const API_VERSION: &str = "2026-03-01";
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The most pages of a list; 1,000 machines are far fewer.
-const MAX_PAGES: usize = 100;
+const MAX_PAGES: u32 = 100;
 
 const ETAG: HeaderName = HeaderName::from_static("etag");
 const IF_MATCH: HeaderName = HeaderName::from_static("if-match");
@@ -44,6 +44,15 @@ struct Page {
 #[derive(Deserialize)]
 struct Item {
     name: String,
+}
+
+/// The machines of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machines {
+    /// Their names.
+    pub names: Vec<String>,
+    /// How many requests it took to list them.
+    pub pages: u32,
 }
 
 #[derive(Serialize)]
@@ -95,18 +104,18 @@ impl AgentPools {
     ///
     /// # Errors
     /// When Azure refuses or is not reached, or a page leads to another host: half a list is no list.
-    pub async fn machines(&self, pool: &AksPool) -> Result<Vec<String>, AksError> {
+    pub async fn machines(&self, pool: &AksPool) -> Result<Machines, AksError> {
         let doing = format!("list machines of agent pool {}", shown(pool));
         let mut url = self.url(&doing, pool, Some("machines"))?;
         let mut names = Vec::new();
-        for _ in 0..MAX_PAGES {
+        for pages in 1..=MAX_PAGES {
             let response = self.send(&doing, Request::new(url.clone(), Method::Get)).await?;
             let page: Page = serde_json::from_slice(response.body())
                 .map_err(|error| AksError::unexpected(&doing, format!("the page is no list of machines: {error}")))?;
             names.extend(page.value.into_iter().map(|item| item.name));
             match page.next_link.filter(|link| !link.is_empty()) {
                 Some(link) => url = self.next(&doing, &link)?,
-                None => return Ok(names),
+                None => return Ok(Machines { names, pages }),
             }
         }
         Err(AksError::unexpected(&doing, format!("the list has not ended after {MAX_PAGES} pages")))

@@ -5,7 +5,10 @@ use std::time::Duration;
 use azure_core::error::ErrorKind;
 use azure_core::http::RawResponse;
 use azure_core::http::headers::HeaderName;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::error_body::ErrorBody;
@@ -140,8 +143,20 @@ impl Kind {
                 || message.contains("insufficient") && message.contains("quota")
         };
         let no_size = || says("skunotavailable") || says("notavailableforsubscription") || says("vmsizenotsupported");
+        let refused = || {
+            [
+                "scopelocked",
+                "readonlydisabledsubscription",
+                "missingsubscriptionregistration",
+                "requestdisallowedbypolicy",
+            ]
+            .into_iter()
+            .any(says)
+        };
         let scales = || message.contains("autoscal") || message.contains("auto-scal");
         match status {
+            // What no second try changes, whatever the status that it comes with.
+            Some(403 | 409) if refused() => Self::Refused,
             Some(401) => Self::Credentials,
             Some(403) if !says("quota") => Self::Denied,
             Some(404) => Self::NotFound,
@@ -157,7 +172,6 @@ impl Kind {
             _ if no_size() => Self::Sku,
             _ if says("preempted") => Self::Preempted,
             Some(400) if scales() => Self::Autoscaler,
-            Some(409) if says("scopelocked") => Self::Refused,
             Some(409) => Self::Busy,
             Some(408 | 500..=599) => Self::Unavailable,
             Some(_) => Self::Refused,
@@ -181,6 +195,12 @@ pub struct AksError {
 }
 
 impl AksError {
+    /// Whether Azure may have done it all the same: nobody has said that it was refused.
+    #[must_use]
+    pub(crate) fn may_be_done(&self) -> bool {
+        matches!(self.kind, Kind::Unavailable | Kind::Unexpected)
+    }
+
     /// The answer is not what the API promises.
     pub(super) fn unexpected(doing: &str, message: impl Into<String>) -> Self {
         Self { doing: doing.to_owned(), message: message.into(), kind: Kind::Unexpected, retry_after: None }
@@ -249,12 +269,20 @@ fn of_sending(error: &azure_core::Error) -> Kind {
 
 /// What a `Retry-After` asks for, which is seconds or a date, against the date of the answer. No more than some minutes.
 fn retry_after(text: &str, date: Option<&str>) -> Option<Duration> {
-    let parsed = |text: &str| rfc2822::parse(text.trim()).ok();
-    let asked = match text.trim().parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => Duration::try_from(parsed(text)?.duration_since(&parsed(date?)?)).unwrap_or_default(),
-    };
-    Some(asked.min(LONGEST_WAIT))
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(text.parse().map_or(LONGEST_WAIT, Duration::from_secs).min(LONGEST_WAIT));
+    }
+    let wait = Duration::try_from(http_date(text)?.duration_since(http_date(date?)?)).unwrap_or_default();
+    Some(wait.min(LONGEST_WAIT))
+}
+
+/// A date as HTTP has it, those of RFC 850 and of C's `asctime` included, which are to be understood still.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let of_civil = |format| Some(DateTime::strptime(format, text).ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    let usual = rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
+    usual.or_else(|| of_civil("%A, %d-%b-%y %T GMT")).or_else(|| of_civil("%a %b %e %T %Y"))
 }
 
 #[cfg(test)]
@@ -283,6 +311,9 @@ mod tests {
             (Some(400), "InvalidParameter", "count cannot be set while the cluster autoscaler is on", Kind::Autoscaler),
             (Some(400), "InvalidParameter", "", Kind::Refused),
             (Some(409), "ScopeLocked", "", Kind::Refused),
+            (Some(409), "MissingSubscriptionRegistration", "", Kind::Refused),
+            (Some(409), "ReadOnlyDisabledSubscription", "", Kind::Refused),
+            (Some(403), "RequestDisallowedByPolicy", "", Kind::Refused),
             (None, "VMDeallocationFailed", "", Kind::Provisioning),
             (Some(503), "", "", Kind::Unavailable),
             (None, "NodesNotReady", "", Kind::Provisioning),
@@ -327,7 +358,10 @@ mod tests {
         assert_eq!(seconds("42", None), Some(42));
         assert_eq!(seconds("Wed, 21 Oct 2026 07:28:30 GMT", date), Some(30));
         assert_eq!(seconds("Wed, 21 Oct 2026 07:27:30 GMT", date), Some(0));
-        assert_eq!((seconds("86400", None), seconds("soon", date)), (Some(600), None));
+        assert_eq!(seconds("Wednesday, 21-Oct-26 07:28:30 GMT", date), Some(30));
+        assert_eq!(seconds("Wed Oct 21 07:28:30 2026", date), Some(30));
+        assert_eq!((seconds("86400", None), seconds("99999999999999999999999", None)), (Some(600), Some(600)));
+        assert_eq!((seconds("soon", date), seconds("-1", date), seconds("", date)), (None, None, None));
     }
 
     #[test]

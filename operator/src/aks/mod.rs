@@ -8,7 +8,7 @@ mod error;
 mod error_body;
 
 pub use agent_pool::AgentPool;
-pub use client::AgentPools;
+pub use client::{AgentPools, Machines};
 pub use credential::authorization;
 pub use error::{AksError, Kind};
 pub use error_body::ErrorBody;

@@ -80,6 +80,15 @@ impl Provider {
         self.with_bucket(pool, now, |bucket| bucket.take_all(tokens, keep, now))
     }
 
+    /// So many requests were made beyond those that were asked for: nobody knows before how many pages a list has.
+    fn asked_more(&self, pool: &AksPool, requests: u32, now: Timestamp) {
+        self.with_bucket(pool, now, |bucket| {
+            if !bucket.take_all(requests, 0, now) {
+                bucket.drain(now);
+            }
+        });
+    }
+
     /// Azure said that the subscription's requests are used up.
     pub(super) fn throttled(&self, pool: &AksPool, now: Timestamp) {
         self.with_bucket(pool, now, |bucket| bucket.drain(now));
@@ -140,7 +149,9 @@ impl Provider {
             .is_none_or(|(at, c, s)| now.duration_since(*at) >= list_every || (*c, s.as_str()) != (count, &state));
         let whole = stale && (fresh || self.may_request(pool, Purpose::Routine, now));
         if whole {
-            memory.list(client.machines(pool).await.map_err(of(Asked::Machines))?.into_iter().collect());
+            let listed = client.machines(pool).await.map_err(of(Asked::Machines))?;
+            self.asked_more(pool, listed.pages.saturating_sub(1), now);
+            memory.list(listed.names.into_iter().collect());
             memory.read(Asked::Machines);
             memory.listed = Some((now, count, state));
         }

@@ -161,7 +161,7 @@ async fn all_pages_of_machines_are_read() {
     let link = format!("{}next?skip=1&api-version=2026-03-01", client.endpoint);
     double.then(200, &[], &json!({ "value": [{ "name": "m0" }], "nextLink": link }));
     double.then(200, &[], &json!({ "value": [{ "name": "m1" }] }));
-    assert_eq!(client.machines(&pool()).await.unwrap(), ["m0", "m1"]);
+    assert_eq!(client.machines(&pool()).await.unwrap().names, ["m0", "m1"]);
     let asked = double.asked();
     assert_eq!(asked[0].path, format!("{PATH}/machines"));
     assert_eq!((asked[1].path.as_str(), asked[1].query.as_str()), ("/next", "skip=1&api-version=2026-03-01"));
