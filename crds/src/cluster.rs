@@ -146,6 +146,9 @@ pub struct ScoringClusterStatus {
     /// What a node has for scorer pods, as learned from the last node seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_capacity: Option<BTreeMap<String, String>>,
+    /// The VM size of which that was learned. Where the agent pool's is another, it is learned anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_vm_size: Option<String>,
     /// How long nodes take to come and to go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioning: Option<ProvisioningStatus>,
@@ -262,6 +265,10 @@ pub struct AgentPoolStatus {
     pub count: u32,
     /// `Succeeded`, `Updating`, `Scaling`, `Failed`, …
     pub provisioning_state: String,
+    /// The taints of its nodes (`key=value:Effect`), all of which scorer pods tolerate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub node_taints: Vec<String>,
 }
 
 /// A token bucket as it stood at a time.

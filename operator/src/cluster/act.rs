@@ -7,7 +7,7 @@ use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 
 use super::folded::{Folded, Read};
-use super::machines::DRAINING;
+use super::machines::{DELETING, DRAINING};
 use super::pods;
 use crate::apply::Manager;
 use crate::conditions::whole_seconds;
@@ -18,14 +18,14 @@ use crate::{Ctx, Error};
 /// The field manager of what this controller writes.
 pub(super) const MANAGER: Manager = Manager("batchscoring.dev/cluster");
 
-/// Lets nothing new onto a node (and writes on it since when), or lets pods onto it again.
+/// Lets nothing new onto a node (and writes on it since when), or lets pods onto it again, since it is not to be deleted.
 ///
 /// # Errors
 /// When the API server refuses or is not reached.
 pub(super) async fn cordon(ctx: &Ctx, name: &str, cordoned: bool) -> Result<(), Error> {
     let since = cordoned.then(|| whole_seconds(ctx.now()).to_string());
     let patch = json!({
-        "metadata": { "annotations": { DRAINING: since } },
+        "metadata": { "annotations": { DRAINING: since, DELETING: null } },
         "spec": { "unschedulable": cordoned.then_some(true) },
     });
     let api: Api<Node> = Api::all(ctx.client.clone());
@@ -34,6 +34,21 @@ pub(super) async fn cordon(ctx: &Ctx, name: &str, cordoned: bool) -> Result<(), 
     match api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Err(error) if is_code(&error, 404) => Ok(()),
         result => result.map(drop).map_err(Error::api(verb, &ObjectRef::<Node>::new(name))),
+    }
+}
+
+/// Writes on a node that is cordoned that its machine's deletion is asked for, or that it was refused: whoever comes next must
+/// not take it back into service while AKS deletes it.
+///
+/// # Errors
+/// When the API server refuses or is not reached.
+pub(super) async fn deleting(ctx: &Ctx, name: &str, asked: bool) -> Result<(), Error> {
+    let since = asked.then(|| whole_seconds(ctx.now()).to_string());
+    let patch = json!({ "metadata": { "annotations": { DELETING: since } } });
+    let api: Api<Node> = Api::all(ctx.client.clone());
+    match api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        Err(error) if is_code(&error, 404) => Ok(()),
+        result => result.map(drop).map_err(Error::api("annotate", &ObjectRef::<Node>::new(name))),
     }
 }
 

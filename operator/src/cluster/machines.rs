@@ -18,6 +18,13 @@ use crate::context::{Ctx, name_of};
 /// Annotation of a node that this operator has cordoned in order to delete it: since when.
 pub(super) const DRAINING: &str = "batchscoring.dev/draining-since";
 
+/// Annotation of such a node whose machine's deletion is asked for: when. AKS may have been told so by an operator that died
+/// then, or its answer was lost.
+pub(super) const DELETING: &str = "batchscoring.dev/deleting-since";
+
+/// How long a deletion may take to show, while no operation on the pool is seen.
+pub(super) const LEAVING: SignedDuration = SignedDuration::from_mins(3);
+
 /// What was remembered of machines, by name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Remembered {
@@ -124,9 +131,17 @@ pub(super) fn of_pool(
             // While an operation goes on, the list may be older than its first nodes.
             let listed =
                 remembered.listed.contains(&name) || running && node.as_ref().is_some_and(|node| node.ready.is_ready());
-            pool::Machine { listed, seen, leaving: remembered.leaving.contains_key(&name), node, node_gone, name }
+            let asked = by_name.get(name.as_str()).is_some_and(|node| is_asked_to_go(node, running, now));
+            let leaving = asked || remembered.leaving.contains_key(&name);
+            pool::Machine { listed, seen, leaving, node, node_gone, name }
         })
         .collect()
+}
+
+/// Whether the node says that its deletion is asked for, and that may still be done. A time that nobody can read is none.
+fn is_asked_to_go(node: &Node, running: bool, now: Timestamp) -> bool {
+    let since = node.metadata.annotations.as_ref().and_then(|all| all.get(DELETING)?.parse().ok());
+    since.is_some_and(|since: Timestamp| running || now.duration_since(since) < LEAVING)
 }
 
 /// Since when a machine that has been a node is none any more.
@@ -250,6 +265,20 @@ mod tests {
         assert_eq!(see(&node, false, &mut kept).idle_since, Some(at("2026-01-01T00:00:40Z")));
         assert_eq!(see(&node, true, &mut kept).idle_since, None);
         assert!(kept.idle_since.is_empty());
+    }
+
+    #[test]
+    fn a_node_whose_deletion_was_asked_for_leaves_as_long_as_that_may_be_done() {
+        let of = |annotations| node(&json!({ "unschedulable": true }), &annotations, "True");
+        let asked = of(json!({ DELETING: "2026-01-01T00:01:00Z" }));
+        assert!(is_asked_to_go(&asked, false, at("2026-01-01T00:03:59Z")));
+        assert!(
+            !is_asked_to_go(&asked, false, at("2026-01-01T00:04:00Z")),
+            "the pool is at rest, and the machine is there"
+        );
+        assert!(is_asked_to_go(&asked, true, at("2026-01-01T00:30:00Z")), "an operation goes on");
+        assert!(!is_asked_to_go(&of(json!({})), true, at("2026-01-01T00:01:00Z")));
+        assert!(!is_asked_to_go(&of(json!({ DELETING: "soon" })), true, at("2026-01-01T00:01:00Z")));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::cost::{self, Books};
 use super::external::Kept;
 use super::folded::Folded;
 use super::lacking::Lacking;
-use super::machines::Remembered;
+use super::machines::{LEAVING, Remembered};
 use super::replace::Homeless;
 use super::timing::Timing;
 use super::trouble::Trouble;
@@ -27,8 +27,6 @@ use crate::context::{label, namespace_of, uid_of};
 use crate::gate::is_held;
 use crate::run_pods::Unsettled;
 
-/// How long a deletion that was accepted may take to show.
-const LEAVING: SignedDuration = SignedDuration::from_mins(3);
 /// How long a node on which a live look found something counts as busy.
 const HELD: SignedDuration = SignedDuration::from_secs(30);
 /// How long an accepted PUT may take to show.
@@ -77,8 +75,11 @@ pub(super) struct Memory {
     pub(super) active: bool,
     /// What a node has, learned from which node, and when.
     pub(super) learned: Option<(String, Timestamp)>,
-    /// The capacity that was learned.
+    /// The capacity that was learned, and of which VM size.
     pub(super) capacity: Option<Resources>,
+    pub(super) learned_of: Option<String>,
+    /// The node that it was learned from is so new that it may not tell of all it has.
+    pub(super) is_new: bool,
     /// What is remembered of nodes that are somebody else's.
     pub(super) external: Kept,
     /// When the status was last written.
@@ -128,6 +129,8 @@ impl Memory {
             active: true,
             learned: None,
             capacity: None,
+            learned_of: None,
+            is_new: false,
             external: Kept::default(),
             written: None,
             status: None,
@@ -193,6 +196,12 @@ impl Memory {
         self.pool.as_ref().is_some_and(|(pool, _)| pool.count() > 0)
     }
 
+    /// The VM size of the pool's machines, if AKS has told.
+    #[must_use]
+    pub(super) fn vm_size(&self) -> Option<String> {
+        self.pool.as_ref()?.0.vm_size().map(str::to_owned)
+    }
+
     /// The picture is old: look again before the next step.
     pub(super) fn look_again(&mut self) {
         self.pool = self.pool.take().map(|(pool, _)| (pool, Timestamp::UNIX_EPOCH));
@@ -215,6 +224,8 @@ impl Memory {
             () if read.has_failed() && ours => Some(End::Failed),
             () if read.has_failed() => Some(End::Theirs),
             () if read.was_canceled() && ours => Some(End::Canceled),
+            // Of somebody else: it tells nothing of what we asked for.
+            () if read.was_canceled() => None,
             () => Some(End::Good),
         }
     }
@@ -324,6 +335,7 @@ mod tests {
         assert_eq!((look(&mut memory, "Scaling"), look(&mut memory, "Canceled")), (None, Some(End::Canceled)));
         assert_eq!((look(&mut memory, "Upgrading"), look(&mut memory, "Succeeded")), (None, Some(End::Good)));
         assert_eq!((look(&mut memory, "Upgrading"), look(&mut memory, "Failed")), (None, Some(End::Theirs)));
+        assert_eq!((look(&mut memory, "Upgrading"), look(&mut memory, "Canceled")), (None, None));
         assert_eq!(look(&mut Memory::restore(None, at(0)), "Succeeded"), None);
     }
 

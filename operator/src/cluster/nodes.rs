@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crds::{NodePool, ScoringCluster, names};
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Toleration};
 
 use crate::context::name_of;
 
@@ -18,6 +18,8 @@ pub(crate) struct PoolNodes {
     labels: BTreeMap<String, String>,
     /// The ScoringCluster whose taint its pods tolerate, where taints are looked at.
     tolerate: Option<String>,
+    /// The taints of an agent pool, as AKS last told: it is the scorer pods' own, whatever else is kept off it.
+    taints: Vec<String>,
 }
 
 impl PoolNodes {
@@ -26,10 +28,14 @@ impl PoolNodes {
     pub(crate) fn of(cluster: &ScoringCluster) -> Self {
         match &cluster.spec.node_pool {
             NodePool::Aks(aks) => {
-                Self { labels: [(names::AGENT_POOL.to_owned(), aks.agent_pool.clone())].into(), tolerate: None }
+                let told = cluster.status.as_ref().and_then(|status| status.agent_pool.as_ref());
+                let taints = told.map(|pool| pool.node_taints.clone()).unwrap_or_default();
+                let labels = [(names::AGENT_POOL.to_owned(), aks.agent_pool.clone())].into();
+                Self { labels, tolerate: None, taints }
             }
             NodePool::External(pool) => {
-                Self { labels: pool.node_selector.clone(), tolerate: Some(name_of(cluster).to_owned()) }
+                let tolerate = Some(name_of(cluster).to_owned());
+                Self { labels: pool.node_selector.clone(), tolerate, taints: Vec::new() }
             }
         }
     }
@@ -52,7 +58,18 @@ impl PoolNodes {
     #[cfg(test)]
     pub(crate) fn labelled(labels: &[(&str, &str)]) -> Self {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { labels, tolerate: None }
+        Self { labels, tolerate: None, taints: Vec::new() }
+    }
+
+    /// What scorer pods tolerate besides the pool's own taint and that of spot machines.
+    #[must_use]
+    pub(crate) fn tolerations(&self) -> Vec<Toleration> {
+        let known = |key: &str| [names::POOL, names::SPOT].contains(&key);
+        self.taints
+            .iter()
+            .filter_map(|taint| toleration(taint))
+            .filter(|t| !known(t.key.as_deref().unwrap_or("")))
+            .collect()
     }
 
     /// As a pod's `nodeSelector`.
@@ -76,6 +93,15 @@ impl fmt::Display for PoolNodes {
         }
         Ok(())
     }
+}
+
+/// What tolerates a taint as AKS writes it: `key=value:Effect` or `key:Effect`.
+fn toleration(taint: &str) -> Option<Toleration> {
+    let (of, effect) = taint.rsplit_once(':')?;
+    let (key, value) = of.split_once('=').unwrap_or((of, ""));
+    let text = |text: &str| Some(text.to_owned());
+    let operator = text("Equal");
+    Some(Toleration { key: text(key), operator, value: text(value), effect: text(effect), toleration_seconds: None })
 }
 
 /// Whether the node has a taint, but for those of its condition, that keeps away the scorer pods of this ScoringCluster.
@@ -131,6 +157,23 @@ mod tests {
             assert_eq!(with(key, value, "NoSchedule"), (true, false), "{key}");
         }
         assert_eq!(pool.to_string(), "disk=ssd");
+    }
+
+    #[test]
+    fn pods_tolerate_the_further_taints_of_their_agent_pool() {
+        let aks = json!({ "subscriptionId": "s", "resourceGroup": "r", "clusterName": "c", "agentPool": "gpu" });
+        let taints = ["batchscoring.dev/pool=cpu:NoSchedule", "sku=gpu:NoSchedule", "dedicated:NoExecute", "odd"];
+        let of: ScoringCluster = serde_json::from_value(json!({
+            "apiVersion": "batchscoring.dev/v1alpha1", "kind": "ScoringCluster", "metadata": { "name": "cpu" },
+            "spec": { "maxNodes": 3, "nodePool": { "aks": aks } },
+            "status": { "agentPool": { "count": 0, "provisioningState": "Succeeded", "nodeTaints": taints } },
+        }))
+        .unwrap();
+        let expected = json!([
+            { "key": "sku", "operator": "Equal", "value": "gpu", "effect": "NoSchedule" },
+            { "key": "dedicated", "operator": "Equal", "value": "", "effect": "NoExecute" },
+        ]);
+        assert_eq!(json!(PoolNodes::of(&of).tolerations()), expected);
     }
 
     #[test]

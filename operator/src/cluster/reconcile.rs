@@ -44,7 +44,9 @@ pub(super) struct Scene {
     pub(super) pods: Vec<Arc<Pod>>,
     /// The runs.
     pub(super) work: Vec<Work>,
-    /// What a node has, if known.
+    /// What a node has, as learned.
+    pub(super) learned: Option<Resources>,
+    /// What a node has, said or learned, if known.
     pub(super) capacity: Option<Resources>,
     /// Who gets how many slots.
     pub(super) grants: Grants,
@@ -101,7 +103,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
 
     let learned = capacity::learn(cluster, ctx, &mut memory).await?;
     let began = Instant::now();
-    let scene = look(cluster, ctx, learned.clone(), Whose::Ours, &mut memory)?;
+    let scene = look(cluster, ctx, learned, Whose::Ours, &mut memory)?;
     ctx.metrics.pools.decided(name_of(cluster), Decision::Slots, began.elapsed());
     let given = give::to_runs(ctx, &scene, memory.pool.is_some(), &mut memory).await;
     let decided = step::take(cluster, ctx, shared, &mut memory, &scene).await?;
@@ -129,7 +131,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, shared: &Shar
         pool: decided.as_ref().map(|(view, decision)| (view, decision)),
         grants: &scene.grants,
         next: scene.foresight.next.as_ref(),
-        learned: learned.as_ref(),
+        learned: scene.learned.as_ref(),
         refusal: None,
         now: ctx.now(),
     };
@@ -192,8 +194,13 @@ pub(super) fn look(
     let pods = ctx.caches.run_pods.unsettled(&mut memory.unsettled, is_ours);
     memory.still_held(&pods);
     let work = work::of_cluster(ctx, cluster, &pods, &memory.let_go, &mut memory.lacking);
-    let capacity = capacity::capacity(cluster, learned);
     let demands: Vec<_> = work.iter().map(|work| work.demand.clone()).collect();
+    let requests = demands.iter().map(|demand| demand.request.clone());
+    let learned = match memory.is_new {
+        true => learned.map(|learned| capacity::with_devices(learned, requests)),
+        false => learned,
+    };
+    let capacity = capacity::capacity(cluster, learned.clone());
     let (paused, closing) = (memory.cost.paused(cluster, ctx.now()), hold::deleted(cluster).is_some());
     let aks = cluster.spec.node_pool.aks().is_some();
     let at_hand = match aks {
@@ -221,7 +228,7 @@ pub(super) fn look(
     let all = |run: &str, remaining: u32| grants.slots.get(run).is_some_and(|slots| *slots >= remaining);
     let refilled = demands.iter().filter(|demand| !all(&demand.run, demand.remaining));
     foresight.refilled(refilled.map(|demand| demand.run.as_str()));
-    Ok(Scene { nodes, pods, work, capacity, grants, off, foresight })
+    Ok(Scene { nodes, pods, work, learned, capacity, grants, off, foresight })
 }
 
 /// How far ahead a cluster looks, if it does. One that is being deleted does not.
@@ -328,8 +335,8 @@ async fn refused(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, refus
     memory.active = false;
     memory.cost.skip(ctx.now());
     // No run gets more slots. The pods of those that have some wait for nobody who will not look at them.
-    let learned = capacity::known(cluster);
-    let scene = look(cluster, ctx, learned.clone(), Whose::Refused, memory)?;
+    let learned = capacity::known(cluster, memory.vm_size().as_deref());
+    let scene = look(cluster, ctx, learned, Whose::Refused, memory)?;
     let given = give::to_runs(ctx, &scene, true, memory).await;
     let report = Report {
         cluster,
@@ -337,7 +344,7 @@ async fn refused(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory, refus
         pool: None,
         grants: &scene.grants,
         next: None,
-        learned: learned.as_ref(),
+        learned: scene.learned.as_ref(),
         refusal: Some(&refusal),
         now: ctx.now(),
     };

@@ -70,6 +70,7 @@ pub(super) fn status(report: &Report<'_>) -> ScoringClusterStatus {
     let seen = report.memory.pool.as_ref().map(|(pool, _)| AgentPoolStatus {
         count: pool.count(),
         provisioning_state: pool.provisioning_state().to_owned(),
+        node_taints: pool.taints().map(str::to_owned).collect(),
     });
     ScoringClusterStatus {
         observed_generation: generation,
@@ -77,6 +78,7 @@ pub(super) fn status(report: &Report<'_>) -> ScoringClusterStatus {
         slots: SlotCounts { given: report.grants.given, waiting: report.grants.waiting, total: report.grants.total },
         queue: report.grants.queue.iter().take(QUEUE).map(queued).collect(),
         node_capacity: report.learned.map(Resources::to_quantities).filter(|map| !map.is_empty()),
+        node_vm_size: report.learned.and(report.memory.vm_size().or(before.node_vm_size)),
         provisioning: report.memory.machines.timing.status(),
         next_demand: report.next.map(|(schedule, next)| NextDemand {
             schedule: schedule.clone(),

@@ -148,14 +148,13 @@ async fn put(
     if !memory.puts.take(now) {
         return Ok(());
     }
-    let learned = memory.capacity.clone();
     let report = Report {
         cluster,
         memory,
         pool: Some(decided),
         grants: &scene.grants,
         next: scene.foresight.next.as_ref(),
-        learned: learned.as_ref(),
+        learned: scene.learned.as_ref(),
         refusal: None,
         now,
     };
@@ -205,18 +204,25 @@ async fn delete(
 ) -> Result<(), Error> {
     let Some(aks) = cluster.spec.node_pool.aks() else { return Ok(()) };
     let mut names = lost;
-    for name in idle {
-        match act::held_by(ctx, &name).await? {
+    for name in &idle {
+        match act::held_by(ctx, name).await? {
             Some(pod) => {
-                hold(memory, ctx, &name, &pod);
-                act::cordon(ctx, &name, false).await?;
+                hold(memory, ctx, name, &pod);
+                act::cordon(ctx, name, false).await?;
             }
-            None => names.push(name),
+            None => names.push(name.clone()),
         }
     }
     let now = ctx.now();
     if names.is_empty() || !shared.provider.may_request(aks, Purpose::Operation, now) {
         return Ok(());
+    }
+    for name in &names {
+        // Lost nodes are not cordoned yet, and one may come back meanwhile.
+        if !idle.contains(name) {
+            act::cordon(ctx, name, true).await?;
+        }
+        act::deleting(ctx, name, true).await?;
     }
     tracing::info!(pool = aks.agent_pool, machines = names.join(" "), "delete");
     memory.more = 0;
@@ -242,7 +248,14 @@ async fn delete(
             let in_vain = before.is_some_and(|trouble| trouble.kind == error.kind || trouble.times >= GONE_TIMES);
             let is_gone = matches!(error.kind, Kind::Refused | Kind::NotFound) && !in_vain;
             let kind = if is_gone { Kind::Changed } else { error.kind };
+            let done = error.may_be_done();
             failed(cluster, ctx, shared, memory, Asked::Operation, &AksError { kind, ..error }).await;
+            for name in names {
+                match done {
+                    true => drop(memory.machines.leaving.insert(name, now)),
+                    false => act::deleting(ctx, &name, false).await?,
+                }
+            }
         }
     }
     Ok(())

@@ -12,13 +12,13 @@ pub(crate) const REASON: &str = "PodTooLarge";
 pub(super) fn sentence(run: &str) -> String {
     format!(
         "a scorer pod of run {run} asks for more than an empty node has; lower scorer.resources of its schedule, or use \
-         a pool of larger nodes"
+         a pool of larger nodes; what nodes have that do not tell, GPUs among it, can be said in the ScoringCluster's nodeCapacity"
     )
 }
 
 /// What to tell a run whose pods ask for this, if an empty node of the pool is known not to have it.
 pub(crate) fn told(cluster: &ScoringCluster, run: &str, resources: Option<&ResourceRequirements>) -> Option<String> {
-    let empty = capacity::capacity(cluster, capacity::known(cluster))?;
+    let empty = capacity::capacity(cluster, capacity::known(cluster, None))?;
     (empty.fits(&pods::request_of_schedule(resources)) == 0).then(|| sentence(run))
 }
 

@@ -57,14 +57,18 @@ pub(super) fn of_cluster(
             let schedule = ctx.caches.schedules.get(namespace_of(run), &run.spec.schedule_name);
             let schedule = schedule.as_ref().and_then(|guard| guard.0.as_ref().ok());
             let resources = schedule.and_then(|schedule| schedule.spec.scorer.resources.as_ref());
-            let request =
-                job.as_deref().and_then(request_of_job).unwrap_or_else(|| pods::request_of_schedule(resources));
             let priority = schedule.map_or(0, |schedule| schedule.spec.priority);
             let admitted = may_use(ctx, cluster, namespace_of(run)) && !ctx.caches.is_closing(namespace_of(run));
             let waits = |pod: &&Arc<Pod>| is_held(pod) && !let_go.contains(uid_of(&***pod));
             let (held, gone): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) = pods.iter().copied().partition(waits);
             let mut held: Vec<Arc<Pod>> = held.into_iter().filter(|pod| is_to_be(pod)).cloned().collect();
             held.sort_by_cached_key(|pod| (index(pod), name_of(&**pod).to_owned()));
+            // What admission has made of them counts: a LimitRange's defaults, a RuntimeClass's overhead, further containers.
+            let of_pod =
+                held.first().map(|pod| &**pod).or_else(|| gone.iter().map(|pod| &***pod).find(|pod| is_to_be(pod)));
+            let request = of_pod.and_then(|pod| pod.spec.as_ref()).map(pods::request);
+            let request = request.or_else(|| job.as_deref().and_then(request_of_job));
+            let request = request.unwrap_or_else(|| pods::request_of_schedule(resources));
             let ended = ctx.caches.run_pods.ended(namespace_of(run), name_of(run));
             let demand = demand(key, run, job.as_deref(), (&gone, &held, ended), request, priority, admitted)?;
             let most = job.as_deref().and_then(parallelism).map_or(u32::MAX, |parallelism| {

@@ -167,6 +167,9 @@ impl Frozen {
             {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60},
             {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60},
         ]);
+        if let Some(all) = pod["spec"]["tolerations"].as_array_mut() {
+            all.extend(pool.tolerations().into_iter().map(|toleration| json!(toleration)));
+        }
         // An item that is stopped starts anew, so whoever packs nodes more densely is asked to let it end.
         pod["metadata"]["annotations"] = json!({
             "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",

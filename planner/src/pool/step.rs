@@ -127,8 +127,11 @@ fn operation(view: &PoolView, plan: &Plan, lost: &Lost) -> Option<Action> {
         return grow;
     }
     // Whether the count falls by itself after deleteMachines is undocumented. Writing it down is safe only when there
-    // is no machine to choose as a victim, and pointless while more nodes are about to go.
-    (plan.target == plan.listed && view.count > plan.listed).then_some(Action::Put { count: plan.listed })
+    // is no machine to choose as a victim, and pointless while more nodes are about to go. A Ready node that is not listed is
+    // one, should the list be behind.
+    let unlisted = |m: &Machine| !m.listed && m.node.as_ref().is_some_and(|node| node.ready.is_ready());
+    let victims = plan.machines.iter().any(|(machine, _)| unlisted(machine) && !machine.leaving);
+    (plan.target == plan.listed && view.count > plan.listed && !victims).then_some(Action::Put { count: plan.listed })
 }
 
 /// Idle nodes that are due to go.

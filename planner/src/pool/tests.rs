@@ -234,6 +234,19 @@ fn a_paused_pool_adds_nothing_and_lets_idle_nodes_go() {
 }
 
 #[test]
+fn a_count_is_not_lowered_while_a_node_that_is_ready_is_not_listed_nor_does_what_leaves_come_back() {
+    let listed = |listed, leaving| {
+        let machine = Machine { listed, leaving, ..machine("a", node()) };
+        action(&PoolView { count: 1, ..with(vec![machine]) })
+    };
+    assert_eq!(listed(false, true), Some(Action::Put { count: 0 }), "its deletion was asked for");
+    assert_eq!(listed(false, false), None, "the list may be behind");
+    let asked_for = Machine { leaving: true, ..machine("a", draining(990)) };
+    let view = PoolView { work: pods(1), running: true, ..with(vec![asked_for]) };
+    assert_eq!((decide(&view).action, decide(&view).wait), (None, Some(Wait::Operation)), "AKS deletes it");
+}
+
+#[test]
 fn a_count_is_lowered_only_to_the_machines_that_are_left() {
     let kept = PoolView { count: 3, ..with(vec![machine("a", busy())]) };
     assert_eq!(action(&PoolView { count: 3, ..kept }), Some(Action::Put { count: 1 }));

@@ -48,7 +48,7 @@ pub(super) struct Kept {
 pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut Memory) -> Result<Action, Error> {
     let learned = capacity::learn(cluster, ctx, memory).await?;
     rooms::look(cluster, ctx, &mut memory.external.strangers).await?;
-    let scene = reconcile::look(cluster, ctx, learned.clone(), Whose::Theirs, memory)?;
+    let scene = reconcile::look(cluster, ctx, learned, Whose::Theirs, memory)?;
     let view = view(cluster, ctx, memory, &scene);
     let wanted = held(&view);
     // Placeholders go before slots are given, so that pods find the room that these have held.
@@ -73,7 +73,7 @@ pub(super) async fn reconcile(cluster: &ScoringCluster, ctx: &Ctx, memory: &mut 
         pool: Some((&view, &decision)),
         grants: &scene.grants,
         next: scene.foresight.next.as_ref(),
-        learned: learned.as_ref(),
+        learned: scene.learned.as_ref(),
         refusal: None,
         now: view.now,
     };
