@@ -1,7 +1,5 @@
 //! The planner's own decisions, as the operator takes them.
 
-use std::collections::BTreeMap;
-
 use jiff::SignedDuration;
 
 use super::cluster::{Cluster, clock};
