@@ -52,6 +52,8 @@ pub(crate) struct Changes {
     pub(crate) counts: Vec<u64>,
     /// The machines that were deleted by name, in order.
     pub(crate) deleted: Vec<String>,
+    /// The machines whose deletion was asked for, whatever was answered: an answer that is lost is none of an accepted change.
+    pub(crate) to_delete: Vec<String>,
     /// PUTs that asked for fewer nodes than there were: the API would choose who goes.
     pub(crate) lowered: Vec<String>,
     /// The count that the pool has now: what was asked for in vain is none of it.
@@ -74,6 +76,10 @@ impl Cluster {
             let accepted = (200..300).contains(&request.status);
             let new = request.number > since;
             changes.last = request.number;
+            let deletes = path.ends_with(&format!("{pool}/deletemachines"));
+            if new && deletes {
+                changes.to_delete.extend(request.machines.iter().cloned());
+            }
             if !accepted || !new {
                 continue;
             }
@@ -83,7 +89,7 @@ impl Cluster {
                 if let Some(was) = request.was.filter(|was| count < *was) {
                     changes.lowered.push(format!("request {} from {was} to {count}", request.number));
                 }
-            } else if path.ends_with(&format!("{pool}/deletemachines")) {
+            } else if deletes {
                 changes.deleted.extend(request.machines);
             }
         }
@@ -125,6 +131,12 @@ impl Cluster {
     pub(crate) async fn call_off(&self) -> Result<()> {
         let request = axum::http::Request::delete("/control/faults").body(Vec::new())?;
         self.control.request_text(request).await.map(drop).context("call off the faults")
+    }
+
+    /// Changes settings of the stand-in for Azure.
+    pub(crate) async fn set(&self, settings: &serde_json::Value) -> Result<()> {
+        let request = axum::http::Request::put("/control/settings").body(serde_json::to_vec(settings)?)?;
+        self.control.request_text(request).await.map(drop).with_context(|| format!("set {settings}"))
     }
 
     async fn control_get(&self, path: &str) -> Result<String> {
