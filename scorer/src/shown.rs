@@ -3,18 +3,10 @@
 use std::fmt::Write as _;
 
 use spec::shown::visible;
+pub(crate) use spec::shown::{cut, name};
 
-/// The most characters of a text, and the most names of many.
-const MOST: usize = 40;
+/// The most names of many.
 const MOST_NAMES: usize = 10;
-
-/// At most 40 characters of a text.
-pub(crate) fn cut(text: &str) -> String {
-    match text.char_indices().nth(MOST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
-}
 
 /// A text on one line: control characters and the like as they are written in quotes, such as `\n`.
 pub(crate) fn on_one_line(text: &str) -> String {
@@ -24,11 +16,6 @@ pub(crate) fn on_one_line(text: &str) -> String {
 /// The same of each line of a text that may have several.
 pub(crate) fn lines(text: &str) -> String {
     text.lines().map(on_one_line).collect::<Vec<_>>().join("\n")
-}
-
-/// A name, such as a column's.
-pub(crate) fn name(name: &str) -> String {
-    on_one_line(&cut(name))
 }
 
 /// The first ten of some names, and how many more there are.
@@ -53,11 +40,5 @@ mod tests {
         assert_eq!(names(["a", "b"]), "a, b");
         let many = names((0..100_000).map(|n| format!("c{n}")));
         assert_eq!(many, "c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 99990 more");
-    }
-
-    #[test]
-    fn a_name_stays_on_its_line_and_short() {
-        assert_eq!(name("a\nERROR b\t\u{1b}[31mc"), "a\\nERROR b\\t\\u{1b}[31mc");
-        assert_eq!(name(&"é".repeat(50)), format!("{}…", "é".repeat(40)));
     }
 }

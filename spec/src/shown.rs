@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// The most characters of a text that is shown as a part of a message.
+const MOST: usize = 40;
+
 /// Whether a character is not shown but changes how others are: control characters, Unicode's ends of lines, and what sets the
 /// direction of writing, by which a text can be made to look like another.
 #[must_use]
@@ -26,6 +29,21 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// At most 40 characters of a text.
+#[must_use]
+pub fn cut(text: &str) -> String {
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// A name, such as a column's: cut, and on one line.
+#[must_use]
+pub fn name(name: &str) -> String {
+    visible(&cut(name)).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +63,12 @@ mod tests {
         for text in ["é", "\u{645}\u{636}\u{62e}\u{629}", "\u{5de}\u{5e9}", "\u{1f469}\u{200d}\u{1f527}", "a\u{a0}b"] {
             assert_eq!(visible(text), text);
         }
+    }
+
+    #[test]
+    fn a_name_stays_on_its_line_and_short() {
+        assert_eq!(name("a\nERROR b\t\u{1b}[31mc"), "a\\nERROR b\\t\\u{1b}[31mc");
+        assert_eq!(name(&"é".repeat(50)), format!("{}…", "é".repeat(40)));
     }
 
     proptest! {

@@ -39,9 +39,7 @@ enum Times {
 }
 
 fn instant(times: &TimeParser, text: &str) -> Result<i64, PredictionsError> {
-    // The instants of Parquet readings come as RFC 3339, however others are written.
-    let time = times.parse(text.as_bytes()).or_else(|| times.without_format().parse(text.as_bytes()));
-    let time = time.map(jiff::Timestamp::as_microsecond);
+    let time = times.instant(text.as_bytes()).map(jiff::Timestamp::as_microsecond);
     time.ok_or_else(|| PredictionsError::Time { text: text.to_owned() })
 }
 

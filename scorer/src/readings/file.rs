@@ -1,7 +1,9 @@
 //! The file under way, and how it puts a row's values beside those of other rows.
 
+use spec::number;
+
 use super::record::Record;
-use super::{Column, Layout, Rows, number};
+use super::{Column, Layout, Rows};
 
 /// What a file of rows is like, besides its columns.
 pub(super) struct Origin {

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use spec::SensorKeys;
 use spec::work::Columns;
+use spec::{SensorKeys, number};
 
 use super::csv::DELIMITERS;
 use super::names::{Named, Names};
 use super::record::OwnedRecord;
-use super::{Column, Layout, ReadingsError, TimeParser, number};
+use super::{Column, Layout, ReadingsError, TimeParser};
 use crate::shown;
 
 /// Names that a time column may have, without regard to case.

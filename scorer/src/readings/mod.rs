@@ -10,7 +10,6 @@ mod json;
 mod layout;
 mod lines;
 mod names;
-mod number;
 mod packed;
 mod parquet;
 mod pass;
@@ -19,7 +18,6 @@ mod record;
 mod rows;
 mod source;
 mod splitter;
-mod time;
 mod zstd;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +31,7 @@ pub use pass::{Head, Limits, Pass, Sink, Wanted};
 pub use read::{Readings, SensorReadings, read, read_csv};
 pub use rows::{Rows, Selection, Usable};
 pub use source::Encoding;
-pub use time::TimeParser;
+pub use spec::time::TimeParser;
 
 /// A column of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]

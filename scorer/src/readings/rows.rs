@@ -1,6 +1,8 @@
 //! Rows of a sensor, side by side in a few allocations.
 
-use super::{BadRow, Head, Layout, RowAt, number};
+use spec::number;
+
+use super::{BadRow, Head, Layout, RowAt};
 use crate::shown;
 
 /// Rows of one sensor, in the files' order.

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader, Cursor, Read};
 
+use spec::number;
+use spec::time::TimeParser;
 use spec::work::{DataFormat, DataSource};
 
 use super::ReadingsError;
@@ -9,10 +11,8 @@ use super::csv::CsvRecords;
 use super::gzip::Gzip;
 use super::json::{JsonRecords, ends_in_array};
 use super::lines::Lines;
-use super::number;
 use super::parquet::{ParquetRecords, is_parquet};
 use super::record::{OwnedRecord, Record, Records};
-use super::time::TimeParser;
 use super::zstd::{Zstd, is_zstd};
 use crate::shown;
 

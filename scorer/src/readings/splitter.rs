@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use spec::time::{Found as FoundTime, TimeParser};
 use spec::{SensorKeys, TimeRange};
 
 use super::file::{File, Origin, shown};
 use super::pass::{Limits, Sink, Wanted};
 use super::record::Record;
 use super::rows::no_field;
-use super::time::{Found as FoundTime, TimeParser};
 use super::{BadRow, Counts, Layout, ReadingsError, RowAt, Rows, Totals, Unplaced};
 use crate::shown;
 

@@ -60,8 +60,7 @@ impl History {
     }
 
     fn time(&self, text: &str) -> Option<f64> {
-        let (times, text) = (&self.head.layout.times, text.as_bytes());
-        let time = times.parse(text).or_else(|| times.without_format().parse(text))?;
+        let time = self.head.layout.times.instant(text.as_bytes())?;
         Some(time.as_duration().as_secs_f64())
     }
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use jiff::fmt::strtime;
-use jiff::tz::TimeZone;
-
 use super::{WorkError, wrong};
+use crate::time::{TimeParser, TimesError};
 use crate::window::Window;
 use crate::work::{DataFormat, DataSource};
 use crate::{DataPath, Span};
@@ -56,25 +54,10 @@ pub(super) fn check(data: &DataSource) -> Result<(), WorkError> {
             return wrong("data.names", "must have one name for each column of the file, in order");
         }
     }
-    if let Some(zone) = &data.time_zone
-        && TimeZone::get(zone).is_err()
-    {
-        return wrong("data.timeZone", format!("{zone:?} is no zone of the IANA database, such as Europe/Berlin"));
-    }
-    if let Some(format) = &data.time_format {
-        let example = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
-        if !format.contains('%') {
-            return wrong("data.timeFormat", format!("{format:?} has no field; write it as %d.%m.%Y %H:%M:%S"));
-        }
-        // What it makes of a time must be one again.
-        match strtime::format(format, &example).and_then(|text| strtime::parse(format, text)) {
-            Err(error) => return wrong("data.timeFormat", format!("{format:?} is no format: {error}")),
-            Ok(time) if time.to_timestamp().is_err() && time.to_datetime().is_err() => {
-                let message = format!("{format:?} tells no date and time; write it as %d.%m.%Y %H:%M:%S");
-                return wrong("data.timeFormat", message);
-            }
-            Ok(_) => {}
-        }
+    match TimeParser::checked(data.time_zone.as_deref(), data.time_format.as_deref()) {
+        Err(error @ TimesError::Zone(_)) => return wrong("data.timeZone", error.to_string()),
+        Err(error @ TimesError::Format(_)) => return wrong("data.timeFormat", error.to_string()),
+        Ok(_) => {}
     }
     Ok(())
 }

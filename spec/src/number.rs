@@ -1,7 +1,9 @@
 //! Numbers as they stand in data.
 
 /// Reads a value: a finite number, NaN where it is missing, and an infinity for what is no finite number.
-pub(super) fn parse(text: &[u8]) -> f64 {
+#[must_use]
+#[inline]
+pub fn parse(text: &[u8]) -> f64 {
     match fast_float2::parse::<f64, _>(text) {
         Ok(number) if !number.is_nan() => number,
         _ if is_missing(text) => f64::NAN,
@@ -10,20 +12,23 @@ pub(super) fn parse(text: &[u8]) -> f64 {
 }
 
 /// Whether a text is a number, be it NaN or infinite.
-pub(super) fn is_number(text: &[u8]) -> bool {
+#[must_use]
+pub fn is_number(text: &[u8]) -> bool {
     fast_float2::parse::<f64, _>(text).is_ok()
 }
 
 /// Whether a text is a number but for a comma in place of its point.
-pub(super) fn has_comma(text: &[u8]) -> bool {
-    let Some(comma) = memchr::memchr(b',', text) else { return false };
+#[must_use]
+pub fn has_comma(text: &[u8]) -> bool {
+    let Some(comma) = text.iter().position(|byte| *byte == b',') else { return false };
     let mut text = text.to_vec();
     text[comma] = b'.';
     is_number(&text)
 }
 
 /// Whether a text says that there is no value: nothing, `NaN`, `NA` or `null`, in any case.
-pub(super) fn is_missing(text: &[u8]) -> bool {
+#[must_use]
+pub fn is_missing(text: &[u8]) -> bool {
     [&b""[..], b"nan", b"na", b"null"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 

@@ -35,8 +35,25 @@ impl TimeParser {
         Self { zone, format: format.map(str::to_owned) }
     }
 
+    /// The same.
+    ///
+    /// # Errors
+    /// When there is no such zone, or the format tells no date and time.
+    pub fn checked(zone: Option<&str>, format: Option<&str>) -> Result<Self, TimesError> {
+        if let Some(zone) = zone
+            && TimeZone::get(zone).is_err()
+        {
+            return Err(TimesError::Zone(zone.to_owned()));
+        }
+        if let Some(format) = format {
+            check_format(format).map_err(TimesError::Format)?;
+        }
+        Ok(Self::new(zone, format))
+    }
+
     /// The same for times that are written as RFC 3339 whatever was said.
-    pub(crate) fn without_format(&self) -> Self {
+    #[must_use]
+    pub fn without_format(&self) -> Self {
         Self { zone: self.zone.clone(), format: None }
     }
 
@@ -46,8 +63,15 @@ impl TimeParser {
         self.read(text).map(|found| found.time)
     }
 
+    /// Reads a time of a row. The instants of Parquet and of databases come as RFC 3339, however others are written.
+    #[must_use]
+    pub fn instant(&self, text: &[u8]) -> Option<Timestamp> {
+        self.parse(text).or_else(|| self.without_format().parse(text))
+    }
+
     /// Reads a time, and tells whether clocks show it twice or never.
-    pub(super) fn read(&self, text: &[u8]) -> Option<Found> {
+    #[must_use]
+    pub fn read(&self, text: &[u8]) -> Option<Found> {
         let text = text.trim_ascii();
         if let Some(format) = &self.format {
             return self.formatted(format, std::str::from_utf8(text).ok()?);
@@ -83,12 +107,24 @@ impl TimeParser {
     }
 }
 
+/// Why times cannot be read as is said.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TimesError {
+    /// There is no such zone.
+    #[error("{0:?} is no zone of the IANA database, such as Europe/Berlin")]
+    Zone(String),
+    /// What it makes of a time is not one again.
+    #[error("{0}")]
+    Format(String),
+}
+
 /// A time that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) time: Timestamp,
+pub struct Found {
+    /// The time.
+    pub time: Timestamp,
     /// Whether it is local, and clocks show it twice or never.
-    pub(super) unclear: bool,
+    pub unclear: bool,
 }
 
 impl From<Timestamp> for Found {
@@ -97,18 +133,36 @@ impl From<Timestamp> for Found {
     }
 }
 
+/// Whether what a format makes of a time is one again.
+fn check_format(format: &str) -> Result<(), String> {
+    if !format.contains('%') {
+        return Err(format!("{format:?} has no field; write it as %d.%m.%Y %H:%M:%S"));
+    }
+    let example = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+    match strtime::format(format, &example).and_then(|text| strtime::parse(format, text)) {
+        Err(error) => Err(format!("{format:?} is no format: {error}")),
+        Ok(time) if time.to_timestamp().is_err() && time.to_datetime().is_err() => {
+            Err(format!("{format:?} tells no date and time; write it as %d.%m.%Y %H:%M:%S"))
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
 /// The forms that nearly all files have, without a parser for all the others: a time of UTC, with `Z` or without a zone.
 fn utc(text: &[u8]) -> Option<Timestamp> {
-    let (time, rest) = text.split_at_checked(19)?;
-    let number = |at: usize, digits: usize| -> Option<i64> {
-        time.get(at..at + digits)?.iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
+    let (time, rest) = text.split_first_chunk::<19>()?;
+    let mut all_digits = true;
+    let mut two = |at: usize| {
+        let (tens, ones) = (time[at].wrapping_sub(b'0'), time[at + 1].wrapping_sub(b'0'));
+        all_digits &= tens <= 9 && ones <= 9;
+        i64::from(tens) * 10 + i64::from(ones)
     };
+    let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
     let marks = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
-    if marks.iter().any(|(at, mark)| time[*at] != *mark) || !matches!(time[10], b' ' | b'T') {
+    if !all_digits || marks.iter().any(|(at, mark)| time[*at] != *mark) || !matches!(time[10], b' ' | b'T') {
         return None;
     }
-    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
-    let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
     // The last days of a month, leap seconds and the like are the general parser's.
     if year == 0 || !(1..=12).contains(&month) || !(1..=28).contains(&day) || hour > 23 || minute > 59 || second > 59 {
         return None;
@@ -125,11 +179,10 @@ fn utc(text: &[u8]) -> Option<Timestamp> {
 
 /// Nanoseconds of the 1 to 9 digits behind a point.
 fn fraction(digits: &[u8]) -> Option<i32> {
-    if !(1..=9).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let number = digits.iter().fold(0, |n, b| n * 10 + i32::from(b - b'0'));
-    (digits.len()..9).try_fold(number, |n, _| n.checked_mul(10))
+    const UNITS: [i32; 9] = [100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+    let unit = UNITS.get(digits.len().checked_sub(1)?)?;
+    let number = digits.iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + i32::from(b - b'0')))?;
+    Some(number * unit)
 }
 
 /// Days since 1970 of a date of the Gregorian calendar; years begin in March here, so that leap days are last.
