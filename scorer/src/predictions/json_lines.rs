@@ -1,7 +1,7 @@
 //! Predictions as JSON lines: time and keys as texts, values and score as numbers, the prediction 1 or 0.
 
 use super::encode::Block;
-use super::header::{Header, PREDICTION, SCORE};
+use super::header::Header;
 
 /// What every line repeats, made once.
 #[derive(Debug)]
@@ -15,20 +15,12 @@ pub(super) struct JsonLines {
 
 impl JsonLines {
     pub(super) fn new(header: &Header) -> Result<Self, serde_json::Error> {
-        let mut before = b'{';
-        let mut name = |name: &str| {
-            let mut text = vec![std::mem::replace(&mut before, b',')];
-            serde_json::to_writer(&mut text, name)?;
-            text.push(b':');
-            Ok::<_, serde_json::Error>(text)
-        };
-        Ok(Self {
-            time: header.time.as_deref().map(&mut name).transpose()?,
-            keys: header.keys.iter().map(|(_, column)| name(column)).collect::<Result<_, _>>()?,
-            values: header.values.iter().map(|column| name(column)).collect::<Result<_, _>>()?,
-            score: name(SCORE)?,
-            prediction: name(PREDICTION)?,
-        })
+        let mut names = tables::json::names(header.names())?.into_iter();
+        let time = header.time.as_ref().and_then(|_| names.next());
+        let keys = names.by_ref().take(header.keys.len()).collect();
+        let values = names.by_ref().take(header.values.len()).collect();
+        let [score, prediction] = std::array::from_fn(|_| names.next().unwrap_or_default());
+        Ok(Self { time, keys, values, score, prediction })
     }
 
     /// A line for each row.

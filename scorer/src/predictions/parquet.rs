@@ -1,27 +1,18 @@
 //! Predictions as Parquet: the time as an instant (else a text), keys as texts, values and score as doubles, the
 //! prediction as an integer.
 
-use std::sync::Arc;
-
-use parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as Physical};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{Type, TypePtr};
+use tables::parquet::{
+    ByteArray, ByteArrayType, Column, DoubleType, File, GROUP_BYTES, GROUP_ROWS, Int32Type, Int64Type, Kind,
+    ParquetError,
+};
 
 use super::encode::{Block, PredictionsError};
 use super::header::{Header, PREDICTION, SCORE};
 use crate::readings::TimeParser;
 
-/// A row group ends with the first block that brings it to so many rows.
-const GROUP_ROWS: usize = 65_536;
-/// Or to about so many bytes in memory.
-const GROUP_BYTES: usize = 16 << 20;
-
 /// One file, a row group at a time.
 pub(super) struct Parquet {
-    writer: SerializedFileWriter<Vec<u8>>,
+    file: File,
     times: Times,
     keys: Vec<Vec<ByteArray>>,
     values: Vec<Vec<f64>>,
@@ -52,7 +43,7 @@ impl Parquet {
             Some(_) => Times::Texts(Vec::new()),
         };
         Ok(Self {
-            writer: begin(header, instants)?,
+            file: File::begin("predictions", &columns(header, instants))?,
             times,
             keys: vec![Vec::new(); header.keys.len()],
             values: vec![Vec::new(); header.values.len()],
@@ -101,77 +92,39 @@ impl Parquet {
 
     pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Result<(), PredictionsError> {
         self.group(out)?;
-        out.append(&mut self.writer.into_inner()?);
-        Ok(())
+        Ok(self.file.finish(out)?)
     }
 
     /// Writes the rows that wait; a file without any row has no row group.
     fn group(&mut self, out: &mut Vec<u8>) -> Result<(), PredictionsError> {
         if !self.scores.is_empty() {
-            let mut group = self.writer.next_row_group()?;
+            let mut group = self.file.group()?;
             match &mut self.times {
                 Times::None => {}
-                Times::Texts(texts) => column::<ByteArrayType>(&mut group, texts)?,
-                Times::Instants(instants) => column::<Int64Type>(&mut group, instants)?,
+                Times::Texts(texts) => group.column::<ByteArrayType>(texts)?,
+                Times::Instants(instants) => group.column::<Int64Type>(instants)?,
             }
             for values in &mut self.keys {
-                column::<ByteArrayType>(&mut group, values)?;
+                group.column::<ByteArrayType>(values)?;
             }
             for values in &mut self.values {
-                column::<DoubleType>(&mut group, values)?;
+                group.column::<DoubleType>(values)?;
             }
-            column::<DoubleType>(&mut group, &mut self.scores)?;
-            column::<Int32Type>(&mut group, &mut self.verdicts)?;
+            group.column::<DoubleType>(&mut self.scores)?;
+            group.column::<Int32Type>(&mut self.verdicts)?;
             group.close()?;
             self.bytes = 0;
         }
-        self.writer.flush().map_err(ParquetError::from)?;
-        out.append(self.writer.inner_mut());
-        Ok(())
+        Ok(self.file.ready(out)?)
     }
 }
 
-/// Writes the next column and empties it.
-fn column<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
-    values: &mut Vec<T::T>,
-) -> Result<(), ParquetError> {
-    let missing = || ParquetError::General("the schema has fewer columns than the rows".to_owned());
-    let mut column = group.next_column()?.ok_or_else(missing)?;
-    column.typed::<T>().write_batch(values, None, None)?;
-    values.clear();
-    column.close()
-}
-
-fn begin(header: &Header, instants: bool) -> Result<SerializedFileWriter<Vec<u8>>, ParquetError> {
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        // Scores hardly ever repeat: a dictionary of them is work for nothing.
-        .set_column_dictionary_enabled(SCORE.into(), false)
-        .build();
-    SerializedFileWriter::new(Vec::new(), Arc::new(schema(header, instants)?), Arc::new(properties))
-}
-
-fn schema(header: &Header, instants: bool) -> Result<Type, ParquetError> {
-    let field = |name: &str, physical, logical| {
-        let field = Type::primitive_type_builder(name, physical);
-        field.with_repetition(Repetition::REQUIRED).with_logical_type(logical).build().map(Arc::new)
-    };
-    let text = |name: &str| field(name, Physical::BYTE_ARRAY, Some(LogicalType::String));
-    let number = |name: &str| field(name, Physical::DOUBLE, None);
-    let mut fields: Vec<TypePtr> = Vec::new();
-    if let Some(time) = &header.time {
-        let micros = LogicalType::timestamp(true, TimeUnit::MICROS);
-        fields.push(if instants { field(time, Physical::INT64, Some(micros))? } else { text(time)? });
-    }
-    for (_, key) in &header.keys {
-        fields.push(text(key)?);
-    }
-    for value in header.values.iter().map(String::as_str).chain([SCORE]) {
-        fields.push(number(value)?);
-    }
-    fields.push(field(PREDICTION, Physical::INT32, None)?);
-    Type::group_type_builder("predictions").with_fields(fields).build()
+fn columns(header: &Header, instants: bool) -> Vec<Column> {
+    let time = header.time.iter().map(|name| Column::new(name, if instants { Kind::Instant } else { Kind::Text }));
+    let keys = header.keys.iter().map(|(_, name)| Column::new(name, Kind::Text));
+    let values = header.values.iter().map(|name| Column::new(name, Kind::Number));
+    let ours = [Column::new(SCORE, Kind::Number).distinct(), Column::new(PREDICTION, Kind::Integer)];
+    time.chain(keys).chain(values).chain(ours).collect()
 }
 
 impl std::fmt::Debug for Parquet {
