@@ -169,8 +169,8 @@ pub struct ScoringRunStatus {
     /// Where things are in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uris: Option<Uris>,
-    /// `Planned`, `Admitted`, `Complete`, `Failed`, `Archived`, `Warned`, and `Stalled` where something that the run needs
-    /// is refused or fails.
+    /// `Planned`, `Admitted`, `Complete`, `Failed`, `Archived`, `Warned`, `DataComplete` where the schedule says when readings
+    /// are complete, and `Stalled` where something that the run needs is refused or fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

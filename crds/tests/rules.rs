@@ -122,6 +122,19 @@ fn sensors_are_a_list_or_a_matrix() {
 }
 
 #[test]
+fn readings_are_complete_by_watermarks_or_by_markers() {
+    let of = |complete: Value| schedule("s", &json!({"data": {"path": "d.csv", "complete": complete}}));
+    accepted::<ScoringSchedule>(&of(json!({"watermark": "data/_watermarks"})), None);
+    accepted::<ScoringSchedule>(
+        &of(json!({"marker": "d/{yyyy}/_SUCCESS", "waitUpTo": "5m", "onTimeout": "Fail"})),
+        None,
+    );
+    for complete in [json!({"waitUpTo": "5m"}), json!({"watermark": "w", "marker": "{yyyy}/m"})] {
+        refused::<ScoringSchedule>(&of(complete), None, "either watermark or marker");
+    }
+}
+
+#[test]
 fn a_command_needs_an_image_and_what_belongs_to_it_needs_a_command() {
     let of = |scorer: Value| schedule("s", &json!({ "scorer": scorer }));
     accepted::<ScoringSchedule>(&of(json!({"image": "own:1", "command": ["predict"]})), None);

@@ -11,7 +11,7 @@ use spec::{RunRequest, SensorKeys};
 use store::latest::Success;
 use store::outcome::Attempted;
 use store::paths::{FlatLog, pod_of_outcomes};
-use store::{Claim, ManifestIndex, PodUid, Record, RunPaths, Shard, Swept};
+use store::{Claim, ManifestIndex, PodUid, Record, RunPaths, Shard, Swept, Watermark};
 
 /// Bytes are refused, or they are an object that is written as one that reads back the same.
 pub fn stored(bytes: &[u8]) {
@@ -25,6 +25,7 @@ pub fn stored(bytes: &[u8]) {
     again::<Success>(bytes);
     again::<Record>(bytes);
     again::<Swept>(bytes);
+    again::<Watermark>(bytes);
     again::<PodEnds>(bytes);
     report::<PlanReport>(bytes);
     report::<ItemReport>(bytes);

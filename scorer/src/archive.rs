@@ -87,6 +87,7 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
     let first = failed.take(MAX_FAILURES).map(Outcome::to_failure).collect();
     let of_sensors =
         outcomes.iter().flat_map(|o| o.warnings.iter().map(move |warning| format!("sensor {}: {warning}", o.sensor)));
+    let first_warning = of_sensors.clone().next();
     let warnings = manifest.warnings.iter().cloned().chain(of_sensors).take(MAX_FAILURES).collect();
     let request = &context.request;
     let record = Record {
@@ -123,7 +124,7 @@ pub async fn archive(context: &Context, ends: &PodEnds) -> Result<(Record, Archi
         failed: record.totals.failed,
         warned: record.totals.warned,
         // A sensor's name may be long, and the termination message is not.
-        warning: record.warnings.first().map(|warning| warning.chars().take(256).collect()),
+        warning: first_warning.map(|warning| warning.chars().take(256).collect()),
         rows: record.totals.scored,
         anomalies: record.totals.anomalies,
         training: record.totals.training,

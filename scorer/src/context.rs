@@ -3,6 +3,7 @@
 use futures::TryStreamExt;
 use spec::RunRequest;
 use spec::check::WorkError;
+use spec::complete::DATA_INCOMPLETE;
 use spec::report::{Failure, exit};
 use store::manifest::{MAX_INDEX_BYTES, MAX_SHARD_BYTES, TooManyItems};
 use store::paths::NameError;
@@ -49,6 +50,11 @@ pub enum StepError {
     /// There is nothing to score.
     #[error("{0}")]
     NoSensors(String),
+    /// The readings were not complete in time.
+    #[error(
+        "{0}; mend what writes them, or raise data.complete.waitUpTo or window.delay; onTimeout: Score scores what is there"
+    )]
+    DataIncomplete(String),
     /// There is no record that tells what to score again.
     #[error(
         "{uri}: not found; no run {run:?} of schedule {schedule} in namespace {namespace} was archived in this store: check \
@@ -109,6 +115,7 @@ impl StepError {
             Self::Name(_) | Self::Work(_) | Self::Request(_) => "InvalidRequest",
             Self::TooManyItems(_) => "TooManyItems",
             Self::NoSensors(_) => "NoSensors",
+            Self::DataIncomplete(_) => DATA_INCOMPLETE,
             Self::RunNotFound { .. } => "RunNotFound",
             Self::NothingFailed { .. } => "NothingFailed",
             Self::TickClaimed { .. } => "TickClaimed",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 use spec::check::{MAX_SENSORS, check_sensor};
+use spec::complete::DATA_INCOMPLETE;
 use spec::packing::Known;
 use spec::report::{Changes, PlanReport};
 use spec::work::Work;
@@ -19,6 +20,7 @@ use crate::shown::on_one_line;
 mod ambiguous;
 mod changes;
 mod claim;
+mod complete;
 mod readings;
 
 /// Up to so many named sensors, each model is looked at by itself instead of listing all models.
@@ -33,7 +35,10 @@ pub const LOCAL: &str = "local-";
 /// # Errors
 /// When there is nothing to score, another run holds the tick, or the store fails.
 pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
-    let (mut sensors, mut warnings) = find_sensors(context).await?;
+    let incomplete = complete::wait(context).await?;
+    let (mut sensors, of_sensors) = find_sensors(context).await?;
+    let mut warnings: Vec<String> = incomplete.iter().map(|why| format!("{DATA_INCOMPLETE}: {why}")).collect();
+    warnings.extend(of_sensors);
     add_challengers(context, &mut sensors).await?;
     warnings.extend(padded(&context.request.work, &sensors));
     for warning in &mut warnings {
@@ -77,6 +82,7 @@ pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
         shards: division.shards,
         sensors_hash: Some(hash),
         changes,
+        incomplete,
         warnings,
         store_requests: store.requests(),
     };
@@ -98,6 +104,7 @@ pub fn report(context: &Context, index: &ManifestIndex) -> PlanReport {
             new: changes.new,
             vanished: changes.vanished,
         }),
+        incomplete: index.incomplete.clone(),
         error: None,
     }
 }

@@ -1,5 +1,6 @@
 //! What makes a [`Work`] impossible, beyond what its types say: the operator refuses it at once, `scorer plan` too.
 
+mod complete;
 mod data;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,12 +98,15 @@ impl Work {
             );
         }
         subset("model.path", self.model.path.keys(), &keys)?;
-        data::check_path(&self.data.path, self.window.as_ref(), &keys)?;
+        data::check_path("data.path", &self.data.path, self.window.as_ref(), &keys)?;
         subset("data.path", self.data.path.keys(), &keys)?;
         if let Some(key) = self.data.columns.keys.keys().find(|k| !keys.contains(*k)) {
             return wrong("data.columns.keys", format!("{key} is no key of the sensors; they have {}", join(&keys)));
         }
         data::check(&self.data)?;
+        if let Some(complete) = &self.data.complete {
+            complete::check(complete, self.window.as_ref())?;
+        }
         for (field, span) in self.retention.unwrap_or_default().fields() {
             let Some(span) = span else { continue };
             if !(Retention::SHORTEST..=LONGEST).contains(&span) {

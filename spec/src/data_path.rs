@@ -152,6 +152,12 @@ impl DataPath {
         self.parts.iter().any(|part| matches!(part, Part::Time(_) | Part::Any))
     }
 
+    /// Whether it has a `*`.
+    #[must_use]
+    pub fn has_star(&self) -> bool {
+        self.parts.contains(&Part::Any)
+    }
+
     fn times(&self) -> impl Iterator<Item = TimePart> {
         self.parts.iter().filter_map(|p| if let Part::Time(part) = p { Some(*part) } else { None })
     }

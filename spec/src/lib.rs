@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod command;
+pub mod complete;
 pub mod data_path;
 pub mod duration;
 pub mod ends;
@@ -30,6 +31,7 @@ pub mod window;
 pub mod work;
 
 pub use command::{Command, CommandInput};
+pub use complete::{Complete, OnTimeout};
 pub use data_path::DataPath;
 pub use duration::Span;
 pub use files::FilePattern;

@@ -38,6 +38,9 @@ pub struct PlanReport {
     /// How many sensors came and went since the run before; absent where none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+    /// What the readings lacked when the wait for them to be complete was over; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<String>,
     /// Why no run can be made of the request; absent when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
@@ -255,7 +258,7 @@ impl Report for PlanReport {
         None
     }
     fn message_mut(&mut self) -> Option<&mut String> {
-        self.error.as_mut().map(|e| &mut e.message)
+        self.error.as_mut().map(|e| &mut e.message).or(self.incomplete.as_mut())
     }
 }
 

@@ -32,6 +32,10 @@ pub struct RunRequest {
     /// known, or not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<u32>,
+    /// Until when the run waits for its readings to be complete, whichever pod of it does; absent: for `data.complete.waitUpTo`
+    /// from when it is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_until: Option<Timestamp>,
 }
 
 /// How one pod of a run ended, as only Kubernetes knows it; reaches `scorer archive` by a ConfigMap.

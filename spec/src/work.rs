@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::window::Window;
-use crate::{Command, DataPath, Limit, ModelVersion, Packing, Retention, SensorKeys, Task, Template, Training};
+use crate::{
+    Command, Complete, DataPath, Limit, ModelVersion, Packing, Retention, SensorKeys, Task, Template, Training,
+};
 
 /// What to score: sensors, models, data, window, and where results go. The scorer reads nothing else of a schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,6 +118,9 @@ pub struct DataSource {
     /// each, with the sensor's keys in braces (`data/{device}/{tag}.csv`). Of many files for a window, `{yyyy}`, `{MM}`,
     /// `{dd}`, `{HH}` and `{mm}` are the times in UTC, and `*` is any part of a name: `data/{yyyy}/{MM}/{dd}/{HH}/*.json`.
     pub path: DataPath,
+    /// When a window's readings are all there. Absent: a run does not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete: Option<Complete>,
     /// How they are written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<DataFormat>,

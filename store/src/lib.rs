@@ -19,6 +19,7 @@ pub mod retention;
 mod share;
 mod store;
 pub mod versions;
+pub mod watermark;
 
 pub use claim::Claim;
 pub use counting::RequestCounts;
@@ -32,3 +33,4 @@ pub use reader::{Fetch, Reader};
 pub use record::Record;
 pub use retention::Swept;
 pub use store::{File, Gone, Listing, Pages, Seek, Seen, Store, Upload};
+pub use watermark::Watermark;

@@ -44,6 +44,9 @@ pub struct ManifestIndex {
     /// Which sensors came and went since the run before; absent where none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<SensorChanges>,
+    /// What the readings lacked when the wait for them to be complete was over; absent when they were, or nobody waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<String>,
     /// What is to be said of the models and sensors, such as which were left out; the first few.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -217,6 +220,7 @@ mod tests {
             shards: division.shards,
             sensors_hash: None,
             changes: None,
+            incomplete: None,
             warnings: Vec::new(),
             store_requests: RequestCounts::default(),
         }

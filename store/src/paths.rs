@@ -344,6 +344,7 @@ mod tests {
                 work,
                 rerun_failed_of: of,
                 slots: None,
+                wait_until: None,
             }
         };
         let paths = RunPaths::of(&request(Some("hourly-1"))).unwrap();

@@ -38,6 +38,15 @@ pub(super) struct Standing<T> {
     pub(super) answer: Option<T>,
     /// Why it failed, or what it waits for.
     pub(super) trouble: Option<Trouble>,
+    /// Since when its pod runs, if one does.
+    pub(super) runs_since: Option<Timestamp>,
+}
+
+impl<T> Standing<T> {
+    /// Of one of which no pod runs.
+    pub(super) fn of(helper: Helper, answer: Option<T>, trouble: Option<Trouble>) -> Self {
+        Self { helper, answer, trouble, runs_since: None }
+    }
 }
 
 /// When a Job had the condition.
@@ -51,7 +60,7 @@ pub(super) fn condition(job: &Job, type_: &str) -> Option<(Timestamp, Trouble)> 
 
 /// How a helper stands, by its Job and pods, and where these do not tell what it waits for by their events.
 pub(super) async fn standing<T: Answer>(ctx: &Ctx, job: Option<&Job>, now: Timestamp) -> Standing<T> {
-    let Some(job) = job else { return Standing { helper: Helper::Absent, answer: None, trouble: None } };
+    let Some(job) = job else { return Standing::of(Helper::Absent, None, None) };
     let of_run = ctx.caches.run_pods.of_run(namespace_of(job), label(job, names::RUN).unwrap_or_default());
     let mut pods: Vec<Arc<Pod>> = of_run.into_iter().filter(|pod| is_owned(&**pod, uid_of(job))).collect();
     pods.sort_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0));
@@ -63,7 +72,7 @@ pub(super) async fn standing<T: Answer>(ctx: &Ctx, job: Option<&Job>, now: Times
 }
 
 fn judge<T: Answer>(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> Standing<T> {
-    let going = |trouble| Standing { helper: Helper::Going, answer: None, trouble };
+    let going = |trouble| Standing::of(Helper::Going, None, trouble);
     if job.metadata.deletion_timestamp.is_some() {
         return going(None);
     }
@@ -73,11 +82,11 @@ fn judge<T: Answer>(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> Standing<T>
     if let Some((at, _)) = condition(job, "Complete") {
         let lags = now.duration_since(at) < CATCH_UP;
         return match (answer, told) {
-            (_, Some(trouble)) => Standing { helper: Helper::Failed { at }, answer: None, trouble: Some(trouble) },
-            (Some(answer), None) => Standing { helper: Helper::Answered, answer: Some(answer), trouble: None },
+            (_, Some(trouble)) => Standing::of(Helper::Failed { at }, None, Some(trouble)),
+            (Some(answer), None) => Standing::of(Helper::Answered, Some(answer), None),
             // The Job is ahead of its pod in our caches, or the pod went with its node.
             (None, _) if lags || pods.iter().any(|pod| !pods::ended(pod)) => going(None),
-            (None, _) => Standing { helper: Helper::Lost, answer: None, trouble: None },
+            (None, _) => Standing::of(Helper::Lost, None, None),
         };
     }
     if let Some((at, why)) = condition(job, "Failed") {
@@ -87,9 +96,10 @@ fn judge<T: Answer>(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> Standing<T>
             why.reason,
             format!("Job {} failed: {}{}", name_of(job), why.message, log.unwrap_or_default()),
         );
-        return Standing { helper: Helper::Failed { at }, answer: None, trouble: Some(told.unwrap_or(plain)) };
+        return Standing::of(Helper::Failed { at }, None, Some(told.unwrap_or(plain)));
     }
-    going(pods.iter().rev().find_map(|pod| pods::trouble(pod)).or(told))
+    let runs_since = pods.iter().rev().filter(|pod| !pods::ended(pod)).find_map(|pod| pods::runs_since(pod));
+    Standing { runs_since, ..going(pods.iter().rev().find_map(|pod| pods::trouble(pod)).or(told)) }
 }
 
 fn tail(text: &str) -> String {

@@ -16,6 +16,7 @@ use crate::{Category, Error, controller};
 
 mod act;
 mod backfill;
+mod complete;
 pub(crate) mod ends;
 mod exec;
 mod held_up;
@@ -36,6 +37,7 @@ mod unreadable;
 mod warnings;
 
 use ends::Memory;
+pub(crate) use observe::DEADLINE;
 use observe::Observed;
 use pods::Trouble;
 pub(crate) use template::{ENV, PATHS, VOLUMES, WORKLOAD_IDENTITY};
@@ -176,6 +178,9 @@ async fn finish_or_go_on(
     let wanted = status::wanted(run, observed, done, finish, failure);
     let wrote = status::write(ctx, run, &wanted).await?;
     store::tell(ctx, run, &wanted.conditions).await;
+    if wrote && done.contains(&planner::run::Action::RecordPlan) {
+        complete::tell(ctx, run, &wanted.conditions).await;
+    }
     if finish.is_some() && wrote {
         ctx.metrics.runs.with_label_values(&[wanted.state.as_deref().unwrap_or_default()]).inc();
         status::tell_end(ctx, run, &wanted).await;

@@ -17,6 +17,7 @@ use spec::report::{ArchiveReport, PlanReport};
 use spec::request::{PodEnd, PodEnds, RunRequest};
 use spec::{PerPod, Span, TimeRange};
 
+use super::complete;
 use super::ends::{self, Memory};
 use super::held_up::items_held_up;
 use super::helper::{Standing, condition, standing};
@@ -27,7 +28,7 @@ use super::rerun::Rerun;
 use super::status::STALLED;
 use super::store::{self, Told};
 use crate::cluster::{request_of_schedule, slots};
-use crate::conditions::{find, is_true};
+use crate::conditions::{find, is_true, whole_seconds};
 use crate::context::{Ctx, name_of, namespace_of, uid_of};
 use crate::finalizer;
 use crate::gate::is_held;
@@ -35,7 +36,7 @@ use crate::schedule::{check_cached, is_owned};
 use crate::{Category, Error};
 
 /// How long a run may take, where the schedule does not say.
-const DEADLINE: Span = Span::from_secs(3_600);
+pub(crate) const DEADLINE: Span = Span::from_secs(3_600);
 /// How long a run waits for a schedule or cluster that was created together with it.
 pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 /// How many retries of each item are reckoned with: the ends of all pods must fit into one ConfigMap.
@@ -73,7 +74,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
     let is = |type_| is_true(&status.conditions, type_);
     let created = run.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     let rerun = Rerun::of(ctx, run);
-    let tick = run.spec.tick.or(rerun.tick()).unwrap_or_else(|| crate::conditions::whole_seconds(created));
+    let tick = run.spec.tick.or(rerun.tick()).unwrap_or_else(|| whole_seconds(created));
     let caches = &ctx.caches;
     let closing = caches.is_closing(namespace);
 
@@ -115,7 +116,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         },
     };
     let mut plan: Standing<PlanReport> = match planned {
-        Some(_) => Standing { helper: Helper::Absent, answer: None, trouble: None },
+        Some(_) => Standing::of(Helper::Absent, None, None),
         None => standing(ctx, of_name(&plan_name(name)).as_deref(), now).await,
     };
     let retries = frozen.as_ref().map_or(RETRIES_OF_ALL, Frozen::retries);
@@ -125,11 +126,7 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
             "{} items are more than the {most} that a run with retries: {retries} may have; raise packing.sensorsPerPod",
             report.items
         );
-        plan = Standing {
-            helper: Helper::Failed { at: now },
-            answer: None,
-            trouble: Some(Trouble::new("TooManyItems", message)),
-        };
+        plan = Standing::of(Helper::Failed { at: now }, None, Some(Trouble::new("TooManyItems", message)));
     }
     let archive: Standing<ArchiveReport> = standing(ctx, of_name(&archive_name(name)).as_deref(), now).await;
     let deleted = run.metadata.deletion_timestamp.as_ref().map(|time| time.0);
@@ -199,7 +196,8 @@ pub(super) async fn observe(ctx: &Ctx, memory: &Memory, run: &ScoringRun) -> Res
         Some(Told::Fails(why)) if !ended => Some(why.clone()),
         _ => None,
     };
-    let mut trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting).or_else(refused);
+    let awaited = || complete::awaited(&frozen.as_ref()?.request, plan.runs_since?);
+    let mut trouble = trouble.or(plan.trouble).or(archive.trouble).or_else(waiting).or_else(refused).or_else(awaited);
     let going = view.job.is_some_and(|job| job.finished.is_none() && job.suspended.is_none());
     if let Some(job) = job.as_deref().filter(|_| going && trouble.is_none()) {
         trouble = items_held_up(ctx, memory, uid, (job, view.slots), &all_pods, now).await;
@@ -292,6 +290,8 @@ fn freeze(ctx: &Ctx, run: &ScoringRun, rerun: &Rerun, tick: Timestamp, now: Time
         (None, None) => None,
     };
     let mut frozen = frozen(run, schedule, &ctx.settings.scorer_image, tick, window);
+    let wait = schedule.spec.data.complete.as_ref().map(|complete| complete.wait_up_to.to_signed());
+    frozen.request.wait_until = wait.map(|wait| whole_seconds(now).checked_add(wait).unwrap_or(Timestamp::MAX));
     if schedule.spec.packing.sensors_per_pod == PerPod::Auto {
         let cluster = ctx.caches.clusters.get_global(&schedule.spec.cluster_ref.name);
         let cluster = cluster.as_ref().and_then(|guard| guard.0.as_ref().ok());
@@ -322,6 +322,7 @@ pub(super) fn frozen(
         work: spec.work(),
         rerun_failed_of: run.spec.rerun_failed_of.clone(),
         slots: None,
+        wait_until: None,
     };
     Frozen { request, schedule: spec, image }
 }

@@ -43,6 +43,11 @@ pub(super) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
     state(pod)?.terminated.as_ref()
 }
 
+/// Since when the pod's container runs.
+pub(super) fn runs_since(pod: &Pod) -> Option<Timestamp> {
+    state(pod)?.running.as_ref()?.started_at.as_ref().map(|time| time.0)
+}
+
 /// Whether nothing of the pod runs any more. One that is being deleted ends with its container, not with its phase.
 pub(super) fn ended(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
@@ -105,10 +110,7 @@ pub(super) fn end(pod: &Pod) -> PodEnd {
 
 /// The end of a pod that was last seen alive and then was gone, with its node or by force.
 pub(super) fn vanished(pod: &Pod, now: Timestamp) -> PodEnd {
-    let started = match state(pod) {
-        Some(ContainerState { running: Some(running), .. }) => running.started_at.as_ref().map(|time| time.0),
-        _ => None,
-    };
+    let started = runs_since(pod);
     let ended = started.map(|_| crate::conditions::whole_seconds(now));
     let reason = disruption(pod).map_or("Vanished", |c| &c.type_).to_owned();
     PodEnd { started, ended, exit_code: None, reason, ..end(pod) }

@@ -8,6 +8,7 @@ use planner::run::{Action, Finish, Tally, Verdict, state, stop, stopped, verdict
 use spec::report::{Deleted, TrainingTotals};
 
 use super::MANAGER;
+use super::complete;
 use super::ends::{self, Told};
 use super::observe::Observed;
 use super::pods::Trouble;
@@ -113,6 +114,7 @@ pub(super) fn wanted(
         });
         let message = format!("{} sensors in {} items{changes}", report.sensors, report.items);
         conditions.set("Planned", true, "Planned", message);
+        complete::record(&mut conditions, observed.frozen.as_ref().map(|frozen| &frozen.request), report);
     } else if view.planned.is_none() {
         let (reason, message) = told(trouble, "Planning", "finding the sensors");
         conditions.set("Planned", false, reason, message);

@@ -12,7 +12,7 @@ use planner::ticks::{TickError, Ticks};
 use spec::check::WorkError;
 
 use super::mounts;
-use crate::run::{ENV, WORKLOAD_IDENTITY};
+use crate::run::{DEADLINE, ENV, WORKLOAD_IDENTITY};
 
 /// The reason of a schedule whose pods the API server would refuse.
 pub(crate) const POD_INVALID: &str = "PodInvalid";
@@ -138,10 +138,24 @@ pub fn check(
 pub fn check_alone(spec: &ScoringScheduleSpec, now: Timestamp) -> Result<Ticks, Invalid> {
     let ticks = Ticks::parse(&spec.schedule, spec.time_zone.as_deref(), now)?;
     spec.work().check()?;
+    waits(spec)?;
     reserved(&spec.scorer)?;
     mounts::check(&spec.scorer).map_err(Invalid::Mounts)?;
     spec.scorer.resources.as_ref().map_or(Ok(()), resources)?;
     Ok(ticks)
+}
+
+/// Whether a run ends its wait for readings before its deadline ends it.
+fn waits(spec: &ScoringScheduleSpec) -> Result<(), Invalid> {
+    let deadline = spec.deadline.unwrap_or(DEADLINE);
+    match spec.data.complete.as_ref().map(|complete| complete.wait_up_to) {
+        Some(wait) if wait >= deadline => Err(Invalid::Work(WorkError {
+            field: "data.complete.waitUpTo",
+            reason: "InvalidData",
+            message: format!("{wait} is not below the run's deadline of {deadline}; lower it, or raise deadline"),
+        })),
+        _ => Ok(()),
+    }
 }
 
 /// Names that would be lost.
@@ -275,6 +289,24 @@ mod tests {
         assert_eq!(reason(&json!({"sensors": {"list": []}})), "InvalidSensors");
         assert!(message(&json!({"predictions": {"path": "../out"}})).starts_with("predictions.path: "));
         assert!(message(&json!({"window": {"length": "99999999999d"}})).starts_with("window.length: 99999999999d is"));
+    }
+
+    #[test]
+    fn a_wait_for_readings_that_is_not_over_before_the_deadline_is_told() {
+        let of = |wait: &str, deadline: Option<&str>| {
+            let complete = json!({"watermark": "data/_watermarks", "waitUpTo": wait});
+            let data = json!({"path": "d.csv", "complete": complete});
+            let mut patch = json!({"window": {"length": "1h"}, "data": data});
+            if let Some(deadline) = deadline {
+                patch["deadline"] = json!(deadline);
+            }
+            patch
+        };
+        assert_eq!((reason(&of("59m", None)), reason(&of("5h", Some("6h")))), ("Valid", "Valid"));
+        assert_eq!(reason(&of("5m", Some("5m"))), "InvalidData");
+        assert!(
+            message(&of("1h", None)).starts_with("data.complete.waitUpTo: 1h is not below the run's deadline of 1h")
+        );
     }
 
     #[test]

@@ -86,6 +86,7 @@ impl Written {
         let path: DataPath = file.parse().map_err(|_| SelectError::Path(file.to_owned()))?;
         let source = DataSource {
             path,
+            complete: None,
             format: self.input_format.map(DataFormat::from),
             delimiter: self.delimiter.clone().map(Delimiter),
             names: self.names.clone(),

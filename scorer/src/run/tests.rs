@@ -13,6 +13,7 @@ use store::{Clock, Credentials, Status};
 use super::*;
 
 mod challenger;
+mod complete;
 mod drift;
 mod files;
 mod layouts;

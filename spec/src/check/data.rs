@@ -9,20 +9,24 @@ use crate::work::{DataFormat, DataSource};
 use crate::{DataPath, Span};
 
 /// Whether a window's files can be told.
-pub(super) fn check_path(path: &DataPath, window: Option<&Window>, keys: &BTreeSet<String>) -> Result<(), WorkError> {
-    const FIELD: &str = "data.path";
+pub(super) fn check_path(
+    field: &'static str,
+    path: &DataPath,
+    window: Option<&Window>,
+    keys: &BTreeSet<String>,
+) -> Result<(), WorkError> {
     if path.finest().is_some()
         && let Some(key) = keys.iter().find(|key| matches!(key.as_str(), "yyyy" | "dd" | "mm"))
     {
         let message =
             format!("{{{key}}} could be the key {key} or a part of a time; rename the key, or leave times out");
-        return wrong(FIELD, message);
+        return wrong(field, message);
     }
     // Of which tick does not matter: only how many files are named, and whether there is a window. How long one is that
     // reaches from tick to tick, is known with the tick.
     let any = window.map(|window| Window { length: window.length.or(Some(Span::from_secs(60))), ..*window });
     let any = any.and_then(|window| window.at(jiff::Timestamp::UNIX_EPOCH, None).ok());
-    path.files(any).map(|_| ()).or_else(|error| wrong(FIELD, error.to_string()))
+    path.files(any).map(|_| ()).or_else(|error| wrong(field, error.to_string()))
 }
 
 impl DataSource {

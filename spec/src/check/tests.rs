@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value, reason = "values are written where they are passed")]
+
 use super::*;
 use serde_json::json;
 
@@ -13,6 +15,11 @@ fn work(changes: serde_json::Value) -> Work {
     serde_json::from_value(value).unwrap()
 }
 
+/// Of readings that are to be complete.
+fn complete(complete: serde_json::Value) -> serde_json::Value {
+    json!({"data": {"path": "d.csv", "complete": complete}, "window": {"length": "1h"}})
+}
+
 #[test]
 fn the_smallest_work_is_fine() {
     work(json!({})).check().unwrap();
@@ -22,6 +29,18 @@ fn the_smallest_work_is_fine() {
     work(json!({"data": {"path": "data/*.csv"}})).check().unwrap();
     let hourly = json!({"data": {"path": "{device}/{yyyy}/{MM}/{dd}/{HH}/*"}, "window": {"length": "1d"}});
     work(hourly).check().unwrap();
+}
+
+#[test]
+fn readings_are_complete_by_watermarks_or_by_markers() {
+    for fine in [
+        json!({"watermark": "data/_watermarks/plant/"}),
+        json!({"marker": "data/{yyyy}/{MM}/{dd}/{HH}/_SUCCESS", "waitUpTo": "0s", "onTimeout": "Fail"}),
+    ] {
+        work(complete(fine)).check().unwrap();
+    }
+    let every_row = json!({"data": {"path": "d.csv", "complete": {"marker": "data/_READY"}}});
+    work(every_row).check().unwrap();
 }
 
 #[test]
@@ -75,6 +94,20 @@ fn what_cannot_work_names_its_field_and_what_to_write() {
         ),
         (json!({"model": {"path": "m/{score}"}, "predictions": {"format": "Parquet"}}), "predictions", "called score"),
         (json!({"data": {"path": "d.csv", "columns": {"keys": {"plant": "P"}}}}), "data.columns.keys", "plant"),
+        (complete(json!({})), "data.complete", "neither watermark nor marker"),
+        (complete(json!({"watermark": "w", "marker": "{yyyy}/m"})), "data.complete", "keep one"),
+        (complete(json!({"watermark": "/w"})), "data.complete.watermark", "no folder"),
+        (complete(json!({"watermark": "w/{device}"})), "data.complete.watermark", "no folder"),
+        (json!({"data": {"path": "d.csv", "complete": {"watermark": "w"}}}), "data.complete.watermark", "give window"),
+        (complete(json!({"marker": "{device}/_SUCCESS"})), "data.complete.marker", "for all sensors"),
+        (complete(json!({"marker": "{yyyy}/*"})), "data.complete.marker", "write its name"),
+        (complete(json!({"marker": "data/_SUCCESS"})), "data.complete.marker", "names no times"),
+        (
+            json!({"data": {"path": "d.csv", "complete": {"marker": "{yyyy}/_SUCCESS"}}}),
+            "data.complete.marker",
+            "only a window tells which",
+        ),
+        (complete(json!({"watermark": "w", "waitUpTo": "36501d"})), "data.complete.waitUpTo", "such as 10m"),
     ] {
         let error = work(changes.clone()).check().unwrap_err();
         assert_eq!(error.field, field, "{changes}: {error}");
