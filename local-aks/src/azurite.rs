@@ -2,27 +2,28 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use crate::command::{find, run};
 use crate::processes::{Part, start_detached};
 use crate::progress::Progress;
 use crate::root::{AZURITE_PORT, HOST, Root};
+use crate::{alone, ports};
 
 /// The account that every client of the emulator knows, and its public key.
 pub(crate) const ACCOUNT: &str = "devstoreaccount1";
 pub(crate) const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
+const LIMIT: Duration = Duration::from_secs(60);
 const LOOPBACK: &str = "127.0.0.1";
 const CONTAINERS: [&str; 5] = ["models", "data", "predictions", "runs", "logs"];
 const PACKAGE: &str = include_str!("../azurite/package.json");
@@ -41,11 +42,15 @@ fn program(root: &Root) -> PathBuf {
     root.azurite().join("node_modules/azurite/dist/src/blob/main.js")
 }
 
-/// Installs it as the lockfile says, unless that has been done.
-pub(crate) async fn install(root: &Root, progress: &Progress) -> anyhow::Result<()> {
+/// Installs it as the lockfile says, unless that has been done. `root` is where it is kept.
+///
+/// # Errors
+/// When it cannot be installed.
+pub async fn install(root: &Path, progress: &Progress) -> anyhow::Result<()> {
+    let root = Root::new(root)?;
     let folder = root.azurite();
     let stamp_file = folder.join(".lockfile.sha256");
-    if program(root).exists() && fs::read_to_string(&stamp_file).is_ok_and(|text| text == stamp()) {
+    if program(&root).exists() && fs::read_to_string(&stamp_file).is_ok_and(|text| text == stamp()) {
         return Ok(());
     }
     progress.step("installing Azurite (half a minute, once)");
@@ -63,24 +68,34 @@ pub(crate) async fn install(root: &Root, progress: &Progress) -> anyhow::Result<
 /// Starts it and makes the containers.
 pub(crate) async fn start(root: &Root) -> anyhow::Result<Part> {
     let blobs = root.run().join("blobs");
-    let mut part = start_detached(root, "azurite", &mut command(root, (HOST, AZURITE_PORT), &blobs, None)?)?;
+    let mut command = Command::new(node()?);
+    arguments(&mut command, root, (HOST, AZURITE_PORT), &blobs, None)?;
+    let mut part = start_detached(root, "azurite", &mut command)?;
     let address = format!("{HOST}:{AZURITE_PORT}");
-    part.ready(Duration::from_secs(60), || async { TcpStream::connect(&address).await.is_ok() }).await?;
+    part.ready(LIMIT, || async { TcpStream::connect(&address).await.is_ok() }).await?;
     create_containers(&url()).await?;
     Ok(part)
 }
 
-fn command(root: &Root, at: (&str, u16), data: &Path, tls: Option<&Certificate>) -> anyhow::Result<Command> {
+fn node() -> anyhow::Result<PathBuf> {
+    find("node").context("node is missing: install Node.js 20 or later")
+}
+
+fn arguments(
+    command: &mut Command,
+    root: &Root,
+    at: (&str, u16),
+    data: &Path,
+    tls: Option<&Certificate>,
+) -> anyhow::Result<()> {
     fs::create_dir_all(data)?;
-    let node = find("node").context("node is missing: install Node.js 20 or later")?;
-    let mut command = Command::new(node);
     command.arg(program(root)).args(["--blobHost", at.0, "--blobPort", &at.1.to_string()]);
     // Clients speak newer versions of the protocol than a pinned emulator knows.
     command.args(["--disableTelemetry", "--silent", "--skipApiVersionCheck", "--location"]).arg(data);
     if let Some(Certificate { cert, key }) = tls {
         command.args(["--oauth", "basic", "--cert"]).arg(cert).arg("--key").arg(key);
     }
-    Ok(command)
+    Ok(())
 }
 
 /// What an emulator speaks https with; then it also takes tokens, of which it does not check the signature.
@@ -99,14 +114,15 @@ async fn create_containers(url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Another emulator beside that of a cluster which is up, to be stopped and started. It ends when dropped.
+/// Another emulator beside that of a cluster which is up, to be stopped and started. It ends when dropped, and with this
+/// program.
 pub struct Emulator {
     root: Root,
     host: &'static str,
     port: u16,
     data: PathBuf,
     tls: Option<Certificate>,
-    process: Option<Child>,
+    process: Option<Part>,
 }
 
 impl Emulator {
@@ -135,11 +151,10 @@ impl Emulator {
         certificate: &Certificate,
         progress: &Progress,
     ) -> anyhow::Result<Self> {
-        let root = Root::new(root)?;
-        install(&root, progress).await?;
-        let port = std::net::TcpListener::bind((LOOPBACK, 0))?.local_addr()?.port();
+        install(root, progress).await?;
+        let [port] = ports::free(LOOPBACK)?;
         // Containers are made with the account's key, by a client that trusts no certificate of ours.
-        let mut emulator = Self::begin(root, LOOPBACK, port, data).await?;
+        let mut emulator = Self::begin(Root::new(root)?, LOOPBACK, port, data).await?;
         emulator.stop().await?;
         emulator.tls = Some(certificate.clone());
         emulator.resume().await?;
@@ -159,11 +174,7 @@ impl Emulator {
     /// When it does not end.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         let Some(mut process) = self.process.take() else { return Ok(()) };
-        if let Some(pid) = process.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
-            rustix::process::kill_process(pid, Signal::TERM)?;
-        }
-        tokio::time::timeout(Duration::from_secs(20), process.wait()).await.context("Azurite does not end")??;
-        Ok(())
+        process.stop(Signal::TERM, Duration::from_secs(20)).await
     }
 
     /// Starts it again.
@@ -171,16 +182,12 @@ impl Emulator {
     /// # Errors
     /// When it does not start.
     pub async fn resume(&mut self) -> anyhow::Result<()> {
-        let mut command = command(&self.root, (self.host, self.port), &self.data, self.tls.as_ref())?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        self.process = Some(command.spawn()?);
-        let (address, started) = (format!("{}:{}", self.host, self.port), Instant::now());
-        while TcpStream::connect(&address).await.is_err() {
-            if started.elapsed() > Duration::from_secs(60) {
-                bail!("no Azurite answers at {address}");
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let mut command = alone::command(&node()?, "KILL", None)?;
+        arguments(&mut command, &self.root, (self.host, self.port), &self.data, self.tls.as_ref())?;
+        let mut process = alone::start("azurite", &self.data.join("azurite.log"), command).await?;
+        let address = format!("{}:{}", self.host, self.port);
+        process.ready(LIMIT, || async { TcpStream::connect(&address).await.is_ok() }).await?;
+        self.process = Some(process);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! the daemon that owns the nodes and the API.
 
 pub mod aks;
+mod alone;
 pub mod azurite;
 mod cgroups;
 mod clean;
@@ -21,7 +22,9 @@ mod network;
 mod nodes;
 pub mod options;
 mod packages;
-mod pki;
+pub mod pki;
+mod ports;
+pub mod postgres;
 mod processes;
 pub mod progress;
 mod registry;

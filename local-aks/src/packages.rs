@@ -110,6 +110,23 @@ pub(crate) async fn fetch(packages: &[&str], progress: &Progress) -> anyhow::Res
     apt(&arguments).await.map(drop)
 }
 
+/// Installs PostgreSQL's programs, without the server that Debian makes of them and starts: a file says so while they come.
+pub(crate) async fn fetch_postgresql(progress: &Progress) -> anyhow::Result<()> {
+    const PACKAGE: &str = "postgresql";
+    if !is_debian() || !rustix::process::geteuid().is_root() {
+        bail!("missing on this machine: {PACKAGE}: install it, or try again as root of a Debian or its kin");
+    }
+    let folder = Path::new("/etc/postgresql-common/createcluster.d");
+    let file = folder.join("local-aks.conf");
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(&file, "create_main_cluster = false\n")?;
+    let done = fetch(&[PACKAGE], progress).await;
+    std::fs::remove_file(file)?;
+    // Not where something else is in it.
+    let _ = std::fs::remove_dir(folder);
+    done
+}
+
 async fn apt(arguments: &[&str]) -> anyhow::Result<String> {
     let mut command = Command::new("apt-get");
     run(command.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive")).await

@@ -1,4 +1,4 @@
-//! The cluster's certificate authority and what it signs.
+//! A private certificate authority and what it signs: the cluster's, or that of servers which stand alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use rcgen::{
 use crate::root::{API_PORT, API_SERVICE, HOST, Root};
 
 /// The private authority, in a folder.
-pub(crate) struct Authority {
+pub struct Authority {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -33,7 +33,8 @@ fn parameters() -> anyhow::Result<CertificateParams> {
     Ok(parameters)
 }
 
-fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
+/// Writes what nobody else may read.
+pub(crate) fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = fs::OpenOptions::new();
@@ -43,19 +44,27 @@ fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 impl Authority {
-    /// A new authority, with the bundle that holds it and the system's authorities, and a key for ServiceAccounts.
-    pub(crate) fn create(root: &Root, system_authorities: &str) -> anyhow::Result<Self> {
-        let folder = root.pki();
-        fs::create_dir_all(&folder)?;
+    /// A new authority of its own in a folder, for servers that stand alone.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn alone(folder: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let key = KeyPair::generate()?;
-        let certificate = parameters()?.self_signed(&key)?.pem();
-        fs::write(folder.join("ca.crt"), &certificate)?;
+        fs::write(folder.join("ca.crt"), parameters()?.self_signed(&key)?.pem())?;
         write_private(&folder.join("ca.key"), &key.serialize_pem())?;
-        fs::write(folder.join("ca-bundle.crt"), format!("{certificate}{system_authorities}"))?;
+        Ok(Self { folder: folder.to_owned(), issuer: Issuer::new(parameters()?, key) })
+    }
+
+    /// A cluster's new authority, with the bundle that holds it and the system's authorities, and a key for ServiceAccounts.
+    pub(crate) fn create(root: &Root, system_authorities: &str) -> anyhow::Result<Self> {
+        let this = Self::alone(&root.pki())?;
+        let certificate = fs::read_to_string(this.certificate())?;
+        fs::write(this.bundle(), format!("{certificate}{system_authorities}"))?;
         let service_accounts = KeyPair::generate()?;
-        write_private(&folder.join("service-accounts.key"), &service_accounts.serialize_pem())?;
-        fs::write(folder.join("service-accounts.pub"), service_accounts.public_key_pem())?;
-        Ok(Self { folder, issuer: Issuer::new(parameters()?, key) })
+        write_private(&this.service_accounts_key(), &service_accounts.serialize_pem())?;
+        fs::write(this.service_accounts_public_key(), service_accounts.public_key_pem())?;
+        Ok(this)
     }
 
     /// The authority that [`Authority::create`] made.
@@ -66,7 +75,9 @@ impl Authority {
         Ok(Self { folder, issuer: Issuer::new(parameters()?, KeyPair::from_pem(&pem)?) })
     }
 
-    pub(crate) fn certificate(&self) -> PathBuf {
+    /// Its certificate's file, PEM: what clients are to trust.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
         self.folder.join("ca.crt")
     }
 
@@ -90,6 +101,11 @@ impl Authority {
         // etcd calls itself with the certificate that it serves with.
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(name, parameters)
+    }
+
+    /// A certificate for a server at this machine's addresses.
+    pub(crate) fn this_machine(&self, name: &str) -> anyhow::Result<Pair> {
+        self.server(name, &[HOST, "127.0.0.1", "localhost"])
     }
 
     /// A client's certificate; Kubernetes takes the common name for the user and the organization for the group.

@@ -43,7 +43,7 @@ pub(crate) fn start(root: &Root, part: &str, node: Option<&str>, command: &mut C
         .process_group(0)
         .spawn()
         .with_context(|| format!("cannot start {name}"))?;
-    Ok(Part { name, log, child })
+    Ok(Part::new(&name, &log, child))
 }
 
 /// [`start`] with nothing to read.
@@ -52,6 +52,10 @@ pub(crate) fn start_detached(root: &Root, part: &str, command: &mut Command) -> 
 }
 
 impl Part {
+    pub(crate) fn new(name: &str, log: &Path, child: Child) -> Self {
+        Self { name: name.to_owned(), log: log.to_owned(), child }
+    }
+
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.id()
     }
@@ -79,6 +83,36 @@ impl Part {
         Ok(())
     }
 
+    /// Tells it to end, and waits until it has.
+    pub(crate) async fn stop(&mut self, signal: Signal, limit: Duration) -> anyhow::Result<()> {
+        self.signal(signal);
+        let Ok(ended) = tokio::time::timeout(limit, self.child.wait()).await else {
+            bail!(
+                "{} has not ended after {limit:?}; the end of {}:\n{}",
+                self.name,
+                self.log.display(),
+                tail(&self.log)
+            );
+        };
+        ended.map(drop).with_context(|| format!("cannot wait for {}", self.name))
+    }
+
+    /// The same for those who cannot wait otherwise. Dropped, it is killed.
+    pub(crate) fn end_before_drop(&mut self, signal: Signal, limit: Duration) {
+        self.signal(signal);
+        let started = Instant::now();
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) && started.elapsed() < limit {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // None: it has ended, and that is known.
+        if let Some(pid) = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+
     /// How the process ended, if it did.
     pub(crate) fn ended(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok().flatten()?;
@@ -86,11 +120,13 @@ impl Part {
     }
 }
 
-/// The last lines of a log.
+/// The last lines of a log, from the last error on if there is one among the last sixty.
 fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(15)..].join("\n")
+    let [last, earliest] = [15, 60].map(|count| lines.len().saturating_sub(count));
+    let error = lines.iter().rposition(|line| ["ERROR", "FATAL"].iter().any(|word| line.contains(word)));
+    lines[error.map_or(last, |error| error.clamp(earliest, last))..].join("\n")
 }
 
 /// A process that carries the marks.
@@ -140,6 +176,26 @@ pub(crate) fn kill(pid: i32) {
         // ESRCH only: the marks or the control group have just said that it is ours.
         let _ = rustix::process::kill_process(pid, Signal::KILL);
     }
+}
+
+/// Whether a process runs: one that has ended and that nobody has taken note of does not.
+pub(crate) fn lives(pid: i32) -> bool {
+    status(pid).is_some_and(|(state, _)| !state.starts_with('Z'))
+}
+
+/// The processes that one has started and that run.
+pub(crate) fn children(of: i32) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| status(*pid).is_some_and(|(_, parent)| parent == of)).collect()
+}
+
+/// Its state, and who started it.
+fn status(pid: i32) -> Option<(String, i32)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
 }
 
 /// Kills until `find` finds none, and says how many there were.

@@ -77,7 +77,7 @@ async fn bring_up(root: &Root, lock: &Lock, options: &Options, progress: &Progre
     let started = Instant::now();
     progress.step("starting the control plane, the registry and Azurite");
     let authority = Authority::create(root, &packages::system_authorities()?)?;
-    authority.server("aks", &[HOST, "127.0.0.1", "localhost"])?;
+    authority.this_machine("aks")?;
     network::make(root).await?;
     network::check_ports()?;
     sysctls::save(root)?;
@@ -123,7 +123,7 @@ fn facts(root: &Root, authority: &Authority) -> Facts {
 pub(crate) async fn prepare(root: &Root, progress: &Progress) -> anyhow::Result<()> {
     packages::install(progress).await?;
     tools::build(root, progress).await?;
-    azurite::install(root, progress).await
+    azurite::install(root.path(), progress).await
 }
 
 /// Until the system node is Ready and pods can be made. Any part that ends meanwhile is an error.

@@ -7,11 +7,14 @@ mod agent_pool;
 mod host;
 mod pods;
 mod stories;
+#[path = "../trial/mod.rs"]
+mod trial;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Arguments;
+use trial::{required, trial};
 
 /// Asks until there is an answer.
 async fn wait<T>(what: &str, limit: Duration, ask: impl AsyncFn() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
@@ -25,35 +28,18 @@ async fn wait<T>(what: &str, limit: Duration, ask: impl AsyncFn() -> anyhow::Res
     }
 }
 
-fn trial<F>(name: &'static str, obstacles: &[String], required: bool, story: impl Fn() -> F + Send + 'static) -> Trial
-where
-    F: Future<Output = anyhow::Result<()>>,
-{
-    let reasons = obstacles.join("; ");
-    let cannot = !obstacles.is_empty();
-    let run = move || {
-        if cannot {
-            return Err(Failed::from(format!("E2E=required, but it cannot run here: {reasons}")));
-        }
-        let runtime = tokio::runtime::Runtime::new()?;
-        runtime.block_on(story()).map_err(|error| Failed::from(format!("{error:#}")))
-    };
-    Trial::test(name, run).with_ignored_flag(cannot && !required)
-}
-
 fn main() -> ExitCode {
     local_aks::serve_if_asked();
     let mut arguments = Arguments::from_args();
     // There can be one cluster at a time.
     arguments.test_threads = Some(1);
-    let required = std::env::var_os("E2E").is_some_and(|value| value == "required");
     let obstacles = local_aks::obstacles();
-    if !obstacles.is_empty() && !required && !arguments.list {
+    if !obstacles.is_empty() && !required() && !arguments.list {
         eprintln!("The tests of the local cluster do not run here: {}", obstacles.join("; "));
     }
     let trials = vec![
-        trial("pods_run_and_reach_everything_and_nothing_stays", &obstacles, required, stories::real),
-        trial("fake_nodes_come_by_the_dozen_and_up_cleans_up_after_a_crash", &obstacles, required, stories::crash),
+        trial("pods_run_and_reach_everything_and_nothing_stays", &obstacles, stories::real),
+        trial("fake_nodes_come_by_the_dozen_and_up_cleans_up_after_a_crash", &obstacles, stories::crash),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
