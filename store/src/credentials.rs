@@ -7,8 +7,8 @@ use crate::StoreError;
 use aws::Aws;
 use google::Google;
 
-/// Names a file (PEM) of certificates to trust besides those of the system.
-const CERTIFICATES: &str = "SCORING_CA_FILE";
+/// The variable of the environment that names a file (PEM) of certificates to trust besides those of the system.
+pub const CERTIFICATES: &str = "SCORING_CA_FILE";
 
 /// How requests to the store are authorised.
 #[derive(Clone, Default)]
