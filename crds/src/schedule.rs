@@ -88,7 +88,7 @@ pub struct ScoringScheduleSpec {
     /// Each sensor's model.
     pub model: ModelSource,
     /// The readings.
-    #[x_kube(validation = Rule::new("!has(self.complete) || has(self.complete.watermark) != has(self.complete.marker)").message("data.complete takes either watermark or marker, not both and not neither; leave complete out to wait for nothing"))]
+    #[x_kube(validation = Rule::new("has(self.path) != has(self.sql)").message("data takes either path or sql, not both and not neither"), validation = Rule::new("!has(self.complete) || has(self.complete.watermark) != has(self.complete.marker)").message("data.complete takes either watermark or marker, not both and not neither; leave complete out to wait for nothing"))]
     pub data: DataSource,
     /// Which readings a tick scores. Absent: every row. `{}`: those since the tick before.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -122,6 +122,15 @@ fn sensors_are_a_list_or_a_matrix() {
 }
 
 #[test]
+fn readings_are_in_files_or_in_a_database() {
+    let sql = json!({"secretRef": {"name": "db"}, "query": "SELECT 1", "parameters": ["{device}"]});
+    accepted::<ScoringSchedule>(&schedule("s", &json!({"data": {"sql": sql}})), None);
+    for data in [json!({}), json!({"path": "d.csv", "sql": sql})] {
+        refused::<ScoringSchedule>(&schedule("s", &json!({ "data": data })), None, "either path or sql");
+    }
+}
+
+#[test]
 fn readings_are_complete_by_watermarks_or_by_markers() {
     let of = |complete: Value| schedule("s", &json!({"data": {"path": "d.csv", "complete": complete}}));
     accepted::<ScoringSchedule>(&of(json!({"watermark": "data/_watermarks"})), None);

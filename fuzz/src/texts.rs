@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use planner::ticks::Ticks;
 use scorer::readings::TimeParser;
+use spec::sql::SqlParameter;
 use spec::work::Delimiter;
 use spec::{DataPath, Limit, Location, SensorKeys, Span, Template, TimeRange};
 use store::PodUid;
@@ -20,6 +21,7 @@ pub fn texts(input: &[u8]) {
     data_path(text, other);
     printed::<Limit>(text);
     printed::<Span>(text);
+    printed::<SqlParameter>(text);
     location(text);
     time(text, other);
     cron(text, other);

@@ -148,7 +148,7 @@ mod tests {
                 "spec.concurrencyPolicy: unknown variant `Sometimes` cannot stand here; write one of `Forbid`, `Allow`, \
                  `Replace`",
             ),
-            ("data", json!({}), "spec.data: missing field `path`; add it"),
+            ("model", json!({}), "spec.model: missing field `path`; add it"),
         ] {
             assert_eq!(schedule(field, value), expected);
         }

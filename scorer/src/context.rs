@@ -4,11 +4,13 @@ use futures::TryStreamExt;
 use spec::RunRequest;
 use spec::check::WorkError;
 use spec::complete::DATA_INCOMPLETE;
-use spec::report::{Failure, exit};
+use spec::report::{DATA_UNAVAILABLE, Failure, STORE_UNAVAILABLE, exit};
+use sql::SqlError;
 use store::manifest::{MAX_INDEX_BYTES, MAX_SHARD_BYTES, TooManyItems};
 use store::paths::NameError;
 use store::{Clock, Credentials, ManifestIndex, RunPaths, Shard, Store, StoreError};
 
+use crate::databases::{self, Databases};
 use crate::item::Running;
 
 /// Requests under way at once.
@@ -27,6 +29,8 @@ pub struct Context {
     pub clock: Clock,
     /// How this process runs commands of the user's.
     pub running: Running,
+    /// The databases of the run, where it has any.
+    pub databases: Databases,
 }
 
 /// Why a step of a run could not be done.
@@ -47,6 +51,9 @@ pub enum StepError {
     /// The request as a whole.
     #[error("{0}")]
     Request(String),
+    /// The database of the readings.
+    #[error("data.sql: {0}")]
+    Sql(#[from] SqlError),
     /// There is nothing to score.
     #[error("{0}")]
     NoSensors(String),
@@ -114,6 +121,7 @@ impl StepError {
             Self::Store(error) => error.reason(),
             Self::Name(_) | Self::Work(_) | Self::Request(_) => "InvalidRequest",
             Self::TooManyItems(_) => "TooManyItems",
+            Self::Sql(error) => databases::reason(error),
             Self::NoSensors(_) => "NoSensors",
             Self::DataIncomplete(_) => DATA_INCOMPLETE,
             Self::RunNotFound { .. } => "RunNotFound",
@@ -130,6 +138,7 @@ impl StepError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) if error.is_retryable() => exit::AWAY,
+            Self::Sql(error) if error.is_retryable() => exit::AWAY,
             Self::Stopped(_) => exit::RETRY,
             _ => exit::INVALID,
         }
@@ -151,7 +160,31 @@ impl Context {
         request.work.check()?;
         let paths = RunPaths::of(&request)?;
         let store = Store::open(&request.work.store.url, credentials)?;
-        Ok(Self { request, paths, store, clock, running: Running::default() })
+        let (running, databases) = (Running::default(), Databases::default());
+        Ok(Self { request, paths, store, clock, running, databases })
+    }
+
+    /// Where a sensor's readings are, for people: `place` as [`spec::work::DataSource::place`] gives it.
+    pub(crate) fn data_uri(&self, place: &str) -> String {
+        match &self.request.work.data.sql {
+            Some(_) => place.to_owned(),
+            None => self.store.uri(place),
+        }
+    }
+
+    /// Whether the store, or a database, has not answered for longer than is borne. Whoever pays for the pod is to hear of it:
+    /// nothing is begun that cannot go on.
+    pub(crate) fn is_away(&self) -> bool {
+        self.store.is_away() || self.databases.is_away()
+    }
+
+    /// Why something was left undone if one of them was away, as an outcome's reason and message.
+    pub(crate) fn was_away(&self) -> Option<(&'static str, &'static str)> {
+        match (self.store.was_away(), self.databases.was_away()) {
+            (true, _) => Some((STORE_UNAVAILABLE, "the store was away")),
+            (false, true) => Some((DATA_UNAVAILABLE, "the database was away")),
+            (false, false) => None,
+        }
     }
 
     /// The manifest's index, when it is this run's.

@@ -10,5 +10,5 @@ pub use crate::model::{Model, ModelError};
 pub use crate::predictions::{Block, Encoder, Header, PredictionsError, ScoreError, Scored, Scorer, SensorFile, Tally};
 pub use crate::readings::{
     BadRow, Counts, Encoding, Head, Layout, Limits, Pass, Readings, ReadingsError, Rows, Selection, SensorReadings,
-    Sink, TimeParser, Totals, Unplaced, Usable, Wanted, read, read_csv,
+    Sink, Table, TimeParser, Totals, Unplaced, Usable, Wanted, read, read_csv,
 };

@@ -5,6 +5,7 @@
 pub mod archive;
 pub mod commands;
 pub mod context;
+pub mod databases;
 pub mod engine;
 pub mod feed;
 pub mod item;

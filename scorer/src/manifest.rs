@@ -188,6 +188,7 @@ impl Schedule {
             work,
             rerun_failed_of: None,
             slots: None,
+            deadline: None,
             wait_until: None,
         })
     }

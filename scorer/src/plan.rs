@@ -117,7 +117,7 @@ fn left_out(what: &str, why: &[String]) -> Option<String> {
 
 /// What is said of sensors for which no readings can be found.
 fn padded(work: &Work, sensors: &[PlannedSensor]) -> Option<String> {
-    let in_path = work.data.path.keys();
+    let in_path = work.data.keys();
     let padded = |planned: &&PlannedSensor| {
         planned.sensor.0.iter().any(|(key, value)| !in_path.contains(key.as_str()) && value.trim_ascii() != value)
     };

@@ -1,7 +1,9 @@
 //! Why a sensor was not scored, as its outcome tells it.
 
+use sql::{Category, SqlError};
 use store::StoreError;
 
+use crate::databases;
 use crate::model::ModelError;
 use crate::predictions::PredictionsError;
 use crate::readings::ReadingsError;
@@ -56,6 +58,12 @@ impl Problem {
             ),
             _ => Self::of_store(error),
         }
+    }
+
+    pub(crate) fn of_sql(place: &str, error: &SqlError) -> Self {
+        // A database that denies may be helped by a person, as a store may.
+        let retry = !matches!(error.category(), Category::Refused);
+        Self { reason: databases::reason(error).to_owned(), message: format!("{place}: {error}"), retry }
     }
 
     pub(crate) fn of_bad_model(error: &ModelError) -> Self {

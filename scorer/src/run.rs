@@ -99,7 +99,11 @@ pub async fn run(
     for _ in 0..options.at_once.clamp(1, manifest.items.max(1) as usize) {
         // A store of its own, so that each attempt's requests can be told apart.
         let own = Context::open(context.request.clone(), credentials, context.clock.clone())?;
-        workers.spawn(worker.clone().work(Context { running: context.running.clone(), ..own }));
+        workers.spawn(worker.clone().work(Context {
+            running: context.running.clone(),
+            databases: context.databases.clone(),
+            ..own
+        }));
     }
     let scoring = async {
         while let Some(ended) = workers.join_next().await {

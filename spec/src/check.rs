@@ -2,12 +2,13 @@
 
 mod complete;
 mod data;
+mod sql;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::template::is_segment;
-use crate::work::{PredictionFormat, PredictionLayout, Predictions, Sensors, Work};
-use crate::{Location, Retention, SensorKeys, Span, Task, Template};
+use crate::work::{PredictionFormat, PredictionLayout, Predictions, SecretRef, Sensors, Work};
+use crate::{CommandInput, Location, Retention, SensorKeys, Span, Task, Template};
 
 /// The most sensors that `sensors.list` may name.
 pub const MAX_LISTED: usize = 1_000;
@@ -70,9 +71,8 @@ impl Work {
         if let Err(error) = Location::parse(&self.store.url, Some("account")) {
             return wrong("store.url", error.to_string());
         }
-        if let Some(secret) = self.store.secret_ref.as_ref().filter(|secret| !is_object_name(&secret.name)) {
-            let message = format!("{:?} is no name of a Secret; use a-z, 0-9, - and . only", secret.name);
-            return wrong_because("InvalidSecretName", "store.secretRef.name", message);
+        if let Some(secret) = &self.store.secret_ref {
+            check_secret("store.secretRef.name", secret)?;
         }
         if let Some(window) = &self.window {
             for (field, span) in [("window.length", window.length.unwrap_or_default()), ("window.delay", window.delay)]
@@ -98,8 +98,18 @@ impl Work {
             );
         }
         subset("model.path", self.model.path.keys(), &keys)?;
-        data::check_path("data.path", &self.data.path, self.window.as_ref(), &keys)?;
-        subset("data.path", self.data.path.keys(), &keys)?;
+        match (&self.data.path, &self.data.sql) {
+            (Some(path), None) => {
+                data::check_path("data.path", path, self.window.as_ref(), &keys)?;
+                subset("data.path", path.keys(), &keys)?;
+            }
+            (None, Some(sql)) => {
+                sql::check(sql, &self.data, self.window.is_some(), &keys)?;
+                subset("data.sql.parameters", sql.keys(), &keys)?;
+            }
+            (Some(_), Some(_)) => return wrong("data", "has both path and sql; keep one"),
+            (None, None) => return wrong("data", "has neither path nor sql; give one"),
+        }
         if let Some(key) = self.data.columns.keys.keys().find(|k| !keys.contains(*k)) {
             return wrong("data.columns.keys", format!("{key} is no key of the sensors; they have {}", join(&keys)));
         }
@@ -119,6 +129,9 @@ impl Work {
         self.check_task()?;
         if let Some(command) = &self.command {
             command.check(&keys, self.window.is_some(), &self.predictions)?;
+            if command.input == CommandInput::Files && self.data.sql.is_some() {
+                return wrong("scorer.input", "is Files, and data.sql has none; write Rows");
+            }
         }
         self.predictions.check(&keys)
     }
@@ -309,6 +322,15 @@ fn subset(field: &'static str, of: BTreeSet<&str>, keys: &BTreeSet<String>) -> R
         Some(key) => wrong(field, format!("{{{key}}} is no key of the sensors; they have {}", join(keys))),
         None => Ok(()),
     }
+}
+
+/// Whether there can be a Secret of this name.
+fn check_secret(field: &'static str, secret: &SecretRef) -> Result<(), WorkError> {
+    if is_object_name(&secret.name) {
+        return Ok(());
+    }
+    let message = format!("{:?} is no name of a Secret; use a-z, 0-9, - and . only", secret.name);
+    wrong_because("InvalidSecretName", field, message)
 }
 
 /// Whether an object of Kubernetes may be named so: a DNS subdomain.

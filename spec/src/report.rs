@@ -197,12 +197,14 @@ pub mod exit {
 
 /// The reason of a store that does not answer.
 pub const STORE_UNAVAILABLE: &str = "StoreUnavailable";
+/// The reason of a database of readings that does not answer.
+pub const DATA_UNAVAILABLE: &str = "DataUnavailable";
 
-/// Whether a reason is one of the store as a whole, which is away or refuses, and so no sensor's.
+/// Whether a reason is one of the store or the database as a whole, which is away or refuses, and so no sensor's.
 #[must_use]
 pub fn is_of_store(reason: &str) -> bool {
     let refusals = ["AccessDenied", "ContainerNotFound", "InvalidCredential", "ReadOnly", "StorageFull"];
-    reason == STORE_UNAVAILABLE || refusals.contains(&reason)
+    [STORE_UNAVAILABLE, DATA_UNAVAILABLE].contains(&reason) || refusals.contains(&reason)
 }
 
 /// A report that drops its last failures, and then shortens messages, until it fits into a termination message.

@@ -32,6 +32,9 @@ pub struct RunRequest {
     /// known, or not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<u32>,
+    /// When the run must have ended; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
     /// Until when the run waits for its readings to be complete, whichever pod of it does; absent: for `data.complete.waitUpTo`
     /// from when it is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]

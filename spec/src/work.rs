@@ -1,13 +1,15 @@
 //! The parts of a ScoringSchedule that say what to score.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::template::TemplateError;
 use crate::window::Window;
 use crate::{
-    Command, Complete, DataPath, Limit, ModelVersion, Packing, Retention, SensorKeys, Task, Template, Training,
+    Command, Complete, DataPath, Limit, ModelVersion, Packing, Retention, SensorKeys, SqlSource, Task, Template,
+    Training,
 };
 
 /// What to score: sensors, models, data, window, and where results go. The scorer reads nothing else of a schedule.
@@ -117,7 +119,11 @@ pub struct DataSource {
     /// The readings' path in the store: one file with the sensors interleaved (`data/sensor_data.csv`), or one file
     /// each, with the sensor's keys in braces (`data/{device}/{tag}.csv`). Of many files for a window, `{yyyy}`, `{MM}`,
     /// `{dd}`, `{HH}` and `{mm}` are the times in UTC, and `*` is any part of a name: `data/{yyyy}/{MM}/{dd}/{HH}/*.json`.
-    pub path: DataPath,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<DataPath>,
+    /// Readings in a PostgreSQL database, in place of `path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<SqlSource>,
     /// When a window's readings are all there. Absent: a run does not ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complete: Option<Complete>,
@@ -148,6 +154,31 @@ pub struct DataSource {
     /// Which column is what. Absent: inferred from the header, and recorded.
     #[serde(default, skip_serializing_if = "Columns::is_empty")]
     pub columns: Columns,
+}
+
+impl DataSource {
+    /// The keys by which readings are found before any of them is read: those in its path, or in its query's parameters.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<&str> {
+        match (&self.path, &self.sql) {
+            (Some(path), _) => path.keys(),
+            (None, Some(sql)) => sql.keys(),
+            (None, None) => BTreeSet::new(),
+        }
+    }
+
+    /// Where a sensor's readings are: its path, in which times and `*` still stand; of a database a name for what is asked
+    /// for it, which is the same for sensors of which the same is asked.
+    ///
+    /// # Errors
+    /// When the sensor lacks a key, or a value would leave its path segment.
+    pub fn place(&self, sensor: &SensorKeys) -> Result<String, TemplateError> {
+        match (&self.path, &self.sql) {
+            (Some(path), _) => path.render(sensor),
+            (None, Some(sql)) => Ok(sql.place(sensor)),
+            (None, None) => Err(TemplateError::Path(String::new())),
+        }
+    }
 }
 
 /// How readings are written: `Csv`, `JsonLines` (an array of objects too) or `Parquet`. Absent: told by the file's name,

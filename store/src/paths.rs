@@ -344,6 +344,7 @@ mod tests {
                 work,
                 rerun_failed_of: of,
                 slots: None,
+                deadline: None,
                 wait_until: None,
             }
         };

@@ -290,6 +290,11 @@ fn freeze(ctx: &Ctx, run: &ScoringRun, rerun: &Rerun, tick: Timestamp, now: Time
         (None, None) => None,
     };
     let mut frozen = frozen(run, schedule, &ctx.settings.scorer_image, tick, window);
+    // An image of an earlier scorer, which a schedule may name, does not know these where nothing asks for them.
+    if schedule.spec.data.sql.is_some() {
+        let created = run.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+        frozen.request.deadline = Some(deadline(run, tick, created, schedule.spec.deadline.unwrap_or(DEADLINE)));
+    }
     let wait = schedule.spec.data.complete.as_ref().map(|complete| complete.wait_up_to.to_signed());
     frozen.request.wait_until = wait.map(|wait| whole_seconds(now).checked_add(wait).unwrap_or(Timestamp::MAX));
     if schedule.spec.packing.sensors_per_pod == PerPod::Auto {
@@ -322,6 +327,7 @@ pub(super) fn frozen(
         work: spec.work(),
         rerun_failed_of: run.spec.rerun_failed_of.clone(),
         slots: None,
+        deadline: None,
         wait_until: None,
     };
     Frozen { request, schedule: spec, image }

@@ -3,6 +3,7 @@
 use crds::Scorer;
 use k8s_openapi::api::core::v1::EnvVar;
 use serde_json::{Value, json};
+use spec::work::SecretRef;
 
 use super::manifests::{Frozen, request_name};
 use super::{ends, exec};
@@ -13,21 +14,40 @@ const REQUEST_DIR: &str = "/etc/batchscoring";
 pub(super) const ENDS_DIR: &str = "/etc/batchscoring-ends";
 /// Where pods find the store's Secret.
 const SECRET_DIR: &str = "/var/run/secrets/batchscoring.dev/store";
+/// Where pods find the Secret of the database of readings, and the volume of it.
+const DATA_SECRET_DIR: &str = "/var/run/secrets/batchscoring.dev/data-sql";
+const DATA_SECRET: &str = "data-sql";
 /// Where pods may write besides the store.
 const TMP_DIR: &str = "/tmp";
 /// The volumes that pods are given in any case.
-pub(crate) const VOLUMES: [&str; 5] = ["request", "tmp", "ends", "store", exec::VOLUME];
+pub(crate) const VOLUMES: [&str; 6] = ["request", "tmp", "ends", "store", DATA_SECRET, exec::VOLUME];
 /// Where they have them, and whether nothing can be mounted inside.
-pub(crate) const PATHS: [(&str, bool); 6] =
-    [(REQUEST_DIR, true), (ENDS_DIR, true), (SECRET_DIR, true), (TMP_DIR, false), (REPORT, true), (exec::DIR, true)];
+pub(crate) const PATHS: [(&str, bool); 7] = [
+    (REQUEST_DIR, true),
+    (ENDS_DIR, true),
+    (SECRET_DIR, true),
+    (DATA_SECRET_DIR, true),
+    (TMP_DIR, false),
+    (REPORT, true),
+    (exec::DIR, true),
+];
 /// Where pods answer.
 const REPORT: &str = "/dev/termination-log";
 /// The name under which a pod is told its image.
 pub(super) const IMAGE: &str = "SCORING_IMAGE";
 /// The environment that pods are given in any case.
-pub(crate) const ENV: [&str; 5] = ["SCORING_REPORT", "POD_UID", "NODE_NAME", IMAGE, "SCORING_STORE_SECRET_DIR"];
+pub(crate) const ENV: [&str; 6] =
+    ["SCORING_REPORT", "POD_UID", "NODE_NAME", IMAGE, "SCORING_STORE_SECRET_DIR", "SCORING_DATA_SECRET_DIR"];
 /// The label by which pods get a federated token.
 pub(crate) const WORKLOAD_IDENTITY: &str = "azure.workload.identity/use";
+
+/// A Secret that pods mount, and the variable that tells them where.
+struct Mounted<'a> {
+    volume: &'static str,
+    dir: &'static str,
+    variable: &'static str,
+    secret: &'a SecretRef,
+}
 
 impl Frozen {
     /// The template of a role's pods.
@@ -52,9 +72,9 @@ impl Frozen {
             volumes.push(json!({"name": "ends", "configMap": {"name": ends::config_map_name(run)}}));
             mounts.push(json!({"name": "ends", "mountPath": ENDS_DIR, "readOnly": true}));
         }
-        if let Some(secret) = &self.schedule.store.secret_ref {
-            volumes.push(json!({"name": "store", "secret": {"secretName": secret.name, "defaultMode": 0o440}}));
-            mounts.push(json!({"name": "store", "mountPath": SECRET_DIR, "readOnly": true}));
+        for Mounted { volume, dir, secret, .. } in self.secrets() {
+            volumes.push(json!({"name": volume, "secret": {"secretName": secret.name, "defaultMode": 0o440}}));
+            mounts.push(json!({"name": volume, "mountPath": dir, "readOnly": true}));
         }
         json!({
             "metadata": {"labels": labels},
@@ -100,9 +120,25 @@ impl Frozen {
         env.push(json!({"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}));
         env.push(json!({"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}));
         env.push(json!({"name": IMAGE, "value": self.image}));
-        if self.schedule.store.secret_ref.is_some() {
-            env.push(json!({"name": "SCORING_STORE_SECRET_DIR", "value": SECRET_DIR}));
-        }
+        env.extend(self.secrets().map(|Mounted { variable, dir, .. }| json!({"name": variable, "value": dir})));
         env
+    }
+
+    /// The Secrets that its pods mount.
+    fn secrets(&self) -> impl Iterator<Item = Mounted<'_>> {
+        let (store, data) = (&self.schedule.store.secret_ref, &self.schedule.data.sql);
+        let store = store.as_ref().map(|secret| Mounted {
+            volume: "store",
+            dir: SECRET_DIR,
+            variable: "SCORING_STORE_SECRET_DIR",
+            secret,
+        });
+        let data = data.as_ref().map(|sql| Mounted {
+            volume: DATA_SECRET,
+            dir: DATA_SECRET_DIR,
+            variable: "SCORING_DATA_SECRET_DIR",
+            secret: &sql.secret_ref,
+        });
+        store.into_iter().chain(data)
     }
 }

@@ -1,6 +1,6 @@
 //! Whether the API server would take the Job of a schedule's runs: it is asked, and nothing is made.
 
-use crds::{ScoringRun, ScoringRunSpec, ScoringSchedule};
+use crds::{ScoringRun, ScoringRunSpec, ScoringSchedule, ScoringScheduleSpec};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
@@ -28,6 +28,8 @@ const FIELDS: [(&str, &str); 10] = [
     ("spec.template.labels", "scorer.labels"),
     ("spec.backoffLimitPerIndex", "retries"),
 ];
+/// Volumes that the operator gives a pod before those of Secrets: the request, and `/tmp`.
+const OURS: usize = 2;
 /// What a webhook says that would do something when it is asked.
 const NO_DRY_RUN: &str = "does not support dry run";
 
@@ -53,8 +55,7 @@ pub(crate) async fn ask(ctx: &Ctx, schedule: &ScoringSchedule, pool: &PoolNodes)
     let api: Api<Job> = Api::namespaced(ctx.client.clone(), namespace_of(schedule));
     let params = PostParams { dry_run: true, field_manager: Some(MANAGER.0.to_owned()) };
     let answer = api.create(&params, &job).await.map(drop);
-    verdict(answer, schedule.spec.scorer.volumes.len())
-        .map_err(Error::api("try the Job of", &ObjectRef::from_obj(schedule)))
+    verdict(answer, &schedule.spec).map_err(Error::api("try the Job of", &ObjectRef::from_obj(schedule)))
 }
 
 /// The Job of a run of this schedule, by the very steps that make one.
@@ -75,8 +76,7 @@ fn job(schedule: &ScoringSchedule, image: &str, pool: &PoolNodes, now: Timestamp
     frozen.items(&run, 1, 1, pool)
 }
 
-/// `volumes`: how many the schedule has.
-fn verdict(answer: Result<(), kube::Error>, volumes: usize) -> Result<Verdict, kube::Error> {
+fn verdict(answer: Result<(), kube::Error>, spec: &ScoringScheduleSpec) -> Result<Verdict, kube::Error> {
     let status = match answer {
         Ok(()) => return Ok(Verdict::Taken),
         Err(kube::Error::Api(status)) => status,
@@ -86,27 +86,33 @@ fn verdict(answer: Result<(), kube::Error>, volumes: usize) -> Result<Verdict, k
         // It got as far as that its name is taken.
         409 => Verdict::Taken,
         400 if status.message.contains(NO_DRY_RUN) => Verdict::Unknown(status.message),
-        400 | 413 | 422 => Verdict::Invalid(words(&status, volumes)),
+        400 | 413 | 422 => Verdict::Invalid(words(&status, spec)),
         401 | 403 => Verdict::Forbidden(status.message),
         _ => Verdict::Unknown(status.message),
     })
 }
 
 /// What is wrong, field by field, as the schedule names them.
-fn words(status: &Status, volumes: usize) -> String {
+fn words(status: &Status, spec: &ScoringScheduleSpec) -> String {
     let causes = status.details.iter().flat_map(|details| &details.causes);
-    let told = causes.map(|cause| format!("{}: {}", field(&cause.field, volumes), cause.message));
+    let told = causes.map(|cause| format!("{}: {}", field(&cause.field, spec), cause.message));
     let told: Vec<String> = told.collect();
     if told.is_empty() { status.message.clone() } else { told.join("; ") }
 }
 
-fn field(path: &str, volumes: usize) -> String {
-    // The schedule's own come first; the others are the operator's and the store's Secret.
+fn field(path: &str, spec: &ScoringScheduleSpec) -> String {
     if let Some((number, rest)) = path.strip_prefix("spec.template.spec.volumes[").and_then(|rest| rest.split_once(']'))
+        && let Ok(number) = number.parse::<usize>()
     {
-        return match number.parse::<usize>() {
-            Ok(number) if number < volumes => format!("scorer.volumes[{number}]{rest}"),
-            _ => format!("store.secretRef: {path}"),
+        // The schedule's own come first; then the operator's, the last of which are Secrets.
+        let own = spec.scorer.volumes.len();
+        let store = spec.store.secret_ref.as_ref().map(|_| "store.secretRef");
+        let data = spec.data.sql.as_ref().map(|_| "data.sql.secretRef");
+        let secret = number.checked_sub(own + OURS).and_then(|at| store.into_iter().chain(data).nth(at));
+        return match secret {
+            _ if number < own => format!("scorer.volumes[{number}]{rest}"),
+            Some(secret) => format!("{secret}: {path}"),
+            None => path.to_owned(),
         };
     }
     let known = FIELDS.iter().find_map(|(theirs, ours)| Some(format!("{ours}{}", path.strip_prefix(theirs)?)));
@@ -122,7 +128,18 @@ mod tests {
         let status: Status = serde_json::from_value(json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
             "code": code, "message": message, "details": {"causes": causes}}))
         .unwrap();
-        verdict(Err(kube::Error::Api(status.boxed())), 1).unwrap()
+        verdict(Err(kube::Error::Api(status.boxed())), &spec()).unwrap()
+    }
+
+    /// Of a schedule with a volume of its own and two Secrets.
+    fn spec() -> ScoringScheduleSpec {
+        let sql = json!({"secretRef": {"name": "db"}, "query": "SELECT 1"});
+        serde_json::from_value(json!({
+            "clusterRef": {"name": "cpu"}, "schedule": "@hourly", "model": {"path": "models/{device}"},
+            "store": {"url": "az://models", "secretRef": {"name": "store"}}, "data": {"sql": sql},
+            "scorer": {"volumes": [{"name": "own", "emptyDir": {}}]},
+        }))
+        .unwrap()
     }
 
     #[test]
@@ -133,10 +150,14 @@ mod tests {
             {"field": "spec.completions", "message": "is odd"},
             {"field": "spec.template.spec.volumes[0].hostPath.path", "message": "Required value"},
             {"field": "spec.template.spec.containers[0].volumeMounts[1].name", "message": "Not found: \"x\""},
+            {"field": "spec.template.spec.volumes[3].secret", "message": "no"},
+            {"field": "spec.template.spec.volumes[4].secret", "message": "no"},
         ]);
         let told = "scorer.env[1].name: Invalid value: \"A B\": no spaces; scorer.labels: Invalid value: \"x y\": no \
                     label; spec.completions: is odd; scorer.volumes[0].hostPath.path: Required value; \
-                    scorer.volumeMounts[1].name: Not found: \"x\"";
+                    scorer.volumeMounts[1].name: Not found: \"x\"; \
+                    store.secretRef: spec.template.spec.volumes[3].secret: no; \
+                    data.sql.secretRef: spec.template.spec.volumes[4].secret: no";
         assert_eq!(refused(422, "Job is invalid", &causes), Verdict::Invalid(told.to_owned()));
         assert_eq!(refused(400, "no such divisor", &json!([])), Verdict::Invalid("no such divisor".to_owned()));
     }
@@ -152,7 +173,7 @@ mod tests {
             assert_eq!(refused(code, message, &none), Verdict::Unknown(message.to_owned()));
         }
         assert_eq!(refused(409, "there is one of this name", &none), Verdict::Taken);
-        assert!(verdict(Err(kube::Error::LinesCodecMaxLineLengthExceeded), 0).is_err(), "it was not reached");
+        assert!(verdict(Err(kube::Error::LinesCodecMaxLineLengthExceeded), &spec()).is_err(), "it was not reached");
     }
 
     #[test]
@@ -163,7 +184,8 @@ mod tests {
             "spec": {
                 "clusterRef": {"name": "cpu"}, "schedule": "@hourly",
                 "store": {"url": "az://models", "secretRef": {"name": "Secret"}},
-                "model": {"path": "models/{device}"}, "data": {"path": "d.csv"},
+                "model": {"path": "models/{device}"},
+                "data": {"sql": {"secretRef": {"name": "database"}, "query": "SELECT 1"}},
                 "scorer": {"env": [{"name": "LEVEL", "value": "5"}], "labels": {"team": "one"},
                     "resources": {"limits": {"cpu": "1"}}, "serviceAccountName": "scorer"},
             },
@@ -181,6 +203,8 @@ mod tests {
             ("/spec/containers/0/resources/limits/cpu", json!("1")),
             ("/spec/serviceAccountName", json!("scorer")),
             ("/spec/volumes/2/secret/secretName", json!("Secret")),
+            ("/spec/volumes/3/secret/secretName", json!("database")),
+            ("/spec/containers/0/volumeMounts/3/mountPath", json!("/var/run/secrets/batchscoring.dev/data-sql")),
         ] {
             assert_eq!(template.pointer(theirs), Some(&expected), "{theirs}");
         }

@@ -27,6 +27,8 @@ pub struct StoreUse {
     pub discovered: bool,
     /// Each sensor has a file of readings of its own.
     pub own_files: bool,
+    /// Readings are in a database, not in the store.
+    pub database: bool,
     /// A command of the user's own scores: its logs are begun before it.
     pub command: bool,
     /// The sensors of an item share a file of predictions.
@@ -47,7 +49,7 @@ impl StoreUse {
         // An item: index and part of the manifest; what earlier attempts have left; its outcomes, of several sensors
         // from the beginning on.
         let item = StoreRequests {
-            reads: 2 * items + each(self.own_files),
+            reads: 2 * items + if self.database { 0 } else { each(self.own_files) },
             writes: items * if self.per_item > 1 { 2 } else { 1 },
             lists: items,
         };
@@ -130,6 +132,15 @@ mod tests {
             let counted = counted + (items - 1) + items + 1 + 4;
             assert_eq!(run.of_run().total(), counted, "{per_item}: {:?}", run.of_run());
         }
+    }
+
+    #[test]
+    fn readings_of_a_database_are_no_requests_to_the_store() {
+        let reads = |database| {
+            let own = StoreUse { sensors: 120, per_item: 10, own_files: true, database, ..StoreUse::default() };
+            own.of_run().reads
+        };
+        assert_eq!(reads(false) - reads(true), 120);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::context::{Context, StepError};
+use crate::databases::Databases;
 
 /// The store's credential.
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,24 @@ impl SecretArgs {
     }
 }
 
+/// The databases of a run.
+#[derive(Debug, clap::Args)]
+pub struct DatabaseArgs {
+    /// The folder of the mounted Secret of data.sql, with url, or host, port, user, password, database and sslmode; and with
+    /// ca.crt, a certificate to trust. Without it, from the environment: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE,
+    /// PGSSLMODE.
+    #[arg(long, env = "SCORING_DATA_SECRET_DIR", value_name = "DIR")]
+    data_secret_dir: Option<PathBuf>,
+}
+
+impl DatabaseArgs {
+    /// Finds them.
+    #[must_use]
+    pub fn find(&self) -> Databases {
+        Databases::find(self.data_secret_dir.clone(), &|name| std::env::var(name).ok())
+    }
+}
+
 /// What the commands of pods take.
 #[derive(Debug, clap::Args)]
 pub struct PodArgs {
@@ -45,6 +64,8 @@ pub struct PodArgs {
     report: Option<PathBuf>,
     #[command(flatten)]
     secret: SecretArgs,
+    #[command(flatten)]
+    databases: DatabaseArgs,
 }
 
 impl PodArgs {
@@ -54,7 +75,8 @@ impl PodArgs {
     /// When the request cannot be read or can never work.
     pub fn open(&self) -> Result<Context, StepError> {
         let request: RunRequest = read_json(&self.request, "run request")?;
-        Context::open(request, &self.secret.find()?, clock())
+        let context = Context::open(request, &self.secret.find()?, clock())?;
+        Ok(Context { databases: self.databases.find(), ..context })
     }
 
     /// Writes a report to its file and prints it on stdout; a file that cannot be written is a warning only.

@@ -1,6 +1,6 @@
 //! `scorer item`: what a scorer pod does.
 
-use spec::report::{ItemReport, STORE_UNAVAILABLE, exit};
+use spec::report::{DATA_UNAVAILABLE, ItemReport, STORE_UNAVAILABLE, exit};
 use store::PodUid;
 
 use super::common::{PodArgs, block_on, fail, stop_signal};
@@ -82,12 +82,13 @@ impl ItemArgs {
     }
 }
 
-/// Sensors that wait for a store that was away cost no retry, and neither do others that are tried again with them.
+/// Sensors that wait for a store or database that was away cost no retry, and neither do others that are tried again with them.
 fn code(report: &ItemReport, was_away: bool) -> u8 {
-    let waits = report.store.as_ref().is_some_and(|why| why.reason == STORE_UNAVAILABLE);
+    let waits_for = |reason: &str| report.store.as_ref().is_some_and(|why| why.reason == reason);
     match report.retry {
         0 => exit::DONE,
-        _ if was_away && waits => exit::AWAY,
+        _ if was_away && waits_for(STORE_UNAVAILABLE) => exit::AWAY,
+        _ if waits_for(DATA_UNAVAILABLE) => exit::AWAY,
         _ => exit::RETRY,
     }
 }
@@ -107,6 +108,7 @@ mod tests {
     fn a_store_that_was_away_costs_no_retry_and_all_else_does() {
         assert_eq!(of(1, STORE_UNAVAILABLE, true), exit::AWAY);
         assert_eq!(of(1, STORE_UNAVAILABLE, false), exit::RETRY, "one file cannot be read, for ever");
+        assert_eq!(of(1, DATA_UNAVAILABLE, false), exit::AWAY, "the database was");
         assert_eq!(of(1, "StorageFull", true), exit::RETRY);
         assert_eq!(of(1, "", false), exit::RETRY);
         assert_eq!(of(0, "", true), exit::DONE, "it came back in time");

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use spec::report::{TrainingTotals, exit};
 
-use super::common::{SecretArgs, block_on, clock, fail, stop_signal};
+use super::common::{DatabaseArgs, SecretArgs, block_on, clock, fail, stop_signal};
 use super::print;
 use super::progress::{bar, count_sensors};
 use crate::context::{Context, StepError};
@@ -51,6 +51,8 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     secret: SecretArgs,
+    #[command(flatten)]
+    databases: DatabaseArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -98,7 +100,7 @@ impl Args {
         let context = Context::open(request, &credentials, clock)?;
         // On stdout is the summary.
         let running = Running { echo: Echo::Stderr, env: schedule.env(), ..Running::default() };
-        let context = Context { running, ..context };
+        let context = Context { running, databases: self.databases.find(), ..context };
         let at_once = std::thread::available_parallelism().map_or(1, usize::from);
         let options = Options { at_once, retries: schedule.retries() };
         let bar = bar("planning");

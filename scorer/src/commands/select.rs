@@ -85,7 +85,8 @@ impl Written {
     fn source(&self, file: &str) -> Result<DataSource, SelectError> {
         let path: DataPath = file.parse().map_err(|_| SelectError::Path(file.to_owned()))?;
         let source = DataSource {
-            path,
+            path: Some(path),
+            sql: None,
             complete: None,
             format: self.input_format.map(DataFormat::from),
             delimiter: self.delimiter.clone().map(Delimiter),

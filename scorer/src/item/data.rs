@@ -1,18 +1,20 @@
-//! The readings of an item's sensors: the files of each data path are read once, for all sensors that are in them.
+//! The readings of an item's sensors: the files of each data path are read once, for all sensors that are in them; and what is
+//! the same query of a database is asked once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use spec::SensorKeys;
 use spec::work::{DataSource, PredictionFormat};
+use spec::{SensorKeys, SqlSource};
 use store::StoreError;
 
 use super::AT_ONCE;
 use super::files::files_of;
+use super::query::ask;
 use crate::context::Context;
-use crate::engine::{Encoding, Pass, ReadingsError, Totals, Wanted};
+use crate::engine::{Encoding, Limits, Pass, ReadingsError, Totals, Wanted};
 use crate::feed::{Budget, Feed, Filler, feeds};
 use crate::problem::Problem;
 
@@ -56,9 +58,9 @@ impl DataFiles {
         budget: impl Fn(usize) -> Budget + Send + Sync + 'static,
     ) -> Self {
         let mut paths: BTreeMap<String, PathReadings> = BTreeMap::new();
-        let keys = source.path.keys();
+        let keys = source.keys();
         for sensor in sensors {
-            let Ok(path) = source.path.render(&sensor) else { continue };
+            let Ok(path) = source.place(&sensor) else { continue };
             let path = paths.entry(path).or_insert_with(|| PathReadings {
                 fixed: sensor.0.iter().filter(|(k, _)| keys.contains(k.as_str())).collect(),
                 sensors: Mutex::default(),
@@ -123,8 +125,11 @@ impl DataFiles {
         };
         let limits = budget.limits();
         let (filler, feeds) = feeds(wanted.sensors.as_ref().map_or(0, BTreeSet::len), budget);
-        let (context, path) = (context.clone(), path.to_owned());
+        let (context, path, fixed) = (context.clone(), path.to_owned(), fixed.clone());
         tokio::spawn(async move {
+            if let Some(source) = &context.request.work.data.sql {
+                return read_table(&context, source, (&path, &fixed), (wanted, limits), filler).await;
+            }
             match files_of(&context, &path).await {
                 Ok(files) => {
                     let names = files.iter().map(|file| context.store.uri(file)).collect();
@@ -183,6 +188,38 @@ async fn read(context: &Context, files: Vec<String>, mut pass: Pass, mut filler:
         }
     }
     filler.end(Err(Problem::failed("DataNotFound", "there is no file to read")));
+}
+
+/// Reads the rows of a query into feeds, on a blocking thread, while they come.
+async fn read_table(
+    context: &Context,
+    source: &SqlSource,
+    (place, keys): (&str, &SensorKeys),
+    (wanted, limits): (Wanted, Limits),
+    mut filler: Filler,
+) {
+    let (table, fetch) = match ask(context, source, keys, place).await {
+        Ok(begun) => begun,
+        Err(error) => return filler.end(Err(Problem::of_sql(place, &error))),
+    };
+    let mut pass = Pass::new(wanted, vec![table.name().to_owned()], limits);
+    let reading = tokio::task::spawn_blocking(move || {
+        let end = match pass.table(table, &mut filler) {
+            Ok(ControlFlow::Continue(())) => Some(pass.end(&mut filler)),
+            Ok(ControlFlow::Break(())) => None,
+            Err(error) => Some(Err(error)),
+        };
+        (end, filler)
+    });
+    let (fetched, read) = tokio::join!(fetch.run(), reading);
+    let Ok((end, filler)) = read else { return };
+    match (fetched, end) {
+        // Rows that broke off look as if they had ended.
+        (Err(error), _) => filler.end(Err(Problem::of_sql(place, &error))),
+        (Ok(()), Some(end)) => filler.end(end.map_err(|e| Problem::of_readings(&e))),
+        // Nobody wants more.
+        (Ok(()), None) => {}
+    }
 }
 
 /// How far a file brought its pass.

@@ -16,7 +16,7 @@ const AT_ONCE: usize = 16;
 /// The files of a sensor's data path for the run's window, in the order in which they are read: that of their paths. A
 /// part of them may be absent, as may an hour's without readings, and empty ones are left out; but there is one at least.
 pub(crate) async fn files_of(context: &Context, path: &str) -> Result<Vec<String>, Problem> {
-    if !context.request.work.data.path.is_pattern() {
+    if !context.request.work.data.path.as_ref().is_some_and(DataPath::is_pattern) {
         return Ok(vec![path.to_owned()]);
     }
     let invalid = |error: &dyn std::fmt::Display| Problem::failed("InvalidRequest", error.to_string());

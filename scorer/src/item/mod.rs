@@ -9,6 +9,7 @@ mod job;
 mod ledger;
 mod model;
 mod order;
+mod query;
 mod sensor;
 mod shared;
 mod training;
@@ -16,7 +17,7 @@ mod training;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
-use spec::report::{Failure, ItemReport, MAX_FAILURES, STORE_UNAVAILABLE, is_of_store};
+use spec::report::{Failure, ItemReport, MAX_FAILURES, is_of_store};
 use spec::{SensorKeys, Task};
 use store::manifest::MAX_SHARD_BYTES;
 use store::outcome::{self, Attempted};
@@ -30,6 +31,7 @@ use job::SensorJob;
 pub(crate) use job::outcome as empty_outcome;
 use ledger::Ledger;
 use order::Order;
+pub(crate) use query::ask;
 
 use crate::context::{Context, StepError};
 use crate::feed::Budget;
@@ -127,9 +129,12 @@ pub async fn run(
     let all = || pending.iter().map(|s| &s.sensor);
     match ended {
         Ok(()) if *stop.borrow() => ledger.leave(all(), ("Stopped", "the pod was told to stop (SIGTERM)")).await,
-        // Those that were not begun.
-        Ok(()) if context.store.was_away() => ledger.leave(all(), (STORE_UNAVAILABLE, "the store was away")).await,
-        Ok(()) => {}
+        Ok(()) => {
+            // Those that were not begun.
+            if let Some(why) = context.was_away() {
+                ledger.leave(all(), why).await;
+            }
+        }
         Err(problem) => ledger.leave(all(), (&problem.reason, &problem.message)).await,
     }
     let ended = ledger.end().await?;
@@ -225,8 +230,7 @@ impl Work<'_> {
 async fn each(context: &Context, jobs: Vec<SensorJob>, data: &DataFiles, ledger: &Ledger) {
     futures::stream::iter(jobs)
         .for_each_concurrent(AT_ONCE, |job| async move {
-            // Whoever pays for the pod is to hear of it: nothing is begun that cannot go on.
-            if context.store.is_away() {
+            if context.is_away() {
                 return;
             }
             let outcome = match context.request.work.task {

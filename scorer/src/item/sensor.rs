@@ -164,7 +164,7 @@ impl SensorJob {
         }
         let totals = feed.end().await?;
         let tally = file.tally().clone();
-        log.chunk(&format!("reading {}", store.uri(&self.data_path(context)?)), times.reading);
+        log.chunk(&format!("reading {}", context.data_uri(&self.data_path(context)?)), times.reading);
         log.chunk(&format!("scoring {} rows", tally.scored), times.scoring);
         let done = self.check(context, &feed, &totals, tally)?;
         let started = clock();
@@ -210,9 +210,9 @@ impl SensorJob {
         Done { tally, counts, columns, model_hash, warnings, challenger }
     }
 
-    /// The path of the sensor's readings.
+    /// Where the sensor's readings are.
     pub(super) fn data_path(&self, context: &Context) -> Result<String, Problem> {
-        let path = context.request.work.data.path.render(&self.planned.sensor);
+        let path = context.request.work.data.place(&self.planned.sensor);
         path.map_err(|e| Problem::failed("InvalidRequest", e.to_string()))
     }
 
@@ -266,7 +266,7 @@ impl SensorJob {
         totals: &Totals,
         tally: Tally,
     ) -> Result<(Tally, Counts), Problem> {
-        let uri = context.store.uri(&self.data_path(context)?);
+        let uri = context.data_uri(&self.data_path(context)?);
         let mut counts = feed.counts(totals).cloned().unwrap_or_default();
         if counts.rows == 0 {
             let why = match (counts.outside, context.request.window) {

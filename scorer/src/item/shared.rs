@@ -45,7 +45,7 @@ pub(super) async fn work_on(
     let mut file = context.store.upload(&path).map_err(|e| Problem::of_store(&e)).map(File::new);
     let mut written: Vec<(SensorJob, Outcome)> = Vec::new();
     let jobs = futures::stream::iter(jobs).map(|mut job| async move {
-        if context.store.is_away() || (one_by_one && ledger.announce(std::iter::once(job.sensor())).await.is_err()) {
+        if context.is_away() || (one_by_one && ledger.announce(std::iter::once(job.sensor())).await.is_err()) {
             return None;
         }
         let scoring = Scoring::begin(&mut job, context, data, ledger).await;
@@ -54,8 +54,8 @@ pub(super) async fn work_on(
     let mut scored = std::pin::pin!(jobs.buffered(if one_by_one { 1 } else { AT_ONCE }));
     while let Some(begun) = scored.next().await {
         let Some((job, scoring)) = begun else {
-            file =
-                Err(Problem::again(STORE_UNAVAILABLE, "the store was away while the item's other sensors were scored"));
+            let (reason, why) = context.was_away().unwrap_or((STORE_UNAVAILABLE, "the store was away"));
+            file = Err(Problem::again(reason, format!("{why} while the item's other sensors were scored")));
             continue;
         };
         let done = match (scoring, &mut file) {

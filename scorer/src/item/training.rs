@@ -63,7 +63,7 @@ impl SensorJob {
             history = rest;
         }
         let totals = feed.end().await?;
-        log.chunk(&format!("reading {}", context.store.uri(&path)), clock().duration_since(started));
+        log.chunk(&format!("reading {}", context.data_uri(&path)), clock().duration_since(started));
         let (_, counts) = self.check(context, &feed, &totals, tally)?;
         let mut warnings = counts.warnings(&totals);
         if head.layout.time.is_some() && !history.is_timed() {
@@ -71,7 +71,7 @@ impl SensorJob {
         }
         warnings.iter().for_each(|warning| log.warn(warning));
 
-        let (started, uri) = (clock(), context.store.uri(&path));
+        let (started, uri) = (clock(), context.data_uri(&path));
         let fitted = tokio::task::spawn_blocking(move || fit(history, &training, &uri)).await;
         let (fitted, divided) = fitted.map_err(|e| Problem::internal("training", e))??;
         log.chunk(&format!("fitting to {} readings", fitted.rows), clock().duration_since(started));

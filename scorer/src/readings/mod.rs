@@ -1,5 +1,5 @@
-//! Readings: files of CSV, JSON or Parquet, read once and split by sensor, a block of rows at a time. What is wrong with
-//! them is told, row by row.
+//! Readings: files of CSV, JSON or Parquet, or rows of a database, read once and split by sensor, a block of rows at a time. What
+//! is wrong with them is told, row by row.
 
 mod counts;
 mod csv;
@@ -18,6 +18,7 @@ mod record;
 mod rows;
 mod source;
 mod splitter;
+mod table;
 mod zstd;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,7 @@ pub use read::{Readings, SensorReadings, read, read_csv};
 pub use rows::{Rows, Selection, Usable};
 pub use source::Encoding;
 pub use spec::time::TimeParser;
+pub use table::Table;
 
 /// A column of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]

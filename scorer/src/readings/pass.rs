@@ -14,7 +14,7 @@ use super::names::Names;
 use super::record::OwnedRecord;
 use super::source::{self, Encoding, Opened};
 use super::splitter::Splitter;
-use super::{Layout, ReadingsError, Rows, Totals};
+use super::{Layout, ReadingsError, Rows, Table, Totals};
 use crate::shown;
 
 /// Which readings are wanted.
@@ -118,31 +118,45 @@ impl Pass {
     /// # Errors
     /// When the file is broken, or a column is missing; the message says where.
     pub fn file(&mut self, input: impl Read, sink: &mut dyn Sink) -> Result<ControlFlow<()>, ReadingsError> {
-        let (name, number) = (self.name(self.next), self.next);
-        self.next += 1;
-        let mut opened = match source::open(&name, input, &self.wanted.encoding) {
+        let name = self.name(self.next);
+        match source::open(&name, input, &self.wanted.encoding) {
             Err(error @ ReadingsError::Empty { .. }) => {
+                self.next += 1;
                 self.empty.get_or_insert(error);
-                return Ok(ControlFlow::Continue(()));
+                Ok(ControlFlow::Continue(()))
             }
-            opened => opened?,
-        };
-        if let Some((row, error)) = opened.cut_short(&name) {
+            opened => self.opened(&name, opened?, sink),
+        }
+    }
+
+    /// Reads the rows of a database, which are one file.
+    ///
+    /// # Errors
+    /// When a column is missing, or cannot be read; the message says which.
+    pub fn table(&mut self, table: Table, sink: &mut dyn Sink) -> Result<ControlFlow<()>, ReadingsError> {
+        self.opened(&self.name(self.next), Opened::of(table.names(), table)?, sink)
+    }
+
+    fn opened(
+        &mut self,
+        name: &str,
+        mut opened: Opened<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<ControlFlow<()>, ReadingsError> {
+        let number = self.next;
+        self.next += 1;
+        if let Some((row, error)) = opened.cut_short(name) {
             // It says nothing of columns; but an array that still grows is no reason to read no other file.
             self.empty.get_or_insert(error);
-            self.splitter.open(
-                &name,
-                Layout::default(),
-                &Origin { number, width: 0, instants: false, has_lines: true },
-            );
+            self.splitter.open(name, Layout::default(), &Origin { number, width: 0, instants: false, has_lines: true });
             return Ok(self.splitter.take(row.as_record(), sink));
         }
         if self.first.is_none() {
             let waiting = self.waiting.iter().flat_map(|file| &file.rows).collect::<Vec<_>>();
             let room = source::Room::beside(&waiting);
-            while !self.is_decided(&name, &opened) && opened.sample_more(&room)? {}
-            let undecided = opened.is_whole() && !self.is_decided(&name, &opened) && room.has_some(&opened.sample);
-            opened.close(&name)?;
+            while !self.is_decided(name, &opened) && opened.sample_more(&room)? {}
+            let undecided = opened.is_whole() && !self.is_decided(name, &opened) && room.has_some(&opened.sample);
+            opened.close(name)?;
             let alike = self.waiting.first().is_none_or(|first| first.header == opened.header);
             if undecided && alike && self.next < self.names.len() {
                 self.waiting.push(Waiting { number, header: opened.header, rows: opened.sample });
@@ -152,16 +166,16 @@ impl Pass {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        opened.close(&name)?;
+        opened.close(name)?;
         let layout = match &self.first {
             Some((head, header)) if *header == opened.header => head.layout.clone(),
-            Some((head, _)) => self.resolve_like(head, &name, &opened)?,
+            Some((head, _)) => self.resolve_like(head, name, &opened)?,
             None => return Ok(ControlFlow::Continue(())),
         };
         opened.rest.keep(&layout.indices());
         let instants = layout.time.as_ref().is_some_and(|time| opened.rest.has_instants(time.index));
         let origin = Origin { number, width: opened.header.len(), instants, has_lines: opened.rest.has_lines() };
-        self.splitter.open(&name, layout, &origin);
+        self.splitter.open(name, layout, &origin);
         let sample = opened.sample.iter().filter(|_| !opened.sample_comes_again);
         if self.take(sample, sink).is_break() {
             return Ok(ControlFlow::Break(()));

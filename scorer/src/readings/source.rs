@@ -93,7 +93,8 @@ impl Room {
 }
 
 impl<'a> Opened<'a> {
-    fn of(header: Vec<String>, records: impl Records + 'a) -> Result<Self, ReadingsError> {
+    /// Of rows that come one after the other.
+    pub(super) fn of(header: Vec<String>, records: impl Records + 'a) -> Result<Self, ReadingsError> {
         let rest = Box::new(records);
         let mut opened = Self { header, sample: Vec::new(), sample_comes_again: false, ended: false, rest };
         opened.sample_up_to(SAMPLE)?;

@@ -20,6 +20,29 @@ fn complete(complete: serde_json::Value) -> serde_json::Value {
     json!({"data": {"path": "d.csv", "complete": complete}, "window": {"length": "1h"}})
 }
 
+/// Of readings in a database, with changes of the query and of what stands beside it.
+fn sql(changes: serde_json::Value, beside: serde_json::Value) -> serde_json::Value {
+    let mut sql = json!({"secretRef": {"name": "db"}, "query": "SELECT ts, value FROM readings WHERE device = $1",
+        "parameters": ["{device}"]});
+    sql.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    let mut data = json!({"sql": sql});
+    data.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
+    json!({"data": data, "window": {"length": "1h"}})
+}
+
+#[test]
+fn readings_are_in_files_or_in_a_database() {
+    work(sql(json!({}), json!({}))).check().unwrap();
+    work(sql(
+        json!({"parameters": ["{device}", "{window.start}", "{window.end}"]}),
+        json!({"timeZone": "Europe/Berlin"}),
+    ))
+    .check()
+    .unwrap();
+    let complete = json!({"complete": {"watermark": "data/_watermarks"}, "columns": {"time": "at", "value": ["v"]}});
+    work(sql(json!({"parameters": []}), complete)).check().unwrap();
+}
+
 #[test]
 fn the_smallest_work_is_fine() {
     work(json!({})).check().unwrap();
@@ -94,6 +117,32 @@ fn what_cannot_work_names_its_field_and_what_to_write() {
         ),
         (json!({"model": {"path": "m/{score}"}, "predictions": {"format": "Parquet"}}), "predictions", "called score"),
         (json!({"data": {"path": "d.csv", "columns": {"keys": {"plant": "P"}}}}), "data.columns.keys", "plant"),
+        (json!({"data": {}}), "data", "neither path nor sql"),
+        (sql(json!({}), json!({"path": "d.csv"})), "data", "both path and sql"),
+        (sql(json!({"secretRef": {"name": "A"}}), json!({})), "data.sql.secretRef.name", "no name of a Secret"),
+        (sql(json!({"query": " \n"}), json!({})), "data.sql.query", "write a SELECT"),
+        (sql(json!({"query": "SELECT \u{0}"}), json!({})), "data.sql.query", "NUL"),
+        (sql(json!({"query": "SELECT '{device}'"}), json!({})), "data.sql.query", "write $1 there"),
+        (sql(json!({"query": "ts < {window.end}"}), json!({})), "data.sql.query", "{window.end} into parameters"),
+        (sql(json!({"parameters": ["{plant}"]}), json!({})), "data.sql.parameters", "{plant} is no key"),
+        (sql(json!({"parameters": vec!["x"; 101]}), json!({})), "data.sql.parameters", "more than 100"),
+        (
+            json!({"data": {"sql": {"secretRef": {"name": "db"}, "query": "x", "parameters": ["{window.end}"]}}}),
+            "data.sql.parameters",
+            "give window",
+        ),
+        (sql(json!({}), json!({"format": "Csv"})), "data.format", "a file's"),
+        (sql(json!({}), json!({"delimiter": ";"})), "data.delimiter", "a file's"),
+        (sql(json!({}), json!({"names": ["a"]})), "data.names", "a file's"),
+        (
+            {
+                let mut work = sql(json!({}), json!({}));
+                work["command"] = json!({"command": ["predict"], "input": "Files"});
+                work
+            },
+            "scorer.input",
+            "write Rows",
+        ),
         (complete(json!({})), "data.complete", "neither watermark nor marker"),
         (complete(json!({"watermark": "w", "marker": "{yyyy}/m"})), "data.complete", "keep one"),
         (complete(json!({"watermark": "/w"})), "data.complete.watermark", "no folder"),

@@ -166,7 +166,7 @@ async fn rows(work: &Work<'_>, job: &SensorJob, to: &Path) -> Result<Readings, P
     }
     let totals = feed.end().await?;
     let (tally, counts) = job.check(context, &feed, &totals, readings.tally().clone())?;
-    log.chunk(&format!("reading {}", context.store.uri(&path)), (context.clock)().duration_since(started));
+    log.chunk(&format!("reading {}", context.data_uri(&path)), (context.clock)().duration_since(started));
     log.info(format_args!("{} rows, {} of them bad ones that the command does not get", counts.rows, tally.bad_rows));
     let given = counts.rows.saturating_sub(tally.bad_rows);
     let lacking: u64 = tally.inputs.iter().map(|(_, have)| given.saturating_sub(*have)).sum();

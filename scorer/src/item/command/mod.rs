@@ -101,8 +101,7 @@ async fn pipeline(work: &Work<'_>, jobs: Vec<SensorJob>) {
     let prepare = async move {
         let prepared = futures::stream::iter(jobs).map(|mut job| async move {
             let place = Arc::clone(room).acquire_owned().await;
-            // Whoever pays for the pod is to hear of it: nothing is begun that cannot go on.
-            let goes_on = !work.context.store.is_away();
+            let goes_on = !work.context.is_away();
             let local = if goes_on { Some(sensor::prepare(work, &mut job).await) } else { None };
             local.map(|local| (job, local, place))
         });

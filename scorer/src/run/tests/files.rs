@@ -32,7 +32,7 @@ fn put(plant: &Plant, path: &str, header: &str, row: &str) {
 
 fn reads(path: &str, start: &str, end: &str) -> impl FnOnce(&mut RunRequest) {
     let window = TimeRange { start: start.parse().unwrap(), end: end.parse().unwrap() };
-    let path = path.parse().unwrap();
+    let path = Some(path.parse().unwrap());
     move |request: &mut RunRequest| {
         request.work.data.path = path;
         request.work.window = Some(serde_json::from_value(serde_json::json!({"length": "1h"})).unwrap());
@@ -101,12 +101,16 @@ async fn empty_files_alone_are_said_to_be_empty() {
     for name in ["a.csv", "b.csv"] {
         fs::write(plant.path("data").join(name), "").unwrap();
     }
-    let (record, _) =
-        plant.run(&plant.context("local-1", 4, |r| r.work.data.path = "data/*.csv".parse().unwrap())).await.unwrap();
+    let (record, _) = plant
+        .run(&plant.context("local-1", 4, |r| r.work.data.path = Some("data/*.csv".parse().unwrap())))
+        .await
+        .unwrap();
     assert_eq!(record.totals.succeeded, 10, "the file beside them has readings");
     fs::remove_file(plant.path("data/sensor_data.csv")).unwrap();
-    let (record, _) =
-        plant.run(&plant.context("local-2", 4, |r| r.work.data.path = "data/*.csv".parse().unwrap())).await.unwrap();
+    let (record, _) = plant
+        .run(&plant.context("local-2", 4, |r| r.work.data.path = Some("data/*.csv".parse().unwrap())))
+        .await
+        .unwrap();
     let message = record.outcomes[0].message.as_deref().unwrap();
     assert!(message.contains("data/a.csv: the file is empty"), "{message}");
 }

@@ -27,7 +27,7 @@ fn back(plant: &Plant, device: &str) {
 
 fn per_item(request: &mut RunRequest) {
     request.work.predictions.layout = PredictionLayout::PerItem;
-    request.work.data.path = "data/{device}/readings.csv".parse().unwrap();
+    request.work.data.path = Some("data/{device}/readings.csv".parse().unwrap());
 }
 
 fn lines(csv: &[u8]) -> Vec<String> {
