@@ -10,7 +10,7 @@ use store::manifest::{MAX_INDEX_BYTES, MAX_SHARD_BYTES, TooManyItems};
 use store::paths::NameError;
 use store::{Clock, Credentials, ManifestIndex, RunPaths, Shard, Store, StoreError};
 
-use crate::databases::{self, Databases};
+use crate::databases::{self, Databases, PREDICTIONS};
 use crate::item::Running;
 
 /// Requests under way at once.
@@ -54,6 +54,9 @@ pub enum StepError {
     /// The database of the readings.
     #[error("data.sql: {0}")]
     Sql(#[from] SqlError),
+    /// The database of the predictions.
+    #[error("{PREDICTIONS}: {0}")]
+    Predictions(SqlError),
     /// There is nothing to score.
     #[error("{0}")]
     NoSensors(String),
@@ -121,7 +124,7 @@ impl StepError {
             Self::Store(error) => error.reason(),
             Self::Name(_) | Self::Work(_) | Self::Request(_) => "InvalidRequest",
             Self::TooManyItems(_) => "TooManyItems",
-            Self::Sql(error) => databases::reason(error),
+            Self::Sql(error) | Self::Predictions(error) => databases::reason(error),
             Self::NoSensors(_) => "NoSensors",
             Self::DataIncomplete(_) => DATA_INCOMPLETE,
             Self::RunNotFound { .. } => "RunNotFound",
@@ -138,7 +141,7 @@ impl StepError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) if error.is_retryable() => exit::AWAY,
-            Self::Sql(error) if error.is_retryable() => exit::AWAY,
+            Self::Sql(error) | Self::Predictions(error) if error.is_retryable() => exit::AWAY,
             Self::Stopped(_) => exit::RETRY,
             _ => exit::INVALID,
         }

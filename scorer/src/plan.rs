@@ -15,6 +15,7 @@ use store::versions;
 use store::{File, Listing, ManifestIndex, ModelFile, PlannedSensor, Seek, Store, StoreError};
 
 use crate::context::{Context, StepError};
+use crate::item::ensure_table;
 use crate::shown::on_one_line;
 
 mod ambiguous;
@@ -47,6 +48,9 @@ pub async fn plan(context: &Context) -> Result<ManifestIndex, StepError> {
     }
     if let Some(index) = claim::claim(context).await? {
         return Ok(index);
+    }
+    if let Some(first) = sensors.first() {
+        Box::pin(ensure_table(context, &first.sensor)).await.map_err(StepError::Predictions)?;
     }
     let (store, paths, request) = (&context.store, &context.paths, &context.request);
     let hash = changes::hash_of(&sensors);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::template::is_segment;
 use crate::work::{PredictionFormat, PredictionLayout, Predictions, SecretRef, Sensors, Work};
-use crate::{CommandInput, Location, Retention, SensorKeys, Span, Task, Template};
+use crate::{CommandInput, Identifier, Location, Retention, SensorKeys, Span, Task, Template};
 
 /// The most sensors that `sensors.list` may name.
 pub const MAX_LISTED: usize = 1_000;
@@ -137,6 +137,10 @@ impl Work {
     }
 
     fn check_task(&self) -> Result<(), WorkError> {
+        if self.predictions.sql.is_some() && (!self.task.is_score() || self.command.is_some()) {
+            let message = "is written by the scorer itself; leave it out with task: Train and with scorer.command";
+            return wrong("predictions.sql", message);
+        }
         if !self.task.is_score() && self.model.version.is_some() {
             return wrong(
                 "model.version",
@@ -170,6 +174,22 @@ impl Predictions {
         }
     }
 
+    /// The names of columns of their table that are not the keys'.
+    pub const OF_TABLE: [&str; 4] = ["time", "score", "prediction", "run"];
+
+    fn check_table(&self, keys: &BTreeSet<String>) -> Result<(), WorkError> {
+        let Some(table) = &self.sql else { return Ok(()) };
+        check_secret("predictions.sql.secretRef.name", &table.secret_ref)?;
+        let unfit = |key: &&String| Self::OF_TABLE.contains(&key.as_str()) || key.parse::<Identifier>().is_err();
+        match keys.iter().find(unfit) {
+            Some(key) => {
+                let others = Self::OF_TABLE.join(", ");
+                wrong("predictions.sql", format!("the key {key} cannot be a column beside {others}; rename the key"))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn check(&self, keys: &BTreeSet<String>) -> Result<(), WorkError> {
         if !self.path.trim_end_matches('/').parse::<Template>().is_ok_and(|t| t.keys().is_empty()) {
             return wrong(
@@ -177,6 +197,7 @@ impl Predictions {
                 format!("{:?} is no folder of the store; write it as predictions", self.path),
             );
         }
+        self.check_table(keys)?;
         match self.reserved().iter().find(|name| keys.contains(**name)) {
             Some(name) => wrong(
                 "predictions",

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::template::TemplateError;
 use crate::window::Window;
 use crate::{
-    Command, Complete, DataPath, Limit, ModelVersion, Packing, Retention, SensorKeys, SqlSource, Task, Template,
-    Training,
+    Command, Complete, DataPath, Limit, ModelVersion, Packing, Retention, SensorKeys, SqlSource, TableName, Task,
+    Template, Training,
 };
 
 /// What to score: sensors, models, data, window, and where results go. The scorer reads nothing else of a schedule.
@@ -249,11 +249,26 @@ pub struct Predictions {
     /// `Csv` (default), `JsonLines` (`.jsonl`) or `Parquet`.
     #[serde(default)]
     pub format: PredictionFormat,
+    /// A table of a PostgreSQL database that has them, too. Absent: files alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<SqlTable>,
+}
+
+/// A table for predictions: the sensor's keys and `time`, which name a row, and `score`, `prediction` and `run`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SqlTable {
+    /// A Secret of the schedule's namespace that names the database, as for `data.sql`.
+    pub secret_ref: SecretRef,
+    /// The table, such as `predictions` or `plant.predictions`. It is made if it is not there, and gets the columns that it
+    /// lacks.
+    pub table: TableName,
 }
 
 impl Default for Predictions {
     fn default() -> Self {
-        Self { path: predictions_path(), layout: PredictionLayout::default(), format: PredictionFormat::default() }
+        let (layout, format) = (PredictionLayout::default(), PredictionFormat::default());
+        Self { path: predictions_path(), layout, format, sql: None }
     }
 }
 

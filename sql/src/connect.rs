@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::SqlError;
@@ -22,6 +23,14 @@ const LEAVE: Duration = Duration::from_secs(1);
 /// How long after one attempt the next comes: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What begins a transaction that writes. Locks are those of a table that is being changed, or of rows that another writes: what
+/// does not come soon is told and tried again. A client that was stopped in the middle keeps nobody from its rows for longer than
+/// that. Each statement sees what others have committed before it, whatever the server's default is. Where the server is set not
+/// to wait for its disk, a commit of ours does: what is told of it has to be true after the server was killed.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '30s';
+    SET LOCAL idle_in_transaction_session_timeout = '1min';
+    SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
 
 /// A database, and how it is reached. Cheap to clone; clones know alike whether it is away.
 #[derive(Clone)]
@@ -157,9 +166,28 @@ impl Session {
         let _ = tokio::time::timeout(LEAVE, &mut task.0).await;
     }
 
-    /// Runs statements that are written by hand.
+    /// Begins a transaction that waits neither for ever nor, once it is idle, for us; and whose end is on disk.
+    pub(crate) async fn begin(&self) -> Result<(), SqlError> {
+        self.execute(BEGIN).await
+    }
+
+    /// Runs statements that are written by hand, and write.
     pub(crate) async fn execute(&self, statements: &str) -> Result<(), SqlError> {
-        self.client.batch_execute(statements).await.map_err(|e| self.error(&e))
+        let done = self.client.batch_execute(statements).await;
+        done.map_err(|error| SqlError::read_only(&self.server, &error).unwrap_or_else(|| self.error(&error)))
+    }
+
+    /// The rows of a query of which each column is a text; a null is none.
+    pub(crate) async fn query_texts(&self, query: &str, texts: &[&str]) -> Result<Vec<Vec<String>>, SqlError> {
+        let parameters = texts.iter().map(|text| text as &(dyn ToSql + Sync));
+        let parameters: Vec<_> = parameters.collect();
+        let rows = self.client.query(query, &parameters).await.map_err(|e| self.error(&e))?;
+        let text = |row: &Row, at: usize| row.try_get::<_, Option<String>>(at).map_err(|e| self.error(&e));
+        let row = |row: &Row| {
+            let texts = (0..row.len()).map(|at| Ok(text(row, at)?.unwrap_or_default()));
+            texts.collect::<Result<Vec<_>, SqlError>>()
+        };
+        rows.iter().map(row).collect()
     }
 
     /// What the client met, as this database's.

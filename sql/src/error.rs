@@ -119,6 +119,14 @@ impl SqlError {
         }
     }
 
+    /// What a server says that takes no writes at all, to somebody whose statements are to write: a standby, after its primary
+    /// was lost, or a managed one without room on its disk.
+    pub(crate) fn read_only(server: &str, error: &tokio_postgres::Error) -> Option<Self> {
+        let error = error.as_db_error().filter(|error| error.code().code() == READ_ONLY)?;
+        let detail = format!("it takes no writes now, as a standby, or one that is out of room, does: {}", told(error));
+        Some(Self::Unavailable { server: server.to_owned(), detail })
+    }
+
     fn of_server(server: String, error: &DbError) -> Self {
         let detail = told(error);
         match category(error.code().code()) {
@@ -133,6 +141,7 @@ impl SqlError {
     }
 }
 
+const READ_ONLY: &str = "25006";
 const WRONG_SECRET: &str = "correct user and password in its Secret, or what the server lets in (pg_hba.conf)";
 
 /// What kind of trouble a code of SQLSTATE is.
@@ -200,7 +209,7 @@ mod tests {
             ("42P01", Category::Refused),
             ("42601", Category::Refused),
             ("22P02", Category::Refused),
-            ("25006", Category::Refused),
+            (READ_ONLY, Category::Refused),
             ("3D000", Category::Refused),
             ("", Category::Refused),
         ] {

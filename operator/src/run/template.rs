@@ -17,16 +17,21 @@ const SECRET_DIR: &str = "/var/run/secrets/batchscoring.dev/store";
 /// Where pods find the Secret of the database of readings, and the volume of it.
 const DATA_SECRET_DIR: &str = "/var/run/secrets/batchscoring.dev/data-sql";
 const DATA_SECRET: &str = "data-sql";
+/// The same of the database of predictions.
+const PREDICTIONS_SECRET_DIR: &str = "/var/run/secrets/batchscoring.dev/predictions-sql";
+const PREDICTIONS_SECRET: &str = "predictions-sql";
 /// Where pods may write besides the store.
 const TMP_DIR: &str = "/tmp";
 /// The volumes that pods are given in any case.
-pub(crate) const VOLUMES: [&str; 6] = ["request", "tmp", "ends", "store", DATA_SECRET, exec::VOLUME];
+pub(crate) const VOLUMES: [&str; 7] =
+    ["request", "tmp", "ends", "store", DATA_SECRET, PREDICTIONS_SECRET, exec::VOLUME];
 /// Where they have them, and whether nothing can be mounted inside.
-pub(crate) const PATHS: [(&str, bool); 7] = [
+pub(crate) const PATHS: [(&str, bool); 8] = [
     (REQUEST_DIR, true),
     (ENDS_DIR, true),
     (SECRET_DIR, true),
     (DATA_SECRET_DIR, true),
+    (PREDICTIONS_SECRET_DIR, true),
     (TMP_DIR, false),
     (REPORT, true),
     (exec::DIR, true),
@@ -36,8 +41,15 @@ const REPORT: &str = "/dev/termination-log";
 /// The name under which a pod is told its image.
 pub(super) const IMAGE: &str = "SCORING_IMAGE";
 /// The environment that pods are given in any case.
-pub(crate) const ENV: [&str; 6] =
-    ["SCORING_REPORT", "POD_UID", "NODE_NAME", IMAGE, "SCORING_STORE_SECRET_DIR", "SCORING_DATA_SECRET_DIR"];
+pub(crate) const ENV: [&str; 7] = [
+    "SCORING_REPORT",
+    "POD_UID",
+    "NODE_NAME",
+    IMAGE,
+    "SCORING_STORE_SECRET_DIR",
+    "SCORING_DATA_SECRET_DIR",
+    "SCORING_PREDICTIONS_SECRET_DIR",
+];
 /// The label by which pods get a federated token.
 pub(crate) const WORKLOAD_IDENTITY: &str = "azure.workload.identity/use";
 
@@ -139,6 +151,12 @@ impl Frozen {
             variable: "SCORING_DATA_SECRET_DIR",
             secret: &sql.secret_ref,
         });
-        store.into_iter().chain(data)
+        let predictions = self.schedule.predictions.sql.as_ref().map(|sql| Mounted {
+            volume: PREDICTIONS_SECRET,
+            dir: PREDICTIONS_SECRET_DIR,
+            variable: "SCORING_PREDICTIONS_SECRET_DIR",
+            secret: &sql.secret_ref,
+        });
+        store.into_iter().chain(data).chain(predictions)
     }
 }

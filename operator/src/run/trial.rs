@@ -108,7 +108,9 @@ fn field(path: &str, spec: &ScoringScheduleSpec) -> String {
         let own = spec.scorer.volumes.len();
         let store = spec.store.secret_ref.as_ref().map(|_| "store.secretRef");
         let data = spec.data.sql.as_ref().map(|_| "data.sql.secretRef");
-        let secret = number.checked_sub(own + OURS).and_then(|at| store.into_iter().chain(data).nth(at));
+        let predictions = spec.predictions.sql.as_ref().map(|_| "predictions.sql.secretRef");
+        let mut secrets = store.into_iter().chain(data).chain(predictions);
+        let secret = number.checked_sub(own + OURS).and_then(|at| secrets.nth(at));
         return match secret {
             _ if number < own => format!("scorer.volumes[{number}]{rest}"),
             Some(secret) => format!("{secret}: {path}"),

@@ -43,13 +43,17 @@ pub struct DatabaseArgs {
     /// PGSSLMODE.
     #[arg(long, env = "SCORING_DATA_SECRET_DIR", value_name = "DIR")]
     data_secret_dir: Option<PathBuf>,
+    /// The same of predictions.sql.
+    #[arg(long, env = "SCORING_PREDICTIONS_SECRET_DIR", value_name = "DIR")]
+    predictions_secret_dir: Option<PathBuf>,
 }
 
 impl DatabaseArgs {
     /// Finds them.
     #[must_use]
     pub fn find(&self) -> Databases {
-        Databases::find(self.data_secret_dir.clone(), &|name| std::env::var(name).ok())
+        let (data, predictions) = (self.data_secret_dir.clone(), self.predictions_secret_dir.clone());
+        Databases::find(data, predictions, &|name| std::env::var(name).ok())
     }
 }
 

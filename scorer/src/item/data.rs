@@ -120,7 +120,7 @@ impl DataFiles {
             keys: sensors.first().map(|s| s.0.keys().cloned().collect()).unwrap_or_default(),
             fixed: fixed.clone(),
             window: context.request.window,
-            instants: work.predictions.format == PredictionFormat::Parquet,
+            instants: work.predictions.format == PredictionFormat::Parquet || work.predictions.sql.is_some(),
             sensors: Some(sensors),
         };
         let limits = budget.limits();

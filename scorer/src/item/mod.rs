@@ -12,6 +12,7 @@ mod order;
 mod query;
 mod sensor;
 mod shared;
+mod table;
 mod training;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,7 @@ pub(crate) use job::outcome as empty_outcome;
 use ledger::Ledger;
 use order::Order;
 pub(crate) use query::ask;
+pub(crate) use table::ensure as ensure_table;
 
 use crate::context::{Context, StepError};
 use crate::feed::Budget;

@@ -31,11 +31,7 @@ pub(crate) async fn ask(
     keys: &SensorKeys,
     place: &str,
 ) -> Result<(Table, Fetch), SqlError> {
-    let Some(database) = &context.databases.data else {
-        let why = "no database is named; give --data-secret-dir (SCORING_DATA_SECRET_DIR), the folder of its mounted Secret, or \
-                   PGHOST, PGUSER and so on";
-        return Err(SqlError::Settings { place: "data.sql.secretRef".to_owned(), why: why.to_owned() });
-    };
+    let database = context.databases.data()?;
     let values = source.values(keys, context.request.window).map_err(|error| {
         let server = "data.sql.parameters".to_owned();
         SqlError::Refused { server, what: error.to_string() }

@@ -12,6 +12,7 @@ use super::data::DataFiles;
 use super::job::SensorJob;
 use super::ledger::Ledger;
 use super::model::{self, Fetched};
+use super::table::PredictionsTable;
 use crate::context::Context;
 use crate::engine::{Counts, Model, Scorer, SensorFile, Tally, Totals};
 use crate::feed::Feed;
@@ -128,10 +129,13 @@ impl SensorJob {
         };
         let path = context.paths.prediction(ledger.index, self.sensor());
         let mut upload = store.upload(&path).map_err(|e| Problem::of_store(&e))?;
-        let columns = scorer.layout().to_columns();
+        let layout = scorer.layout().clone();
+        let columns = layout.to_columns();
         let file = SensorFile::begin(kind, self.sensor(), scorer, unread_time.as_deref());
         let mut file = file.map_err(|e| Problem::of_predictions(&e))?;
-        let mut challenger = self.challenger(context, &feed, unread_time.as_deref()).await?;
+        let unread_time = unread_time.as_deref();
+        let mut challenger = self.challenger(context, &feed, unread_time).await?;
+        let mut table = PredictionsTable::begin(context, self.sensor(), &layout, unread_time).await?;
         let (mut times, mut bytes) = (Times::default(), 0);
         loop {
             let started = clock();
@@ -146,10 +150,11 @@ impl SensorJob {
                 if let (Some(challenger), Some(rows)) = (&mut challenger, beside) {
                     challenger.add(rows, &published);
                 }
-                Ok((file, challenger))
+                Ok((file, challenger, published))
             });
             let scored = scored.await.map_err(|e| Problem::internal("scoring", e))?;
-            (file, challenger) = scored.map_err(|e| Problem::of_predictions(&e))?;
+            let published;
+            (file, challenger, published) = scored.map_err(|e| Problem::of_predictions(&e))?;
             let scored = clock();
             if let Some(challenger) = &mut challenger {
                 challenger.send().await;
@@ -158,6 +163,9 @@ impl SensorJob {
             bytes += ready.len();
             upload.write(ready).await.map_err(|e| Problem::of_store(&e))?;
             ready.clear();
+            if let Some(table) = &mut table {
+                table.add(&published).await?;
+            }
             times.reading += read.duration_since(started);
             times.scoring += scored.duration_since(read);
             times.writing += clock().duration_since(scored);
@@ -171,6 +179,10 @@ impl SensorJob {
         let last = tokio::task::spawn_blocking(move || file.finish()).await;
         let last = last.map_err(|e| Problem::internal("writing", e))?.map_err(|e| Problem::of_predictions(&e))?;
         bytes += last.len();
+        // Before the file, of which there is none of a sensor that fails.
+        if let Some(table) = table {
+            table.finish(context, &log).await?;
+        }
         upload.write(&last).await.map_err(|e| Problem::of_store(&e))?;
         upload.finish().await.map_err(|e| Problem::of_store(&e))?;
         times.writing += clock().duration_since(started);
@@ -303,11 +315,12 @@ impl SensorJob {
 }
 
 /// Whether the readings must have ended before the first of a sensor's rows is written: where a shared file must not have
-/// rows of a sensor that fails; and because a Parquet file says before its rows what it has for times, which is not known
-/// without a window.
+/// rows of a sensor that fails; and because a Parquet file says before its rows what it has for times, and a table names its
+/// rows by them, which is not known without a window.
 fn needs_whole(context: &Context) -> bool {
     let kind = &context.request.work.predictions;
-    kind.layout.is_shared() || (kind.format == PredictionFormat::Parquet && context.request.window.is_none())
+    let has_instants = kind.format == PredictionFormat::Parquet || kind.sql.is_some();
+    kind.layout.is_shared() || (has_instants && context.request.window.is_none())
 }
 
 /// What the parts of the work took.

@@ -22,6 +22,7 @@ use super::data::DataFiles;
 use super::job::SensorJob;
 use super::ledger::Ledger;
 use super::sensor::{Done, Ready};
+use super::table::PredictionsTable;
 use crate::context::Context;
 use crate::engine::{Encoder, Header, Layout, PredictionsError, Scored, Tally, Totals};
 use crate::feed::Feed;
@@ -203,9 +204,15 @@ impl File {
         if let Some(encoder) = &self.encoder {
             encoder.has(&header, unread_time)?;
         }
+        let table = PredictionsTable::begin(context, job.sensor(), &scoring.layout, unread_time).await;
+        let mut table = table.map_err(Refused::Sensor)?;
         while let Some(scored) = scoring.blocks.recv().await {
             if scored.rows.is_empty() {
                 continue;
+            }
+            if let Some(table) = &mut table {
+                // The file has rows of the sensor by then, and cannot be as it is to be without the rest.
+                table.add(&scored).await.map_err(Refused::File)?;
             }
             let mut encoder = match self.encoder.take() {
                 Some(encoder) => encoder,
@@ -226,6 +233,9 @@ impl File {
         let what = format!("adding {} rows to {}", tally.scored, context.store.uri(self.upload.path()));
         log.chunk(&what, (context.clock)().duration_since(started));
         let checked = job.check(context, &feed, &scoring.totals, tally).map_err(Refused::Sensor)?;
+        if let Some(table) = table {
+            table.finish(context, log).await.map_err(Refused::File)?;
+        }
         let columns = scoring.layout.to_columns();
         let challenger = match challenger {
             Some(challenger) => Some(challenger.finish(&mut scoring.warnings, log).await),

@@ -66,6 +66,15 @@ pub enum PredictionsError {
     /// Parquet.
     #[error("cannot write Parquet: {0}")]
     Parquet(#[from] ::parquet::errors::ParquetError),
+    /// A table names rows by their times.
+    #[error(
+        "the time {text:?} cannot be read, and predictions.sql names rows by their times; correct it, or give the schedule a \
+         window, so that such a row is left out as a bad one"
+    )]
+    Unnamed {
+        /// The time as it stands in the readings.
+        text: String,
+    },
     /// The column of times holds instants, and here is something else.
     #[error(
         "the time {text:?} cannot be read, but those of the first sensor in the file can; correct it, give the schedule a window, so \
@@ -83,9 +92,12 @@ impl PredictionsError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Column { .. } => "ColumnAmbiguous",
-            Self::Differs { .. } | Self::Csv(_) | Self::Json(_) | Self::Parquet(_) | Self::Time { .. } => {
-                "PredictionsInvalid"
-            }
+            Self::Differs { .. }
+            | Self::Csv(_)
+            | Self::Json(_)
+            | Self::Parquet(_)
+            | Self::Unnamed { .. }
+            | Self::Time { .. } => "PredictionsInvalid",
         }
     }
 }

@@ -30,6 +30,22 @@ fn sql(changes: serde_json::Value, beside: serde_json::Value) -> serde_json::Val
     json!({"data": data, "window": {"length": "1h"}})
 }
 
+/// Of predictions in a table.
+fn table(changes: serde_json::Value) -> serde_json::Value {
+    let mut sql = json!({"secretRef": {"name": "db"}, "table": "plant.predictions"});
+    sql.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    json!({"predictions": {"sql": sql}})
+}
+
+#[test]
+fn predictions_may_be_in_a_table_too() {
+    work(table(json!({}))).check().unwrap();
+    for no_table in ["", "a b", "a.b.c", "1a", "a\"; DROP TABLE b; --"] {
+        let sql = table(json!({ "table": no_table }))["predictions"].clone();
+        assert!(serde_json::from_value::<Predictions>(sql).is_err(), "{no_table:?}");
+    }
+}
+
 #[test]
 fn readings_are_in_files_or_in_a_database() {
     work(sql(json!({}), json!({}))).check().unwrap();
@@ -142,6 +158,22 @@ fn what_cannot_work_names_its_field_and_what_to_write() {
             },
             "scorer.input",
             "write Rows",
+        ),
+        (table(json!({"secretRef": {"name": "A"}})), "predictions.sql.secretRef.name", "no name of a Secret"),
+        (
+            json!({"model": {"path": "m/{run}"}, "predictions": table(json!({}))["predictions"]}),
+            "predictions.sql",
+            "the key run cannot be a column",
+        ),
+        (
+            json!({"task": "Train", "predictions": table(json!({}))["predictions"]}),
+            "predictions.sql",
+            "leave it out with task: Train",
+        ),
+        (
+            json!({"command": {"command": ["predict"]}, "predictions": table(json!({}))["predictions"]}),
+            "predictions.sql",
+            "with scorer.command",
         ),
         (complete(json!({})), "data.complete", "neither watermark nor marker"),
         (complete(json!({"watermark": "w", "marker": "{yyyy}/m"})), "data.complete", "keep one"),

@@ -3,6 +3,7 @@
 
 mod memory;
 mod plant;
+mod predictions;
 mod refused;
 mod same;
 mod training;

@@ -65,7 +65,7 @@ impl Plant {
         });
         let request: RunRequest = serde_json::from_value(request).unwrap();
         let context = Context::open(request, &Credentials::none(), Arc::new(Timestamp::now)).unwrap();
-        let databases = Databases::find(secret.map(Path::to_owned), &|_| None);
+        let databases = Databases::find(secret.map(Path::to_owned), secret.map(Path::to_owned), &|_| None);
         Context { databases, ..context }
     }
 

@@ -13,8 +13,14 @@ use crate::context::Context;
 /// What names begin with that may hold a credential of the store, or the way to one.
 const CREDENTIALS: [&str; 4] = ["AZURE_", "AWS_", "GOOGLE_", "IDENTITY_"];
 /// What a pod sets for the scorer itself.
-const OURS: [&str; 5] =
-    ["SCORING_STORE_SECRET_DIR", "SCORING_DATA_SECRET_DIR", "SCORING_REPORT", "SCORING_CA_FILE", "MALLOC_ARENA_MAX"];
+const OURS: [&str; 6] = [
+    "SCORING_STORE_SECRET_DIR",
+    "SCORING_DATA_SECRET_DIR",
+    "SCORING_PREDICTIONS_SECRET_DIR",
+    "SCORING_REPORT",
+    "SCORING_CA_FILE",
+    "MALLOC_ARENA_MAX",
+];
 
 /// Has Python tell what it prints at once, and not when it ends: it may be killed before.
 const UNBUFFERED: &str = "PYTHONUNBUFFERED";
