@@ -1,11 +1,8 @@
 //! How long before a tick its nodes are asked for, as people write it: `Auto`, `Off`, `5m`.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::Span;
 
 /// How long before a tick its nodes are asked for.
@@ -46,35 +43,10 @@ impl fmt::Display for Prewarm {
     }
 }
 
-impl Serialize for Prewarm {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Prewarm {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for Prewarm {
-    fn schema_name() -> Cow<'static, str> {
-        "Prewarm".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string", "minLength": 2, "maxLength": 32,
-            "pattern": "^(Auto|Off|([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?)$",
-        })
-    }
-}
+spec::as_text!(Prewarm, {
+    "type": "string", "minLength": 2, "maxLength": 32,
+    "pattern": "^(Auto|Off|([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?)$",
+});
 
 #[cfg(test)]
 mod tests {

@@ -9,8 +9,6 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::files::FilePattern;
 use crate::template::{Piece, TemplateError, is_path, is_segment, key, pieces};
@@ -280,32 +278,7 @@ impl fmt::Display for DataPath {
     }
 }
 
-impl Serialize for DataPath {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for DataPath {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for DataPath {
-    fn schema_name() -> Cow<'static, str> {
-        "DataPath".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": 1, "maxLength": 1024 })
-    }
-}
+crate::as_text!(DataPath, { "type": "string", "minLength": 1, "maxLength": 1024 });
 
 #[cfg(test)]
 mod tests;

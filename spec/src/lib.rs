@@ -3,6 +3,7 @@
 //! Nothing here does I/O or knows the time. The words are those of `docs/architecture.md`.
 #![deny(missing_docs)]
 
+mod as_text;
 pub mod check;
 pub mod command;
 pub mod complete;

@@ -1,12 +1,11 @@
 //! Readings in a database: one query, with values bound to its parameters.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::template::{Piece, TemplateError, key, pieces};
 use crate::work::SecretRef;
@@ -183,32 +182,7 @@ impl fmt::Display for SqlParameter {
     }
 }
 
-impl Serialize for SqlParameter {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for SqlParameter {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for SqlParameter {
-    fn schema_name() -> Cow<'static, str> {
-        "SqlParameter".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "maxLength": 1024 })
-    }
-}
+crate::as_text!(SqlParameter, { "type": "string", "maxLength": 1024 });
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,9 @@
 //! The name of a version of models.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The name of a version: letters, digits, `-`, `_` and `.`, at most 64, a letter or digit first. Versions that runs train
 /// are named after the end of the window, or the tick without one: `20180828T230000Z`.
@@ -55,40 +52,15 @@ impl fmt::Display for ModelVersion {
     }
 }
 
-impl Serialize for ModelVersion {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for ModelVersion {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for ModelVersion {
-    fn schema_name() -> Cow<'static, str> {
-        "ModelVersion".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 64,
-            "x-kubernetes-validations": [{
-                "rule": "self.matches('^[A-Za-z0-9][-A-Za-z0-9_.]*$') && !self.endsWith('.json')",
-                "message": "a version is named by letters, digits, -, _ and ., a letter or digit first, such as 20180828T230000Z",
-            }],
-        })
-    }
-}
+crate::as_text!(ModelVersion, {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 64,
+    "x-kubernetes-validations": [{
+        "rule": "self.matches('^[A-Za-z0-9][-A-Za-z0-9_.]*$') && !self.endsWith('.json')",
+        "message": "a version is named by letters, digits, -, _ and ., a letter or digit first, such as 20180828T230000Z",
+    }],
+});
 
 #[cfg(test)]
 mod tests {
