@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::folded::{Folded, Read};
 use super::machines::{DELETING, DRAINING};
@@ -28,13 +28,9 @@ pub(super) async fn cordon(ctx: &Ctx, name: &str, cordoned: bool) -> Result<(), 
         "metadata": { "annotations": { DRAINING: since, DELETING: null } },
         "spec": { "unschedulable": cordoned.then_some(true) },
     });
-    let api: Api<Node> = Api::all(ctx.client.clone());
     let verb = if cordoned { "cordon" } else { "uncordon" };
     tracing::info!(node = name, "{verb}");
-    match api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
-        Err(error) if is_code(&error, 404) => Ok(()),
-        result => result.map(drop).map_err(Error::api(verb, &ObjectRef::<Node>::new(name))),
-    }
+    change(ctx, name, verb, &patch).await
 }
 
 /// Writes on a node that is cordoned that its machine's deletion is asked for, or that it was refused: whoever comes next must
@@ -44,11 +40,15 @@ pub(super) async fn cordon(ctx: &Ctx, name: &str, cordoned: bool) -> Result<(), 
 /// When the API server refuses or is not reached.
 pub(super) async fn deleting(ctx: &Ctx, name: &str, asked: bool) -> Result<(), Error> {
     let since = asked.then(|| whole_seconds(ctx.now()).to_string());
-    let patch = json!({ "metadata": { "annotations": { DELETING: since } } });
+    change(ctx, name, "annotate", &json!({ "metadata": { "annotations": { DELETING: since } } })).await
+}
+
+/// Changes a node, if it is there.
+async fn change(ctx: &Ctx, name: &str, verb: &'static str, patch: &Value) -> Result<(), Error> {
     let api: Api<Node> = Api::all(ctx.client.clone());
-    match api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+    match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
         Err(error) if is_code(&error, 404) => Ok(()),
-        result => result.map(drop).map_err(Error::api("annotate", &ObjectRef::<Node>::new(name))),
+        result => result.map(drop).map_err(Error::api(verb, &ObjectRef::<Node>::new(name))),
     }
 }
 
