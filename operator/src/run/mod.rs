@@ -28,6 +28,7 @@ mod observe;
 pub(crate) mod owned;
 mod pods;
 mod rerun;
+mod secrets;
 mod status;
 mod store;
 mod template;

@@ -3,35 +3,27 @@
 use crds::Scorer;
 use k8s_openapi::api::core::v1::EnvVar;
 use serde_json::{Value, json};
-use spec::work::SecretRef;
 
 use super::manifests::{Frozen, request_name};
-use super::{ends, exec};
+use super::secrets::{DATA, Mount, PREDICTIONS, STORE};
+use super::{ends, exec, secrets};
 
 /// Where pods find the request.
 const REQUEST_DIR: &str = "/etc/batchscoring";
 /// Where the archive pod finds the pods' ends.
 pub(super) const ENDS_DIR: &str = "/etc/batchscoring-ends";
-/// Where pods find the store's Secret.
-const SECRET_DIR: &str = "/var/run/secrets/batchscoring.dev/store";
-/// Where pods find the Secret of the database of readings, and the volume of it.
-const DATA_SECRET_DIR: &str = "/var/run/secrets/batchscoring.dev/data-sql";
-const DATA_SECRET: &str = "data-sql";
-/// The same of the database of predictions.
-const PREDICTIONS_SECRET_DIR: &str = "/var/run/secrets/batchscoring.dev/predictions-sql";
-const PREDICTIONS_SECRET: &str = "predictions-sql";
 /// Where pods may write besides the store.
 const TMP_DIR: &str = "/tmp";
 /// The volumes that pods are given in any case.
 pub(crate) const VOLUMES: [&str; 7] =
-    ["request", "tmp", "ends", "store", DATA_SECRET, PREDICTIONS_SECRET, exec::VOLUME];
+    ["request", "tmp", "ends", STORE.volume, DATA.volume, PREDICTIONS.volume, exec::VOLUME];
 /// Where they have them, and whether nothing can be mounted inside.
 pub(crate) const PATHS: [(&str, bool); 8] = [
     (REQUEST_DIR, true),
     (ENDS_DIR, true),
-    (SECRET_DIR, true),
-    (DATA_SECRET_DIR, true),
-    (PREDICTIONS_SECRET_DIR, true),
+    (STORE.dir, true),
+    (DATA.dir, true),
+    (PREDICTIONS.dir, true),
     (TMP_DIR, false),
     (REPORT, true),
     (exec::DIR, true),
@@ -41,25 +33,10 @@ const REPORT: &str = "/dev/termination-log";
 /// The name under which a pod is told its image.
 pub(super) const IMAGE: &str = "SCORING_IMAGE";
 /// The environment that pods are given in any case.
-pub(crate) const ENV: [&str; 7] = [
-    "SCORING_REPORT",
-    "POD_UID",
-    "NODE_NAME",
-    IMAGE,
-    "SCORING_STORE_SECRET_DIR",
-    "SCORING_DATA_SECRET_DIR",
-    "SCORING_PREDICTIONS_SECRET_DIR",
-];
+pub(crate) const ENV: [&str; 7] =
+    ["SCORING_REPORT", "POD_UID", "NODE_NAME", IMAGE, STORE.variable, DATA.variable, PREDICTIONS.variable];
 /// The label by which pods get a federated token.
 pub(crate) const WORKLOAD_IDENTITY: &str = "azure.workload.identity/use";
-
-/// A Secret that pods mount, and the variable that tells them where.
-struct Mounted<'a> {
-    volume: &'static str,
-    dir: &'static str,
-    variable: &'static str,
-    secret: &'a SecretRef,
-}
 
 impl Frozen {
     /// The template of a role's pods.
@@ -84,7 +61,7 @@ impl Frozen {
             volumes.push(json!({"name": "ends", "configMap": {"name": ends::config_map_name(run)}}));
             mounts.push(json!({"name": "ends", "mountPath": ENDS_DIR, "readOnly": true}));
         }
-        for Mounted { volume, dir, secret, .. } in self.secrets() {
+        for (Mount { volume, dir, .. }, secret) in secrets::of(&self.schedule) {
             volumes.push(json!({"name": volume, "secret": {"secretName": secret.name, "defaultMode": 0o440}}));
             mounts.push(json!({"name": volume, "mountPath": dir, "readOnly": true}));
         }
@@ -132,31 +109,8 @@ impl Frozen {
         env.push(json!({"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}));
         env.push(json!({"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}));
         env.push(json!({"name": IMAGE, "value": self.image}));
-        env.extend(self.secrets().map(|Mounted { variable, dir, .. }| json!({"name": variable, "value": dir})));
+        let secrets = secrets::of(&self.schedule);
+        env.extend(secrets.map(|(Mount { variable, dir, .. }, _)| json!({"name": variable, "value": dir})));
         env
-    }
-
-    /// The Secrets that its pods mount.
-    fn secrets(&self) -> impl Iterator<Item = Mounted<'_>> {
-        let (store, data) = (&self.schedule.store.secret_ref, &self.schedule.data.sql);
-        let store = store.as_ref().map(|secret| Mounted {
-            volume: "store",
-            dir: SECRET_DIR,
-            variable: "SCORING_STORE_SECRET_DIR",
-            secret,
-        });
-        let data = data.as_ref().map(|sql| Mounted {
-            volume: DATA_SECRET,
-            dir: DATA_SECRET_DIR,
-            variable: "SCORING_DATA_SECRET_DIR",
-            secret: &sql.secret_ref,
-        });
-        let predictions = self.schedule.predictions.sql.as_ref().map(|sql| Mounted {
-            volume: PREDICTIONS_SECRET,
-            dir: PREDICTIONS_SECRET_DIR,
-            variable: "SCORING_PREDICTIONS_SECRET_DIR",
-            secret: &sql.secret_ref,
-        });
-        store.into_iter().chain(data).chain(predictions)
     }
 }

@@ -11,6 +11,7 @@ use planner::ticks::run_name;
 
 use super::MANAGER;
 use super::observe::frozen;
+use super::secrets::{self, Mount};
 use crate::Error;
 use crate::cluster::PoolNodes;
 use crate::context::{Ctx, name_of, namespace_of};
@@ -106,14 +107,10 @@ fn field(path: &str, spec: &ScoringScheduleSpec) -> String {
     {
         // The schedule's own come first; then the operator's, the last of which are Secrets.
         let own = spec.scorer.volumes.len();
-        let store = spec.store.secret_ref.as_ref().map(|_| "store.secretRef");
-        let data = spec.data.sql.as_ref().map(|_| "data.sql.secretRef");
-        let predictions = spec.predictions.sql.as_ref().map(|_| "predictions.sql.secretRef");
-        let mut secrets = store.into_iter().chain(data).chain(predictions);
-        let secret = number.checked_sub(own + OURS).and_then(|at| secrets.nth(at));
+        let secret = number.checked_sub(own + OURS).and_then(|at| secrets::of(spec).nth(at));
         return match secret {
             _ if number < own => format!("scorer.volumes[{number}]{rest}"),
-            Some(secret) => format!("{secret}: {path}"),
+            Some((Mount { field, .. }, _)) => format!("{field}: {path}"),
             None => path.to_owned(),
         };
     }
