@@ -174,6 +174,12 @@ impl Predictions {
         }
     }
 
+    /// Whether they have times as instants, and not as texts alone.
+    #[must_use]
+    pub fn has_instants(&self) -> bool {
+        self.format == PredictionFormat::Parquet || self.sql.is_some()
+    }
+
     /// The names of columns of their table that are not the keys'.
     pub const OF_TABLE: [&str; 4] = ["time", "score", "prediction", "run"];
 

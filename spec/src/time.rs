@@ -51,6 +51,12 @@ impl TimeParser {
         Ok(Self::new(zone, format))
     }
 
+    /// The zone of times that name none.
+    #[must_use]
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     /// The same for times that are written as RFC 3339 whatever was said.
     #[must_use]
     pub fn without_format(&self) -> Self {

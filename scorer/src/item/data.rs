@@ -6,7 +6,7 @@ use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use spec::work::{DataSource, PredictionFormat};
+use spec::work::DataSource;
 use spec::{SensorKeys, SqlSource};
 use store::StoreError;
 
@@ -120,7 +120,7 @@ impl DataFiles {
             keys: sensors.first().map(|s| s.0.keys().cloned().collect()).unwrap_or_default(),
             fixed: fixed.clone(),
             window: context.request.window,
-            instants: work.predictions.format == PredictionFormat::Parquet || work.predictions.sql.is_some(),
+            instants: work.predictions.has_instants(),
             sensors: Some(sensors),
         };
         let limits = budget.limits();

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use spec::sql::SqlValue;
-use spec::work::DataSource;
 use spec::{SensorKeys, SqlSource};
 use sql::{Batch, Parameter, Rows, SqlError};
 use tokio::sync::mpsc;
 
 use crate::context::Context;
-use crate::engine::Table;
+use crate::engine::{Table, TimeParser};
 
 /// How long the server may work on a query, and wait for us to take its rows, where nobody has said when the run must have
 /// ended: a day.
@@ -36,8 +35,8 @@ pub(crate) async fn ask(
         let server = "data.sql.parameters".to_owned();
         SqlError::Refused { server, what: error.to_string() }
     })?;
-    let zone = zone_of(&context.request.work.data);
-    let parameters: Vec<Parameter> = values.into_iter().map(|value| bound(value, &zone)).collect();
+    let times = TimeParser::new(context.request.work.data.time_zone.as_deref(), None);
+    let parameters: Vec<Parameter> = values.into_iter().map(|value| bound(value, times.zone())).collect();
     let left = context.request.deadline.map(|deadline| deadline.duration_since((context.clock)()));
     let left = left.map_or(TIMEOUT, |left| Duration::try_from(left).unwrap_or_default());
     let rows = database.connect().await?.query(&source.query, &parameters, left).await?;
@@ -60,12 +59,6 @@ impl Fetch {
         self.rows.close().await;
         Ok(())
     }
-}
-
-/// The zone of times that name none.
-fn zone_of(data: &DataSource) -> TimeZone {
-    let zone = data.time_zone.as_deref().and_then(|zone| TimeZone::get(zone).ok());
-    zone.unwrap_or(TimeZone::UTC)
 }
 
 fn bound(value: SqlValue, zone: &TimeZone) -> Parameter {

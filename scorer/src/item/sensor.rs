@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use spec::work::{Columns, PredictionFormat};
+use spec::work::Columns;
 use store::bands::MEANS;
 use store::{ChallengerOutcome, LogFile, Outcome};
 
@@ -319,8 +319,7 @@ impl SensorJob {
 /// rows by them, which is not known without a window.
 fn needs_whole(context: &Context) -> bool {
     let kind = &context.request.work.predictions;
-    let has_instants = kind.format == PredictionFormat::Parquet || kind.sql.is_some();
-    kind.layout.is_shared() || (has_instants && context.request.window.is_none())
+    kind.layout.is_shared() || (kind.has_instants() && context.request.window.is_none())
 }
 
 /// What the parts of the work took.
