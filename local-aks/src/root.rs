@@ -65,6 +65,11 @@ impl Root {
         self.0.join("azurite")
     }
 
+    /// Kafka's code; kept by `down`.
+    pub(crate) fn kafka(&self) -> PathBuf {
+        self.0.join("kafka")
+    }
+
     /// Logs of the last cluster; kept by `down`, so that one can see what went wrong.
     pub(crate) fn logs(&self) -> PathBuf {
         self.0.join("logs")

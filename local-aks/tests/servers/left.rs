@@ -5,10 +5,13 @@ use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use local_aks::postgres::Postgres;
 
 /// Names the folder to the program that is to start a server in it and wait.
 const FOLDER: &str = "SERVER_OF";
+/// Names the server to it.
+const KIND: &str = "SERVER";
+const KAFKA: &str = "kafka";
+const POSTGRES: &str = "postgres";
 
 pub(crate) fn asked() -> Option<PathBuf> {
     std::env::var_os(FOLDER).map(PathBuf::from)
@@ -16,21 +19,27 @@ pub(crate) fn asked() -> Option<PathBuf> {
 
 #[tokio::main]
 pub(crate) async fn hold(folder: &Path) -> ExitCode {
-    match start(folder).await {
-        Ok(_server) => std::future::pending().await,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
+    if let Err(error) = start(folder).await {
+        eprintln!("{error:#}");
     }
+    ExitCode::FAILURE
 }
 
-async fn start(folder: &Path) -> Result<Postgres> {
+/// Returns only where it fails.
+async fn start(folder: &Path) -> Result<()> {
+    if std::env::var_os(KIND).is_some_and(|kind| kind == KAFKA) {
+        let server = super::kafka::broker(folder).await?;
+        return wait(folder, server.pid()).await;
+    }
     let server = super::postgres::server(folder).await?;
+    wait(folder, server.pid()).await
+}
+
+async fn wait(folder: &Path, server: Option<u32>) -> Result<()> {
     let made = folder.join("made");
-    std::fs::write(&made, server.pid().unwrap_or_default().to_string())?;
+    std::fs::write(&made, server.context("it runs")?.to_string())?;
     std::fs::rename(made, folder.join("started"))?;
-    Ok(server)
+    std::future::pending().await
 }
 
 async fn until(what: &str, holds: impl Fn() -> bool) -> Result<()> {
@@ -42,21 +51,34 @@ async fn until(what: &str, holds: impl Fn() -> bool) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn nothing() -> Result<()> {
+pub(crate) async fn nothing_of_a_database() -> Result<()> {
     let folder = tempfile::tempdir()?;
+    let server = kill_its_program(folder.path(), POSTGRES).await?;
+    until("shared memory is freed", || super::postgres::memory(server).is_ok_and(|pieces| pieces == 0)).await
+}
+
+pub(crate) async fn nothing_of_a_broker() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    kill_its_program(folder.path(), KAFKA).await.map(drop)
+}
+
+/// Whether a process runs.
+pub(crate) fn lives(process: u32) -> bool {
+    // One that has ended and that nobody has taken note of has no command.
+    std::fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|command| !command.is_empty())
+}
+
+/// Waits until the server has ended; gives what its number was.
+async fn kill_its_program(folder: &Path, kind: &str) -> Result<u32> {
     let mut program = tokio::process::Command::new(std::env::current_exe()?);
-    program.env(FOLDER, folder.path()).stdin(Stdio::null()).kill_on_drop(true);
+    program.env(FOLDER, folder).env(KIND, kind).stdin(Stdio::null()).kill_on_drop(true);
     let mut program = program.spawn()?;
-    let file = folder.path().join("started");
+    let file = folder.join("started");
     until("the server of the other program starts", || file.exists()).await?;
     let server: u32 = std::fs::read_to_string(&file)?.parse()?;
-    let lives = || {
-        // One that has ended and that nobody has taken note of has no command.
-        std::fs::read(format!("/proc/{server}/cmdline")).is_ok_and(|command| !command.is_empty())
-    };
-    ensure!(lives(), "it does not run");
+    ensure!(lives(server), "it does not run");
     // SIGKILL: it cannot tell anybody.
     program.kill().await.context("kill the other program")?;
-    until("it ends with it", || !lives()).await?;
-    until("shared memory is freed", || super::postgres::memory(server).is_ok_and(|pieces| pieces == 0)).await
+    until("it ends with it", || !lives(server)).await?;
+    Ok(server)
 }
