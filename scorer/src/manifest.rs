@@ -150,7 +150,8 @@ impl Schedule {
         let error = |message: String| ManifestError { file: file.to_owned(), line: None, field: None, message };
         let mut found: Option<Self> = None;
         for document in documents(text) {
-            let peek: Option<Peek> = serde_saphyr::from_str(&document).map_err(|e| at(file, &document, &e))?;
+            let peek: Option<Peek> =
+                serde_saphyr::from_str(&document).map_err(|e| ManifestError::of_yaml(file, &document, &e))?;
             let Some(peek) = peek else { continue };
             if peek.kind.as_deref() != Some(KIND) {
                 continue;
@@ -159,7 +160,8 @@ impl Schedule {
                 let version = peek.api_version.unwrap_or_default();
                 return Err(error(format!("apiVersion is {version:?}; write {API_VERSION}")));
             }
-            let schedule = serde_saphyr::from_str(&document).map_err(|e| at(file, &document, &e))?;
+            let schedule =
+                serde_saphyr::from_str(&document).map_err(|e| ManifestError::of_yaml(file, &document, &e))?;
             if found.replace(schedule).is_some() {
                 return Err(error(format!("holds more than one {KIND}; split the file")));
             }
@@ -256,45 +258,6 @@ fn documents(text: &str) -> Vec<String> {
     }
     documents.retain(|d| d.lines().any(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#')));
     documents
-}
-
-/// An error with its line, and the field that stands there.
-fn at(file: &str, text: &str, error: &serde_saphyr::Error) -> ManifestError {
-    let line = error.location().map(|l| l.line());
-    let field = line.and_then(|n| field_at(text, usize::try_from(n).ok()?));
-    let message = match error.without_snippet() {
-        serde_saphyr::Error::DuplicateMappingKey { key, .. } => {
-            format!("{} is there twice; write it once", key.as_deref().unwrap_or("a key"))
-        }
-        other => other.to_string(),
-    };
-    // The type is a program's word.
-    let message = message.lines().next().unwrap_or_default().replacen(
-        "invalid u32",
-        &format!("it must be a whole number from 0 to {}", u32::MAX),
-        1,
-    );
-    let row = line.and_then(|n| text.lines().nth(usize::try_from(n).ok()?.checked_sub(1)?)).map(str::trim);
-    let message = row.map_or_else(|| message.clone(), |row| format!("{message}; the line reads: {row}"));
-    ManifestError { file: file.to_owned(), line, field, message }
-}
-
-/// The path of the field on a line, such as `spec.data.path`, found by indentation.
-fn field_at(text: &str, line: usize) -> Option<String> {
-    let mut path: BTreeMap<usize, String> = BTreeMap::new();
-    for row in text.lines().take(line) {
-        let bare = row.trim_start();
-        let item = bare.strip_prefix("- ").map(str::trim_start);
-        let indent = row.len() - item.unwrap_or(bare).len();
-        let Some((key, _)) = item.unwrap_or(bare).split_once(':') else { continue };
-        let key = key.trim_matches(['"', '\'', ' ']);
-        if key.is_empty() || key.starts_with('#') || key.contains(['{', ' ']) {
-            continue;
-        }
-        path.retain(|at, _| *at < indent);
-        path.insert(indent, key.to_owned());
-    }
-    (!path.is_empty()).then(|| path.into_values().collect::<Vec<_>>().join("."))
 }
 
 #[cfg(test)]

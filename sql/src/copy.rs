@@ -33,13 +33,19 @@ impl CopyRows {
     }
 
     /// A `bigint`.
-    pub(crate) fn int8(&mut self, value: i64) -> &mut Self {
+    pub fn int8(&mut self, value: i64) -> &mut Self {
         self.fixed(value.to_be_bytes())
     }
 
     /// A `double precision`.
     pub fn float8(&mut self, value: f64) -> &mut Self {
         self.fixed(value.to_be_bytes())
+    }
+
+    /// No value, whatever the column's type.
+    pub fn null(&mut self) -> &mut Self {
+        self.bytes.extend((-1_i32).to_be_bytes());
+        self
     }
 
     /// A `timestamp with time zone`, in whole microseconds.
@@ -85,6 +91,7 @@ mod tests {
         let mut rows = CopyRows::default();
         rows.row(2).int2(-2).text("é").unwrap();
         rows.row(2).float8(1.5).instant("2000-01-01T00:00:01Z".parse().unwrap());
+        rows.row(1).null();
         let expected = [
             &[0, 2][..],
             &[0, 0, 0, 2, 0xff, 0xfe],
@@ -92,6 +99,7 @@ mod tests {
             &[0, 2],
             &[0, 0, 0, 8, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0],
             &[0, 0, 0, 8, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x40],
+            &[0, 1, 0xff, 0xff, 0xff, 0xff],
         ];
         assert_eq!(rows.take(), expected.concat());
         assert_eq!(rows.len(), 0);

@@ -16,6 +16,8 @@ pub enum ColumnType {
     Float8,
     /// `smallint`.
     Int2,
+    /// `bigint`.
+    Int8,
 }
 
 impl ColumnType {
@@ -26,6 +28,7 @@ impl ColumnType {
             Self::Instant => "timestamptz",
             Self::Float8 => "float8",
             Self::Int2 => "int2",
+            Self::Int8 => "int8",
         }
     }
 }

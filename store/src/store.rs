@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use jiff::Timestamp;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{
+    Error, GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use spec::location::Location;
@@ -183,7 +185,7 @@ impl Store {
     /// When the store fails.
     pub async fn put(&self, path: &str, content: impl Into<Bytes>) -> Result<(), StoreError> {
         let place = self.place(path)?;
-        self.write(place, content.into(), PutMode::Overwrite).await.map_err(|e| self.error(path, &e))
+        self.write(place, content.into(), PutMode::Overwrite).await.map(drop).map_err(|e| self.error(path, &e))
     }
 
     /// Writes JSON over what was there.
@@ -244,18 +246,17 @@ impl Store {
         result.bytes().await.map_err(|e| self.read_error(path, &e))
     }
 
-    async fn write(&self, place: Place, content: Bytes, mode: PutMode) -> Result<(), Error> {
+    /// Writes; what stands there then, as far as the store tells. A folder does not.
+    async fn write(&self, place: Place, content: Bytes, mode: PutMode) -> Result<Option<PutResult>, Error> {
         let payload = PutPayload::from_bytes(content);
         match place {
             Place::Folder(at) => {
                 self.inner.counter.write();
                 self.inner.folder.put(&at, payload, mode).await?;
+                Ok(None)
             }
-            Place::Remote(client, at) => {
-                client.put_opts(&at, payload, mode.into()).await?;
-            }
+            Place::Remote(client, at) => client.put_opts(&at, payload, mode.into()).await.map(Some),
         }
-        Ok(())
     }
 
     fn place(&self, path: &str) -> Result<Place, StoreError> {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
-use crate::{Store, StoreError};
+use crate::{Seen, Store, StoreError};
 
 /// The most bytes of one.
 pub const MAX_BYTES: u64 = 16 * 1024;
@@ -55,13 +55,18 @@ impl Watermark {
     /// # Errors
     /// When it is too large or none, or of another partition, or the store fails. The message names the object.
     pub async fn read(store: &Store, folder: &str, partition: u32) -> Result<Option<Self>, StoreError> {
+        Ok(Self::read_seen(store, folder, partition).await?.0)
+    }
+
+    /// The same, and what it is, for [`Store::replace`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub async fn read_seen(store: &Store, folder: &str, partition: u32) -> Result<(Option<Self>, Seen), StoreError> {
         let path = path(folder, partition);
-        let found: Self = match store.get_json(&path, WHAT, MAX_BYTES).await {
-            Err(StoreError::NotFound { .. }) => return Ok(None),
-            found => found?,
-        };
-        match found.problem(partition) {
-            None => Ok(Some(found)),
+        let (found, seen): (Option<Self>, Seen) = store.get_json_seen(&path, WHAT, MAX_BYTES).await?;
+        match found.as_ref().and_then(|found| found.problem(partition)) {
+            None => Ok((found, seen)),
             Some(why) => {
                 Err(StoreError::Malformed { uri: store.uri(&path), what: WHAT, source: serde_json::Error::custom(why) })
             }

@@ -23,6 +23,8 @@ pub enum Kind {
     Instant,
     /// [`Int32Type`].
     Integer,
+    /// [`Int64Type`].
+    Long,
     /// [`DoubleType`].
     Number,
 }
@@ -53,6 +55,7 @@ impl Column {
             Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
             Kind::Instant => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MICROS))),
             Kind::Integer => (Physical::INT32, None),
+            Kind::Long => (Physical::INT64, None),
             Kind::Number => (Physical::DOUBLE, None),
         };
         let field = Type::primitive_type_builder(&self.name, physical);

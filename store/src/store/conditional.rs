@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use object_store::{Error, PutMode, UpdateVersion};
+use object_store::{Error, PutMode, PutResult, UpdateVersion};
 
 use super::{Place, Store};
 use crate::StoreError;
@@ -18,7 +18,11 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn put_if_absent(&self, path: &str, content: impl Into<Bytes>) -> Result<bool, StoreError> {
-        let content = content.into();
+        Ok(self.create(path, content.into()).await?.is_some())
+    }
+
+    /// The same; what the store tells of the object that is there then, if it was written.
+    pub(super) async fn create(&self, path: &str, content: Bytes) -> Result<Option<Option<PutResult>>, StoreError> {
         let mut written = self.write(self.place(path)?, content.clone(), PutMode::Create).await;
         for _ in 1..TRIES {
             if !written.as_ref().is_err_and(is_undecided) {
@@ -28,17 +32,17 @@ impl Store {
             written = self.write(self.place(path)?, content.clone(), PutMode::Create).await;
         }
         match written {
-            Ok(()) => Ok(true),
+            Ok(told) => Ok(Some(told)),
             Err(error) => match StoreError::from_object_store(&error, self.uri(path)) {
                 StoreError::ContainerNotFound { uri } => Err(StoreError::ContainerNotFound { uri }),
                 other if is_undecided(&error) => Err(other),
-                _ if matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
+                _ if matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(None),
                 other => Err(other),
             },
         }
     }
 
-    /// Writes an object over this version, as [`Store::seen`] tells it; whether that still was there. A folder knows no such condition:
+    /// Writes an object over this version, as [`Store::seen`] tells it; none where that was not there any more. A folder knows no such condition:
     /// there, the version is looked at just before.
     ///
     /// # Errors
@@ -47,8 +51,8 @@ impl Store {
         &self,
         path: &str,
         version: &str,
-        content: impl Into<Bytes>,
-    ) -> Result<bool, StoreError> {
+        content: Bytes,
+    ) -> Result<Option<Option<PutResult>>, StoreError> {
         let place = self.place(path)?;
         let mode = match place {
             Place::Remote(..) if self.knows_generations() => {
@@ -58,14 +62,14 @@ impl Store {
             Place::Folder(_) => {
                 let now = self.head(path).await?;
                 if now.and_then(|file| file.etag).as_deref() != Some(version) {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 PutMode::Overwrite
             }
         };
-        match self.write(place, content.into(), mode).await {
-            Ok(()) => Ok(true),
-            Err(Error::Precondition { .. } | Error::NotFound { .. }) => Ok(false),
+        match self.write(place, content, mode).await {
+            Ok(told) => Ok(Some(told)),
+            Err(Error::Precondition { .. } | Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.error(path, &error)),
         }
     }

@@ -1,7 +1,7 @@
 //! An object as it was looked at, so that it is written over only if it still is so.
 
 use bytes::Bytes;
-use object_store::{GetOptions, ObjectMeta};
+use object_store::{GetOptions, ObjectMeta, PutResult};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use spec::location::{BucketService, Location};
@@ -74,10 +74,33 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn put_over(&self, path: &str, seen: &Seen, content: impl Into<Bytes>) -> Result<bool, StoreError> {
+        Ok(self.over(path, seen, content.into()).await?.is_some())
+    }
+
+    /// The same; what is there then, none where it was not written over.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn replace(
+        &self,
+        path: &str,
+        seen: &Seen,
+        content: impl Into<Bytes>,
+    ) -> Result<Option<Seen>, StoreError> {
+        let told = self.over(path, seen, content.into()).await?;
+        let Some(told) = told else { return Ok(None) };
+        let told = told.and_then(|told| if self.knows_generations() { told.version } else { told.e_tag });
+        match told {
+            Some(version) => Ok(Some(Seen::Version(version))),
+            None => self.look(path).await.map(Some),
+        }
+    }
+
+    async fn over(&self, path: &str, seen: &Seen, content: Bytes) -> Result<Option<Option<PutResult>>, StoreError> {
         match seen {
-            Seen::Absent => self.put_if_absent(path, content).await,
+            Seen::Absent => self.create(path, content).await,
             Seen::Version(version) => self.put_if_unchanged(path, version, content).await,
-            Seen::Unversioned => self.put(path, content).await.map(|()| true),
+            Seen::Unversioned => self.put(path, content).await.map(|()| Some(None)),
         }
     }
 

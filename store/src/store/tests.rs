@@ -42,7 +42,11 @@ async fn of_two_writers_that_saw_the_same_version_the_second_learns_that_it_lost
     assert!(store.put_over("x/latest.json", &version, "22").await.unwrap());
     assert!(!store.put_over("x/latest.json", &version, "3").await.unwrap());
     assert!(!store.put_over("x/none.json", &version, "3").await.unwrap());
-    assert_eq!(store.get("x/latest.json", 9).await.unwrap(), "22");
+    let version = store.look("x/latest.json").await.unwrap();
+    let next = store.replace("x/latest.json", &version, "333").await.unwrap().expect("nobody else wrote");
+    assert_eq!(next, store.look("x/latest.json").await.unwrap());
+    assert_eq!(store.replace("x/latest.json", &version, "4").await.unwrap(), None);
+    assert_eq!(store.get("x/latest.json", 9).await.unwrap(), "333");
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ impl Upload {
         }
         let Self { store, path, place, waiting, parts } = self;
         let ended = match parts {
-            None => store.write(place, Bytes::from(waiting), PutMode::Overwrite).await,
+            None => store.write(place, Bytes::from(waiting), PutMode::Overwrite).await.map(drop),
             Some(mut parts) => {
                 if matches!(place, Place::Folder(_)) {
                     store.inner.counter.write();
