@@ -1,6 +1,7 @@
 //! What every parser of bytes from outside must hold, whatever the bytes: each target calls one function of this crate.
 
 mod demand;
+mod events;
 mod manifest;
 mod model;
 mod mutate;
@@ -10,6 +11,7 @@ mod stored;
 mod texts;
 
 pub use demand::demand;
+pub use events::events;
 pub use manifest::manifest;
 pub use model::model;
 pub use mutate::{native, skops};

@@ -1,0 +1,99 @@
+//! A batch on its way: made sure that the partition still is ours, written, marked. What fails is tried again, for as long as it
+//! takes: nothing is lost, and meanwhile nothing more is read than memory may hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::mark::Mark;
+use crate::marks::{Grip, Marks, MarksError};
+use crate::metrics::Metrics;
+use crate::out::{Batch, Sink, SinkError};
+
+/// Between two attempts, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// Of an attempt: many times what the largest batch takes.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// What writes.
+#[derive(Clone)]
+pub struct Writer {
+    /// Where windows, dead letters and the archive go.
+    pub sink: Arc<Sink>,
+    /// Where marks go.
+    pub marks: Marks,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error(transparent)]
+    Marks(#[from] MarksError),
+    #[error("writing took more than {} s", .0.as_secs())]
+    Hangs(Duration),
+}
+
+impl WriteError {
+    fn category(&self) -> &'static str {
+        match self {
+            Self::Sink(error) => error.category(),
+            Self::Marks(MarksError::Store(error)) => error.reason(),
+            Self::Marks(MarksError::Mark { .. }) => "MarkInvalid",
+            Self::Marks(MarksError::Fenced { .. }) => "Fenced",
+            Self::Hangs(_) => "Timeout",
+        }
+    }
+}
+
+impl Writer {
+    /// Has a batch and then its mark be durable. None: the partition is another replica's now.
+    pub async fn write(&self, partition: u32, batch: &Batch, mark: &Mark, grip: Grip) -> Option<Grip> {
+        let timer = self.metrics.write_seconds.start_timer();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.in_time(partition, batch, mark, &grip).await {
+                Ok(next) => {
+                    timer.observe_duration();
+                    return Some(next);
+                }
+                Err(WriteError::Marks(MarksError::Fenced { .. })) => {
+                    timer.stop_and_discard();
+                    return None;
+                }
+                Err(error) => {
+                    self.metrics.write_errors.with_label_values(&[error.category()]).inc();
+                    tracing::warn!(
+                        partition,
+                        category = error.category(),
+                        "{error}; it is tried again in {} s",
+                        pause.as_secs_f32()
+                    );
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// One that hangs, such as with a server that takes connections and does nothing, is given up.
+    async fn in_time(&self, partition: u32, batch: &Batch, mark: &Mark, grip: &Grip) -> Result<Grip, WriteError> {
+        let attempt = self.attempt(partition, batch, mark, grip);
+        tokio::time::timeout(LONGEST, attempt).await.unwrap_or(Err(WriteError::Hangs(LONGEST)))
+    }
+
+    async fn attempt(&self, partition: u32, batch: &Batch, mark: &Mark, grip: &Grip) -> Result<Grip, WriteError> {
+        let is_empty = batch.slices.is_empty() && batch.letters.is_none() && batch.raw.is_none();
+        if !is_empty {
+            // A replica that was stopped for a while may have lost the partition to one that judges otherwise.
+            let seen = self.sink.look(partition, batch).await?;
+            self.marks.check(grip).await?;
+            let written = self.sink.write(partition, batch, &seen).await?;
+            self.metrics.written(&written);
+        }
+        Ok(self.marks.write(grip, mark).await?)
+    }
+}

@@ -1,0 +1,182 @@
+//! A broker, a store in a folder, and what replicas make of one and the other.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use jiff::Timestamp;
+use local_aks::kafka::{Kafka, Settings};
+use local_aks::{Options, Progress};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use store::{Credentials, Store, Watermark};
+
+use crate::replica::Replica;
+
+pub(crate) const TOPIC: &str = "readings";
+
+/// A broker and a store.
+pub(crate) struct World {
+    pub(crate) kafka: Kafka,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+/// A row of a window: its time and keys, and its aggregates as texts.
+pub(crate) type Rows = BTreeMap<Vec<String>, Vec<String>>;
+
+impl World {
+    pub(crate) async fn new(partitions: i32) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let root = Options::default().root;
+        let data = folder.path().join("kafka");
+        let settings = Settings::new(&data, &root);
+        let kafka = Kafka::start(&settings, &Progress::lines()).await?;
+        kafka
+            .create_topic(
+                TOPIC,
+                partitions,
+                &[("retention.ms", "-1"), ("message.timestamp.after.max.ms", "9223372036854775807")],
+            )
+            .await?;
+        Ok(Self { kafka, folder })
+    }
+
+    fn store_folder(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    pub(crate) fn store(&self) -> Result<Store> {
+        Ok(Store::open(&format!("file://{}", self.store_folder().display()), &Credentials::none())?)
+    }
+
+    /// Writes the configuration: the broker and the store, and more.
+    pub(crate) fn configure(&self, more: &str) -> Result<PathBuf> {
+        std::fs::create_dir_all(self.store_folder())?;
+        let text = format!(
+            "kafka:\n  brokers: [\"{}\"]\n  topic: {TOPIC}\nstore: {{url: \"file://{}\"}}\n{more}",
+            self.kafka.bootstrap(),
+            self.store_folder().display()
+        );
+        let file = self.folder.path().join("ingest.yaml");
+        std::fs::write(&file, text)?;
+        Ok(file)
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.path().join("ingest.log")
+    }
+
+    pub(crate) fn replica(&self, config: &Path) -> Result<Replica> {
+        Replica::start(config, &self.log(), &[])
+    }
+
+    pub(crate) fn producer(&self) -> Result<BaseProducer> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.kafka.bootstrap()).set("linger.ms", "20");
+        // A broker that is killed meanwhile gets each record once, and in order.
+        config.set("enable.idempotence", "true").set("message.timeout.ms", "300000");
+        Ok(config.set("queue.buffering.max.messages", "200000").create()?)
+    }
+
+    /// The marks that there are.
+    pub(crate) async fn marks(&self, partitions: u32) -> Result<Vec<Watermark>> {
+        let (store, folder) = (self.store()?, format!("data/_watermarks/{TOPIC}"));
+        let mut marks = Vec::new();
+        for partition in 0..partitions {
+            marks.extend(Watermark::read(&store, &folder, partition).await?);
+        }
+        Ok(marks)
+    }
+
+    /// Returns once all partitions are past a time.
+    pub(crate) async fn complete(
+        &self,
+        partitions: u32,
+        until: &str,
+        seconds: u64,
+        replicas: &mut [Replica],
+    ) -> Result<()> {
+        let until: Timestamp = until.parse()?;
+        let end = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let all: Vec<_> = self.marks(partitions).await?.iter().map(|mark| mark.watermark).collect();
+            if all.len() == partitions as usize && all.iter().all(|at| at.is_some_and(|at| at >= until)) {
+                return Ok(());
+            }
+            for replica in &mut *replicas {
+                ensure!(replica.runs(), "a replica has ended:\n{}", self.tail());
+            }
+            if Instant::now() > end {
+                bail!("waited {seconds} s in vain for {until}: {all:?}\n{}", self.tail());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The last lines that replicas have said.
+    pub(crate) fn tail(&self) -> String {
+        let text = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// All files below a folder of the store that end so.
+    pub(crate) async fn files(&self, folder: &str, end: &str) -> Result<Vec<String>> {
+        let store = self.store()?;
+        let mut texts = Vec::new();
+        for file in store.list(&format!("{folder}/"), 1_000_000).await? {
+            if file.path.ends_with(end) && !file.path.contains("/_") {
+                texts.push(String::from_utf8(store.get(&file.path, 1 << 30).await?.to_vec())?);
+            }
+        }
+        Ok(texts)
+    }
+
+    /// All rows of windows, each of which is there once.
+    pub(crate) async fn rows(&self, names: usize) -> Result<Rows> {
+        let mut rows = Rows::new();
+        for text in self.files("data", ".csv").await? {
+            for line in text.lines().skip(1) {
+                let mut fields: Vec<String> = line.split(',').map(str::to_owned).collect();
+                let values = fields.split_off(names);
+                ensure!(rows.insert(fields, values).is_none(), "{line} is there twice");
+            }
+        }
+        Ok(rows)
+    }
+
+    /// All dead letters, each of which is there once: reasons by partition, offset and index.
+    pub(crate) async fn letters(&self) -> Result<BTreeMap<(i64, i64, i64), serde_json::Value>> {
+        let mut letters = BTreeMap::new();
+        for text in self.files("deadletter", ".jsonl").await? {
+            for line in text.lines() {
+                let letter: serde_json::Value = serde_json::from_str(line)?;
+                let number = |name: &str| letter[name].as_i64().with_context(|| format!("{name} in {line}"));
+                let place = (number("partition")?, number("offset")?, number("index")?);
+                ensure!(letters.insert(place, letter).is_none(), "{line} is there twice");
+            }
+        }
+        Ok(letters)
+    }
+}
+
+/// Sends a record; waits where the queue is full.
+pub(crate) fn send(producer: &BaseProducer, partition: i32, stamp: i64, payload: &[u8]) -> Result<()> {
+    let mut record = BaseRecord::<(), [u8]>::to(TOPIC).partition(partition).payload(payload).timestamp(stamp);
+    loop {
+        record = match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((rdkafka::error::KafkaError::MessageProduction(rdkafka::types::RDKafkaErrorCode::QueueFull), back)) => {
+                producer.poll(Duration::from_millis(20));
+                back
+            }
+            Err((error, _)) => return Err(error.into()),
+        };
+    }
+}
+
+/// Returns once all that was sent has arrived.
+pub(crate) fn flush(producer: &BaseProducer) -> Result<()> {
+    Ok(producer.flush(Duration::from_secs(300))?)
+}
