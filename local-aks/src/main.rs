@@ -65,8 +65,8 @@ enum Command {
     },
     /// Shows the settings of the cluster that is up, as JSON, and changes them. They hold for what is asked from then on.
     Settings(SettingsArguments),
-    /// Builds the images of operator and scorer without Docker and pushes them, to the registry of the cluster that is up
-    /// or to another one. Prints their references as JSON: each is an index of all platforms.
+    /// Builds the images of operator and scorer, and of ingest if asked for, without Docker and pushes them, to the registry
+    /// of the cluster that is up or to another one. Prints their references as JSON: each is an index of all platforms.
     Images(ImageArguments),
     /// Takes the cluster down. Built tools and the last logs are kept in target/.
     Down,
@@ -190,6 +190,9 @@ struct ImageArguments {
     /// The registry may be plain http.
     #[arg(long, requires = "registry")]
     insecure: bool,
+    /// The image of ingest, too. Building it takes perl and make.
+    #[arg(long)]
+    ingest: bool,
     /// cargo's profile: `dist` takes minutes more for the last few per cent.
     #[arg(long, default_value = "release")]
     profile: String,
@@ -230,9 +233,10 @@ async fn make_images(arguments: ImageArguments, root: &Path) -> anyhow::Result<I
         platform.prepare(&progress).await?;
     }
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the project's folder")?;
+    let mut programs = images::PROGRAMS.to_vec();
+    programs.extend(arguments.ingest.then_some(images::INGEST));
     let built =
-        images::build_for(workspace, &platforms, &images::PROGRAMS, &arguments.profile, |line| progress.step(line))
-            .await?;
+        images::build_for(workspace, &platforms, &programs, &arguments.profile, |line| progress.step(line)).await?;
     progress.step(format!("pushing to {address}"));
     let registry = Registry { address, insecure: arguments.insecure || cluster.is_some(), crane: &crane };
     images::push(&built, &registry, root).await

@@ -26,3 +26,29 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
+
+{{- /* Deployment, ConfigMap and ServiceAccount of ingest: examples/ingest name the Deployment. */}}
+{{- define "batch-scoring.ingest" -}}
+{{- printf "%s-ingest" (include "batch-scoring.fullname" .) -}}
+{{- end -}}
+
+{{- define "batch-scoring.ingestServiceAccountName" -}}
+{{- if .Values.ingest.serviceAccount.create -}}
+{{- .Values.ingest.serviceAccount.name | default (include "batch-scoring.ingest" .) -}}
+{{- else -}}
+{{- .Values.ingest.serviceAccount.name | default "default" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "batch-scoring.ingestSelector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: ingest
+{{- end -}}
+
+{{- define "batch-scoring.ingestLabels" -}}
+{{ include "batch-scoring.ingestSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}

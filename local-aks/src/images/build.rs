@@ -1,4 +1,4 @@
-//! Builds operator and scorer as static programs, for one platform or several.
+//! Builds operator and scorer as static programs, and ingest where it is asked for, for one platform or several.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,15 @@ use tokio::process::Command;
 
 use super::platform::Platform;
 
-/// The programs that have an image.
+/// The programs that have an image, and that everybody needs.
 pub const PROGRAMS: [&str; 2] = ["operator", "scorer"];
+/// The one that streams need. Building it takes perl and make: OpenSSL is built with it, minutes the first time.
+pub const INGEST: &str = "ingest";
+
+/// What a static program is built with beside its defaults.
+fn features(program: &str) -> Option<&'static str> {
+    (program == INGEST).then_some("ingest/vendored-tls")
+}
 
 /// The built programs, for each platform.
 #[derive(Clone, Debug)]
@@ -37,11 +44,27 @@ impl Binaries {
         self.program(self.here, "scorer")
     }
 
-    /// These and others, of other platforms.
+    /// Ingest as a program of this machine.
+    ///
+    /// # Errors
+    /// When it was not built for this machine: [`PROGRAMS`] are without it.
+    pub fn ingest(&self) -> anyhow::Result<&Path> {
+        self.program(self.here, INGEST)
+    }
+
+    /// These and others, of other platforms or other programs.
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {
-        self.built.extend(others.built);
+        for (platform, programs) in others.built {
+            self.built.entry(platform).or_default().extend(programs);
+        }
         self
+    }
+
+    /// Whether a program was built, for some platform.
+    #[must_use]
+    pub fn has(&self, program: &str) -> bool {
+        self.built.values().any(|programs| programs.contains_key(program))
     }
 
     /// A program of a platform.
@@ -54,7 +77,7 @@ impl Binaries {
     }
 }
 
-/// Builds both programs for this machine, as the tests and the demo need them. `progress` hears cargo's lines.
+/// Builds operator and scorer for this machine, as the tests and the demo need them. `progress` hears cargo's lines.
 ///
 /// # Errors
 /// Those of [`build_for`].
@@ -110,6 +133,7 @@ async fn build_one(
     build.current_dir(workspace).args(["--profile", profile, "--message-format=json-render-diagnostics"]);
     programs.iter().for_each(|program| {
         build.args(["--package", program, "--bin", program]);
+        build.args(features(program).map(|features| ["--features", features]).into_iter().flatten());
     });
     let mut child = build
         .stdin(Stdio::null())
@@ -157,6 +181,20 @@ fn executable(messages: &str, program: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ingest_is_added_to_what_was_built_for_the_same_platform() {
+        let here = Platform::Amd64;
+        let of = |programs: &[&'static str]| {
+            let programs = programs.iter().map(|program| (*program, PathBuf::from(program))).collect();
+            Binaries { built: BTreeMap::from([(here, programs)]), here }
+        };
+        let both = of(&PROGRAMS);
+        assert!(!both.has(INGEST) && both.ingest().is_err(), "a cluster's tests do without");
+        let all = both.and(of(&[INGEST]));
+        assert!(all.operator().is_ok() && all.scorer().is_ok());
+        assert_eq!(all.ingest().unwrap(), Path::new("ingest"));
+    }
 
     #[test]
     fn the_program_is_found_in_cargos_messages_and_its_library_is_not_mistaken_for_it() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
-use super::build::Binaries;
+use super::build::{Binaries, INGEST};
 use super::platform::Platform;
 use crate::command::run;
 
@@ -27,6 +27,9 @@ pub struct Images {
     pub operator: String,
     /// The scorer's.
     pub scorer: String,
+    /// That of ingest, where it was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingest: Option<String>,
 }
 
 /// A registry, and what reaches it.
@@ -55,7 +58,8 @@ impl Registry<'_> {
 /// When `tar` or `crane` fails, or this machine has no bundle of public certificates.
 pub async fn push(binaries: &Binaries, registry: &Registry<'_>, scratch: &Path) -> anyhow::Result<Images> {
     let of = async |program| push_one(program, binaries, registry, scratch).await;
-    Ok(Images { operator: of("operator").await?, scorer: of("scorer").await? })
+    let ingest = if binaries.has(INGEST) { Some(of(INGEST).await?) } else { None };
+    Ok(Images { operator: of("operator").await?, scorer: of("scorer").await?, ingest })
 }
 
 /// The same for one program; gives its reference.

@@ -19,6 +19,12 @@ pub(crate) async fn test(cluster: Shared) -> Result<()> {
         let text = std::fs::read_to_string(&file)?;
         let ours: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| format!("read {name}"))?;
         let ours: Vec<Value> = ours.into_iter().filter(|document| !document.is_null()).collect();
+        // This cluster has no KEDA; ingest/tests/chart.rs reads what is for it.
+        let is_known = |document: &Value| !document["apiVersion"].as_str().unwrap_or_default().starts_with("keda.sh/");
+        if !ours.iter().all(is_known) {
+            tell(&format!("{name}: of KEDA, which is not here"));
+            continue;
+        }
         // The examples name namespaces that an administrator makes first.
         for document in &ours {
             if let Some(namespace) = document["metadata"]["namespace"].as_str() {
