@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use local_aks::Facts;
 use local_aks::images::Images;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::tool::Tool;
 
@@ -17,11 +17,31 @@ pub(crate) const SCHEDULE: &str = "sensors";
 
 const NAMESPACES: &str = include_str!("../manifests/namespaces.yaml");
 const CLUSTER_MANIFEST: &str = include_str!("../manifests/cluster.yaml");
-const SCHEDULE_MANIFEST: &str = include_str!("../manifests/schedule.yaml");
+pub(crate) const SCHEDULE_MANIFEST: &str = include_str!("../manifests/schedule.yaml");
 
-/// Installs the chart with helm and waits until the operator is ready.
-pub(crate) async fn operator(facts: &Facts, images: &Images, workspace: &Path) -> anyhow::Result<()> {
-    Tool::of(facts, "kubectl").run_with(["apply", "-f", "-"], NAMESPACES).await.context("making the namespaces")?;
+/// Makes the namespaces.
+pub(crate) async fn namespaces(facts: &Facts) -> anyhow::Result<()> {
+    let apply = Tool::of(facts, "kubectl");
+    apply.run_with(["apply", "-f", "-"], NAMESPACES).await.context("making the namespaces").map(drop)
+}
+
+/// Makes a Secret.
+pub(crate) async fn secret(facts: &Facts, namespace: &str, name: &str, data: &Value) -> anyhow::Result<()> {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": data,
+    });
+    let made = Tool::of(facts, "kubectl").run_with(["apply", "-f", "-"], &secret.to_string()).await;
+    made.with_context(|| format!("making the Secret {namespace}/{name}")).map(drop)
+}
+
+/// Installs the chart with helm, with a file of values if there is one, and waits until all of it is ready.
+pub(crate) async fn chart(
+    facts: &Facts,
+    images: &Images,
+    workspace: &Path,
+    values: Option<&Path>,
+) -> anyhow::Result<()> {
+    namespaces(facts).await?;
     let set = [
         ("images.operator", images.operator.as_str()),
         ("images.scorer", &images.scorer),
@@ -32,6 +52,7 @@ pub(crate) async fn operator(facts: &Facts, images: &Images, workspace: &Path) -
     let mut args: Vec<String> = ["install", "batch-scoring"].map(String::from).into();
     args.push(workspace.join("charts/batch-scoring").display().to_string());
     args.extend(["--namespace", OPERATOR, "--wait", "--timeout", "2m"].map(String::from));
+    args.extend(values.into_iter().flat_map(|file| ["--values".to_owned(), file.display().to_string()]));
     for (name, value) in set {
         args.extend(["--set-string".to_owned(), format!("{name}={value}")]);
     }
@@ -39,15 +60,16 @@ pub(crate) async fn operator(facts: &Facts, images: &Images, workspace: &Path) -
     Tool::of(facts, "helm").run(&args).await.context("installing the chart").map(drop)
 }
 
-/// Applies the Secret, the pool and the schedule; the manifests stay in `folder` for whoever wants to read them.
-pub(crate) async fn manifests(facts: &Facts, folder: &Path) -> anyhow::Result<()> {
+/// The store's key, as the Secret `store` of a namespace.
+pub(crate) async fn store_secret(facts: &Facts, namespace: &str) -> anyhow::Result<()> {
+    secret(facts, namespace, "store", &json!({"accountKey": facts.store_key})).await
+}
+
+/// Applies the Secret, the pool and a schedule; the manifests stay in `folder` for whoever wants to read them.
+pub(crate) async fn manifests(facts: &Facts, folder: &Path, schedule: &str) -> anyhow::Result<()> {
     let kubectl = Tool::of(facts, "kubectl");
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store", "namespace": NAMESPACE},
-        "stringData": {"accountKey": facts.store_key},
-    });
-    kubectl.run_with(["apply", "-f", "-"], &secret.to_string()).await.context("making the store's Secret")?;
-    for (name, manifest) in [("cluster.yaml", CLUSTER_MANIFEST), ("schedule.yaml", SCHEDULE_MANIFEST)] {
+    store_secret(facts, NAMESPACE).await?;
+    for (name, manifest) in [("cluster.yaml", CLUSTER_MANIFEST), ("schedule.yaml", schedule)] {
         let path = folder.join(name);
         std::fs::write(&path, filled(manifest, facts)).with_context(|| format!("writing {}", path.display()))?;
         kubectl.run([Path::new("apply"), Path::new("-f"), &path]).await.with_context(|| format!("applying {name}"))?;
@@ -55,7 +77,7 @@ pub(crate) async fn manifests(facts: &Facts, folder: &Path) -> anyhow::Result<()
     Ok(())
 }
 
-fn filled(manifest: &str, facts: &Facts) -> String {
+pub(crate) fn filled(manifest: &str, facts: &Facts) -> String {
     manifest
         .replace("${SUBSCRIPTION}", &facts.subscription_id)
         .replace("${RESOURCE_GROUP}", &facts.resource_group)
@@ -73,12 +95,13 @@ pub(crate) async fn suspend(facts: &Facts) -> anyhow::Result<()> {
 
 /// What helps to see why something did not come about.
 pub(crate) async fn diagnosis(facts: &Facts) -> String {
-    let looks: [&[&str]; 6] = [
+    let looks: [&[&str]; 7] = [
         &["get", "nodes,scoringclusters,scoringschedules,scoringruns,jobs,pods", "-A", "-o", "wide"],
         &["describe", "scoringclusters,scoringschedules,scoringruns", "-A"],
         &["get", "events", "-A", "--sort-by=.lastTimestamp"],
         &["-n", OPERATOR, "describe", "pods"],
         &["-n", OPERATOR, "logs", "-l", "app.kubernetes.io/component=operator", "--tail=300", "--prefix"],
+        &["-n", OPERATOR, "logs", "-l", "app.kubernetes.io/component=ingest", "--tail=300", "--prefix"],
         &["-n", NAMESPACE, "logs", "-l", "batchscoring.dev/schedule", "--tail=50", "--prefix"],
     ];
     let kubectl = Tool::of(facts, "kubectl");

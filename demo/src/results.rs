@@ -15,7 +15,7 @@ use crate::workload::SENSORS;
 /// Far more than any file of the demo.
 const LIMIT: u64 = 64 * 1024 * 1024;
 /// Far more files than a folder of the demo has.
-const FILES: usize = 100_000;
+pub(crate) const FILES: usize = 100_000;
 /// Everything that the demo and its runs write, by container.
 const FOLDERS: [&str; 5] = ["data/", "models/", "predictions/", "runs/", "logs/"];
 
@@ -83,17 +83,9 @@ impl Results {
         let mut example = Example::default();
         let mut runs = Vec::new();
         for run in story.runs() {
-            let uri = run.record.as_deref().with_context(|| format!("run {} has no record", run.name))?;
-            let place = self.place(uri)?;
-            let record: Record = serde_json::from_str(&self.text(&place.path).await?)?;
-            let mut verdict = labels.verdict();
-            for uri in record.outcomes.iter().filter_map(|outcome| outcome.predictions.as_deref()) {
-                labels.judge(&self.text(&self.place(uri)?.path).await?, &mut verdict)?;
-            }
-            let first = record.outcomes.first();
-            if let Some((predictions, log)) = first.and_then(|o| o.predictions.as_ref().zip(o.log.as_ref())) {
-                example = Example { predictions: self.place(predictions)?, log: self.place(log)?, record: place };
-            }
+            let (place, record) = self.record(run).await?;
+            let verdict = self.verdict(&record, &labels).await?;
+            example = self.example(&record, place)?.unwrap_or(example);
             runs.push(RunSummary {
                 run: run.clone(),
                 started_after_tick_seconds: run.lateness(),
@@ -104,6 +96,37 @@ impl Results {
             });
         }
         Ok((runs, example))
+    }
+
+    /// A run's record, and where it is.
+    pub(crate) async fn record(&self, run: &RunView) -> anyhow::Result<(Place, Record)> {
+        let uri = run.record.as_deref().with_context(|| format!("run {} has no record", run.name))?;
+        let place = self.place(uri)?;
+        let record = serde_json::from_str(&self.text(&place.path).await?)?;
+        Ok((place, record))
+    }
+
+    /// What comes of comparing a run's predictions with labels.
+    pub(crate) async fn verdict(&self, record: &Record, labels: &Labels) -> anyhow::Result<Verdict> {
+        let mut verdict = labels.verdict();
+        for uri in record.outcomes.iter().filter_map(|outcome| outcome.predictions.as_deref()) {
+            labels.judge(&self.text(&self.place(uri)?.path).await?, &mut verdict)?;
+        }
+        Ok(verdict)
+    }
+
+    /// The files of the first sensor of a run.
+    pub(crate) fn example(&self, record: &Record, place: Place) -> anyhow::Result<Option<Example>> {
+        let first = record.outcomes.first();
+        let Some((predictions, log)) = first.and_then(|o| o.predictions.as_ref().zip(o.log.as_ref())) else {
+            return Ok(None);
+        };
+        Ok(Some(Example { predictions: self.place(predictions)?, log: self.place(log)?, record: place }))
+    }
+
+    /// Where all of it is.
+    pub(crate) fn store(&self) -> &Store {
+        &self.0
     }
 
     /// Copies everything to a folder, in place of what an earlier demo left there.
@@ -131,7 +154,7 @@ impl Results {
         Ok(Place { uri: uri.to_owned(), path })
     }
 
-    async fn text(&self, path: &str) -> anyhow::Result<String> {
+    pub(crate) async fn text(&self, path: &str) -> anyhow::Result<String> {
         let bytes = self.0.get(path, LIMIT).await.with_context(|| format!("reading {path} back"))?;
         String::from_utf8(bytes.to_vec()).with_context(|| format!("{path} is no text"))
     }

@@ -85,10 +85,10 @@ impl Summary {
     }
 }
 
-fn bar(nodes: usize, ready: usize) -> String {
+pub(crate) fn bar(nodes: usize, ready: usize) -> String {
     format!("{}{}", "■".repeat(ready), "□".repeat(nodes.saturating_sub(ready)))
 }
 
-fn time(at: Option<Timestamp>) -> String {
+pub(crate) fn time(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "?".into(), |at| at.strftime("%H:%M:%S").to_string())
 }

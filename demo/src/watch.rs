@@ -22,8 +22,6 @@ use crate::ui::Stage;
 const LOOK: Duration = Duration::from_millis(250);
 /// Far longer than any machine needs; then the demo has failed.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Runs that the demo waits for.
-const RUNS: usize = 2;
 
 /// A client of the local cluster.
 pub(crate) async fn client(facts: &Facts) -> anyhow::Result<Client> {
@@ -32,14 +30,20 @@ pub(crate) async fn client(facts: &Facts) -> anyhow::Result<Client> {
     Client::try_from(config).context("making a client of the local cluster")
 }
 
-/// Shows what happens until two runs have ended and the pool is empty, and gives the whole story.
-pub(crate) async fn until_over(facts: &Facts, stage: &Stage) -> anyhow::Result<Story> {
+/// Shows what happens until so many runs have ended and the pool is empty, and gives the whole story. Calls `suspended` when
+/// the last of them has begun.
+pub(crate) async fn until_over(
+    facts: &Facts,
+    stage: &Stage,
+    wanted: usize,
+    suspended: impl Fn(),
+) -> anyhow::Result<Story> {
     let client = client(facts).await?;
     let pool = watcher::Config::default().labels(&format!("{}={}", crds::names::AGENT_POOL, facts.agent_pool));
     let nodes = follow(Api::<Node>::all(client.clone()), pool);
     let runs = follow(Api::<ScoringRun>::namespaced(client, NAMESPACE), watcher::Config::default());
     let mut story = Story::new(Timestamp::now());
-    let mut suspended = false;
+    let mut is_suspended = false;
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let patience = tokio::time::sleep(PATIENCE);
@@ -48,7 +52,7 @@ pub(crate) async fn until_over(facts: &Facts, stage: &Stage) -> anyhow::Result<S
         tokio::select! {
             _ = looks.tick() => {}
             () = &mut patience => anyhow::bail!(
-                "after {} s not {RUNS} runs have ended with the pool back at zero: {}", PATIENCE.as_secs(), story.now()
+                "after {} s not {wanted} runs have ended with the pool back at zero: {}", PATIENCE.as_secs(), story.now()
             ),
         }
         let seen = Snapshot {
@@ -63,14 +67,16 @@ pub(crate) async fn until_over(facts: &Facts, stage: &Stage) -> anyhow::Result<S
         for event in story.observe(Timestamp::now(), seen) {
             stage.event(&event);
         }
-        if !suspended && story.runs().len() >= RUNS {
+        if !is_suspended && story.runs().len() >= wanted {
             install::suspend(facts).await?;
-            stage.event("two runs have begun: the schedule is suspended, so that the pool can go");
-            suspended = true;
+            let all = if wanted == 2 { "two".to_owned() } else { wanted.to_string() };
+            stage.event(&format!("{all} runs have begun: the schedule is suspended, so that the pool can go"));
+            is_suspended = true;
+            suspended();
         }
         let (done, of) = story.progress();
         stage.progress(done, of, &story.now());
-        if story.is_over(RUNS) {
+        if story.is_over(wanted) {
             return Ok(story);
         }
     }

@@ -1,5 +1,6 @@
 //! Readings and models: made by the scorer, the very program that the pods run.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::Context;
@@ -13,6 +14,9 @@ pub(crate) const TAGS: u32 = 6;
 pub(crate) const SENSORS: u32 = DEVICES * TAGS;
 const LENGTH: SignedDuration = SignedDuration::from_hours(2);
 const SEED: &str = "1";
+/// Another stretch in the life of the same sensors, in which more goes wrong.
+const LIVE_SEED: &str = "2";
+const LIVE_ANOMALIES: &str = "0.02";
 
 /// The scorer as a program of this machine, with the store's key in a folder, as pods have it.
 pub(crate) struct Workload<'a> {
@@ -38,6 +42,17 @@ impl<'a> Workload<'a> {
         let (devices, tags) = (DEVICES.to_string(), TAGS.to_string());
         let what = ["--devices", &devices, "--tags", &tags, "--start", &start, "--length", "2h", "--seed", SEED];
         self.run("simulate", &what).await.context("making the readings")
+    }
+
+    /// Writes what the same sensors are to send live, and their labels, to a folder: the average of each 5 seconds from a
+    /// multiple of 5 seconds on, for an hour.
+    pub(crate) async fn foretell(&self, start: Timestamp, folder: &Path) -> anyhow::Result<()> {
+        let (devices, tags, start) = (DEVICES.to_string(), TAGS.to_string(), start.to_string());
+        let what = ["--devices", &devices, "--tags", &tags, "--start", &start, "--length", "1h", "--seed", LIVE_SEED];
+        let mut args: Vec<&OsStr> = ["simulate", "--anomalies", LIVE_ANOMALIES].map(OsStr::new).into();
+        args.extend(what.map(OsStr::new));
+        args.extend([OsStr::new("--output"), folder.as_os_str()]);
+        self.scorer.run(args).await.context("making what sensors are to send").map(drop)
     }
 
     /// Trains one model for each sensor of the readings and writes them to the store.

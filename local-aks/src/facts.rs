@@ -40,3 +40,11 @@ pub struct Facts {
     /// Where kubectl, helm, crane and the other tools are.
     pub bin_dir: PathBuf,
 }
+
+impl Facts {
+    /// The address of this machine at which pods reach what listens there.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.registry.rsplit_once(':').map_or(self.registry.as_str(), |(host, _)| host)
+    }
+}

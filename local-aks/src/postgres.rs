@@ -2,6 +2,7 @@
 //! killed and started again. It ends with this program.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use owner::Owner;
 
 /// The superuser's name in the database.
 const SUPERUSER: &str = "postgres";
-const LOOPBACK: &str = "127.0.0.1";
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const DEBIAN: &str = "/usr/lib/postgresql";
 const LIMIT: Duration = Duration::from_secs(60);
 /// Besides where it listens.
@@ -49,17 +50,19 @@ const SETTINGS: [&str; 10] = [
 pub struct Settings<'a> {
     /// Where its data is. What is there already is gone on with.
     pub folder: &'a Path,
-    /// Signs its certificate.
+    /// At which it listens: of this machine. Pods reach none on loopback.
+    pub host: IpAddr,
+    /// Signs its certificate, for loopback and for the address that pods reach.
     pub authority: &'a Authority,
     /// The superuser's password.
     pub password: &'a str,
 }
 
 impl<'a> Settings<'a> {
-    /// With a password that is no secret.
+    /// On loopback, with a password that is no secret.
     #[must_use]
     pub fn new(folder: &'a Path, authority: &'a Authority) -> Self {
-        Self { folder, authority, password: "of the superuser" }
+        Self { folder, host: LOOPBACK, authority, password: "of the superuser" }
     }
 }
 
@@ -93,7 +96,7 @@ fn programs() -> Option<PathBuf> {
 pub struct Postgres {
     programs: PathBuf,
     folder: PathBuf,
-    port: u16,
+    address: SocketAddr,
     owner: Option<Owner>,
     authority: PathBuf,
     password: String,
@@ -107,11 +110,11 @@ impl Postgres {
     /// When it cannot be installed or does not start.
     pub async fn start(settings: &Settings<'_>, progress: &Progress) -> anyhow::Result<Self> {
         install(progress).await?;
-        let [port] = ports::free(LOOPBACK)?;
+        let [port] = ports::free(&settings.host.to_string())?;
         let mut server = Self {
             programs: programs().context("PostgreSQL is missing")?,
             folder: std::path::absolute(settings.folder)?,
-            port,
+            address: SocketAddr::new(settings.host, port),
             owner: Owner::find()?,
             authority: std::path::absolute(settings.authority.certificate())?,
             password: settings.password.to_owned(),
@@ -132,10 +135,10 @@ impl Postgres {
         Ok(server)
     }
 
-    /// The host and port at which it listens.
+    /// Where it listens.
     #[must_use]
-    pub fn address(&self) -> (&'static str, u16) {
-        (LOOPBACK, self.port)
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// How a client reaches a database.
@@ -143,11 +146,11 @@ impl Postgres {
     pub fn url(&self, database: &str, role: &str, password: &str) -> String {
         let encoded =
             |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
-        let (host, port) = self.address();
         format!(
-            "postgres://{}:{}@{host}:{port}/{}?sslmode=require",
+            "postgres://{}:{}@{}/{}?sslmode=require",
             encoded(role),
             encoded(password),
+            self.address,
             encoded(database)
         )
     }
@@ -195,8 +198,7 @@ impl Postgres {
         // On this signal it ends at once, and takes its shared memory along.
         let mut command = self.program("postgres", "QUIT")?;
         command.arg("-D").arg(self.data());
-        let (host, port) = self.address();
-        for setting in [format!("listen_addresses={host}"), format!("port={port}")] {
+        for setting in [format!("listen_addresses={}", self.address.ip()), format!("port={}", self.address.port())] {
             command.args(["-c", &setting]);
         }
         command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
@@ -226,11 +228,11 @@ impl Postgres {
     }
 
     async fn psql(&self, database: &str, variables: &[(&str, &str)], sql: &str) -> anyhow::Result<String> {
-        let (host, port) = self.address();
+        let (host, port) = self.host_and_port();
         let mut psql = Command::new(self.programs.join("psql"));
         psql.args(["--no-psqlrc", "--quiet", "--csv", "--tuples-only", "--set", "ON_ERROR_STOP=1"]);
         psql.args(variables.iter().flat_map(|(name, value)| ["--set".to_owned(), format!("{name}={value}")]));
-        psql.args(["--host", host, "--port", &port.to_string(), "--username", SUPERUSER, "--dbname", database]);
+        psql.args(["--host", &host, "--port", &port, "--username", SUPERUSER, "--dbname", database]);
         psql.env("PGPASSWORD", &self.password).env("PGSSLMODE", "verify-ca").env("PGSSLROOTCERT", &self.authority);
         psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut process = psql.spawn().context("cannot start psql")?;
@@ -249,10 +251,14 @@ impl Postgres {
         self.folder.join("data")
     }
 
+    fn host_and_port(&self) -> (String, String) {
+        (self.address.ip().to_string(), self.address.port().to_string())
+    }
+
     async fn is_ready(&self) -> bool {
-        let (host, port) = self.address();
+        let (host, port) = self.host_and_port();
         let mut ask = Command::new(self.programs.join("pg_isready"));
-        run(ask.args(["--quiet", "--host", host, "--port", &port.to_string()])).await.is_ok()
+        run(ask.args(["--quiet", "--host", &host, "--port", &port])).await.is_ok()
     }
 
     /// Makes the folder of data and what is in it from the start.
