@@ -128,6 +128,7 @@ impl Member {
                 break;
             }
             match self.source.consumer.poll(left) {
+                // Also where partitions came or went: what is to be known of them is heard before their records.
                 None => break,
                 Some(Ok(message)) => {
                     let record = record(&message);
@@ -143,9 +144,6 @@ impl Member {
                     }
                 }
                 Some(Err(error)) => judge(error)?,
-            }
-            if self.source.consumer.context().has_news() {
-                break;
             }
         }
         self.metrics.records.inc_by(count);
@@ -195,16 +193,27 @@ impl Member {
     }
 
     fn hear_of_writes(&mut self) {
-        while let Ok(Written { partition, life, mark, grip }) = self.written.1.try_recv() {
-            let Some(hand) = self.hands.get_mut(&partition).filter(|hand| hand.life() == life) else { continue };
-            let Some(grip) = grip else {
-                self.lose(partition);
-                continue;
-            };
-            let offset = mark.offset;
-            hand.written(mark, grip);
-            self.commit(partition, offset);
+        while let Ok(written) = self.written.1.try_recv() {
+            self.hear_of(written);
         }
+    }
+
+    fn hear_of(&mut self, Written { partition, life, mark, grip }: Written) {
+        let is_current = self.hands.get(&partition).is_some_and(|hand| hand.life() == life);
+        match grip {
+            Some(grip) if is_current => self.marked(partition, mark, grip),
+            None if is_current => self.lose(partition),
+            _ => {}
+        }
+    }
+
+    /// A partition's mark stands in the store.
+    fn marked(&mut self, partition: u32, mark: Mark, grip: Grip) {
+        let offset = mark.offset;
+        if let Some(hand) = self.hands.get_mut(&partition) {
+            hand.written(mark, grip);
+        }
+        self.commit(partition, offset);
     }
 
     /// Tells the broker, for whoever watches the group's lag: what counts is the mark.
@@ -238,9 +247,7 @@ impl Member {
         while self.hands.values().any(|hand| hand.is_writing() || hand.has_work()) && Instant::now() < until {
             self.write(Instant::now(), true);
             if let Ok(written) = self.written.1.recv_timeout(TICK) {
-                // Others may have come, too.
-                let _ = self.written.0.send(written);
-                self.hear_of_writes();
+                self.hear_of(written);
             }
         }
     }

@@ -75,10 +75,9 @@ impl Member {
     /// could be written either.
     pub(super) fn jump(&mut self, partition: u32, to: Micros, reason: &'static str, stop: &AtomicBool) {
         let Some((mark, grip)) = self.hands.get_mut(&partition).and_then(|hand| hand.jump(to)) else { return };
-        let marks = self.writer.marks.clone();
         let mut pause = TICK;
         let written = loop {
-            match self.runtime.block_on(async { marks.write(&grip, &mark).await }) {
+            match self.runtime.block_on(self.writer.marks.write(&grip, &mark)) {
                 Ok(grip) => break Some(grip),
                 Err(MarksError::Fenced { .. }) => break None,
                 Err(error) => tracing::warn!(partition, "{error}; it is tried again in {} s", pause.as_secs_f32()),
@@ -92,11 +91,7 @@ impl Member {
         match written {
             Some(grip) => {
                 self.metrics.jumps.with_label_values(&[reason]).inc();
-                let offset = mark.offset;
-                if let Some(hand) = self.hands.get_mut(&partition) {
-                    hand.written(mark, grip);
-                }
-                self.commit(partition, offset);
+                self.marked(partition, mark, grip);
             }
             None => self.lose(partition),
         }

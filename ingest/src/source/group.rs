@@ -97,13 +97,6 @@ impl Group {
         self.inbox().joined
     }
 
-    /// Whether partitions came or went.
-    #[must_use]
-    pub fn has_news(&self) -> bool {
-        let inbox = self.inbox();
-        !inbox.assigned.is_empty() || !inbox.revoked.is_empty() || inbox.failed.is_some()
-    }
-
     /// Partitions that went to others.
     #[must_use]
     pub fn revoked(&self) -> Vec<u32> {
