@@ -16,7 +16,7 @@ pub use aggregate::Aggregate;
 pub use event::{Columns, Duplicates, EventConfig, EventFormat};
 pub use files::{Archive, DeadLetter, FileFormat, Files, Folder, FolderError};
 pub use kafka::{Kafka, Login, StartAt};
-pub use windows::Windows;
+pub use windows::{Over, Windows};
 
 /// All that is said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +106,12 @@ impl Config {
     pub fn watermarks(&self) -> String {
         let default = || format!("data/_watermarks/{}", self.kafka.topic);
         self.watermarks.as_ref().map_or_else(default, |folder| folder.trim_end_matches('/').to_owned())
+    }
+
+    /// The folder of what partitions have of windows until it is put together, where windows are over the topic.
+    #[must_use]
+    pub fn shares(&self) -> String {
+        format!("{}-shares", self.watermarks())
     }
 
     /// For how long windows are written together: a file holds so much of time.

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
+use crate::config::Over;
 use crate::event::{Decoded, Decoder};
 use crate::mark::Mark;
 use crate::marks::Grip;
 use crate::metrics::Metrics;
-use crate::out::{Batch, Letter, Letters, Raw, Reason, Record};
+use crate::out::{Batch, Letter, Letters, Raw, Reason, Record, Windows};
 use crate::partition::{Partition, Verdict};
 use crate::{Micros, timestamp};
 
@@ -159,8 +160,15 @@ impl Hand {
         let open = self.partition.open_bytes();
         let taken = self.partition.take();
         self.sent = side + open.saturating_sub(self.partition.open_bytes());
+        let rules = self.partition.rules();
+        let windows = match rules.over {
+            Over::Partition => {
+                Windows::Finished(taken.slices.into_iter().map(|slice| slice.finish(&rules.aggregates)).collect())
+            }
+            Over::Topic => Windows::Shares(taken.slices),
+        };
         let raw = self.raw.as_mut().and_then(Raw::take);
-        Some((Batch { slices: taken.slices, letters: self.letters.take(), raw }, taken.mark, grip))
+        Some((Batch { windows, letters: self.letters.take(), raw }, taken.mark, grip))
     }
 
     /// The batch is durable, and so is its mark.

@@ -12,6 +12,7 @@ pub mod hand;
 pub mod mark;
 pub mod marks;
 pub mod member;
+pub mod merger;
 pub mod metrics;
 pub mod out;
 pub mod partition;

@@ -24,6 +24,8 @@ pub struct Mark {
     pub events: bool,
     /// Whether its watermark went on without one since: then it follows others, and none follows it.
     pub silent: bool,
+    /// Whether it was not asked yet how far windows over the topic are: nothing was read then.
+    pub joining: bool,
     /// Where the watermark went on without an event behind `offset`: at which offset, to what. In their order.
     pub jumps: Vec<Jump>,
 }
@@ -47,6 +49,8 @@ struct Metadata {
     events: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     silent: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    joining: bool,
     /// By which events were judged.
     rules: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -127,6 +131,7 @@ impl Mark {
             side: self.side,
             events: self.events,
             silent: self.silent,
+            joining: self.joining,
             rules: terms.rules.clone(),
             jumps: self.jumps.clone(),
             alignment: terms.alignment.clone(),
@@ -163,6 +168,7 @@ impl Mark {
             side: if metadata.rules == terms.rules { metadata.side } else { found.offset },
             events: metadata.events,
             silent: metadata.silent,
+            joining: metadata.joining,
             jumps: metadata.jumps,
         };
         Ok((mark, Writer { owner: metadata.owner, number: metadata.number }))
@@ -186,6 +192,7 @@ mod tests {
             side: 1280,
             events: true,
             silent: true,
+            joining: true,
             jumps,
         }
     }

@@ -1,6 +1,7 @@
 //! The marks of all partitions, in the store. Each is written over only as it was left, so of two replicas that believe a partition
 //! theirs one learns that it is not.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -113,7 +114,10 @@ impl Marks {
     }
 
     /// A partition's; none where it has none.
-    async fn read(&self, partition: u32) -> Result<Option<(Mark, Writer, Seen)>, MarksError> {
+    ///
+    /// # Errors
+    /// When the store fails, or the mark cannot be gone on with.
+    pub async fn read(&self, partition: u32) -> Result<Option<(Mark, Writer, Seen)>, MarksError> {
         let (found, seen) = Watermark::read_seen(&self.inner.store, &self.inner.folder, partition).await?;
         let Some(found) = found else { return Ok(None) };
         match Mark::of_watermark(&found, &self.inner.terms) {
@@ -164,6 +168,26 @@ impl Marks {
             Some((_, found, _)) if found == self.next(grip) => Ok(()),
             _ => Err(MarksError::Fenced { uri: self.uri(partition), partition }),
         }
+    }
+
+    /// Up to when all partitions are in the store; none while one of them has no mark, or nothing. Partitions that are known only to
+    /// others count, too.
+    ///
+    /// # Errors
+    /// When the store fails, or one of them cannot be read.
+    pub async fn durable(&self) -> Result<Option<Micros>, MarksError> {
+        let Inner { store, folder, .. } = &*self.inner;
+        let files = store.list(&format!("{folder}/"), watermark::MAX_PARTITIONS as usize).await?;
+        let there: BTreeSet<u32> =
+            files.iter().filter_map(|file| watermark::partition_of(folder, &file.path)).collect();
+        let partitions = there.last().map_or(0, |last| last + 1).max(self.partitions());
+        if there.len() < partitions as usize {
+            return Ok(None);
+        }
+        let marks = stream::iter(there).map(|partition| self.read(partition));
+        let marks: Vec<_> = marks.buffer_unordered(AT_ONCE).try_collect().await?;
+        let durable: Option<Vec<Micros>> = marks.into_iter().map(|found| found?.0.durable).collect();
+        Ok(durable.and_then(|durable| durable.into_iter().min()))
     }
 
     /// The least watermark of the partitions that have events, as far as they have one; where all are silent, of those that had any.
@@ -225,6 +249,25 @@ mod tests {
         marks.check(&grip).await.unwrap();
         let again = marks.write(&grip, &at(1)).await.unwrap();
         marks.check(&again).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn all_are_as_far_as_the_last_and_nowhere_while_one_has_no_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let (marks, other) = (marks(&folder, "a"), marks(&folder, "b"));
+        marks.set_partitions(2);
+        other.set_partitions(3);
+        let mark = |seconds: i64| Mark { durable: Some(seconds * 1_000_000), ..Mark::default() };
+        marks.take_over(0, &mark(10)).await.unwrap();
+        assert_eq!(marks.durable().await.unwrap(), None);
+        let (_, grip, _) = marks.take_over(1, &mark(5)).await.unwrap();
+        assert_eq!(marks.durable().await.unwrap(), Some(5_000_000));
+        // Of one that the topic has got since, somebody else knows.
+        let (_, third, _) = other.take_over(2, &Mark::default()).await.unwrap();
+        marks.write(&grip, &mark(20)).await.unwrap();
+        assert_eq!(marks.durable().await.unwrap(), None);
+        other.write(&third, &mark(15)).await.unwrap();
+        assert_eq!(marks.durable().await.unwrap(), Some(10_000_000));
     }
 
     #[tokio::test]

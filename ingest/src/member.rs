@@ -16,12 +16,13 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 
 use crate::Micros;
-use crate::config::Config;
+use crate::config::{Config, Over};
 use crate::error::IngestError;
 use crate::event::Decoder;
 use crate::hand::Hand;
 use crate::mark::Mark;
 use crate::marks::Grip;
+use crate::merger::Merger;
 use crate::metrics::Metrics;
 use crate::out::Record;
 use crate::partition::Partition;
@@ -30,6 +31,7 @@ use crate::window::Rules;
 use crate::write::Writer;
 
 mod memory;
+mod merging;
 mod silence;
 
 /// So often is looked after what is not records.
@@ -59,6 +61,9 @@ pub struct Member {
     /// When it was last asked how far the other partitions are.
     followed: Option<Instant>,
     others: Option<Receiver<Micros>>,
+    merging: Option<merging::Merging>,
+    /// Whether it was told that records have no key.
+    told_of_keys: bool,
 }
 
 /// A batch came to its end: with its mark and what entitles to the next one, or the partition is another's.
@@ -84,6 +89,8 @@ impl Member {
             hands: BTreeMap::new(),
             fenced: BTreeMap::new(),
             metrics: writer.metrics.clone(),
+            merging: Merger::new(config, &writer).map(|merger| merging::Merging::new(merger, runtime.clone())),
+            told_of_keys: false,
             writer,
             runtime,
             written: channel(),
@@ -109,6 +116,9 @@ impl Member {
             self.observe(now);
             self.jump_for_silence(stop);
             self.keep_to_memory(stop);
+            if let Some(merging) = &mut self.merging {
+                merging.tend(self.hands.get(&0));
+            }
             self.metrics.tell(self.hands.values());
             if let Some((partition, _)) = self.fenced.iter().find(|(_, since)| now.duration_since(**since) > CONTENDED)
             {
@@ -121,7 +131,7 @@ impl Member {
     }
 
     fn read_until(&mut self, until: Instant) -> Result<(), IngestError> {
-        let mut count = 0_u64;
+        let (mut count, mut has_keys) = (0_u64, true);
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -132,6 +142,7 @@ impl Member {
                 None => break,
                 Some(Ok(message)) => {
                     let record = record(&message);
+                    has_keys &= record.key.is_some();
                     if let Some(hand) = self.hands.get_mut(&record.partition) {
                         hand.read(&mut self.decoder, &record, &self.metrics);
                     }
@@ -146,8 +157,22 @@ impl Member {
                 Some(Err(error)) => judge(error)?,
             }
         }
+        if !has_keys && !self.told_of_keys {
+            self.tell_of_keys();
+        }
         self.metrics.records.inc_by(count);
         Ok(())
+    }
+
+    /// Nobody but who sends events knows whether those of a sensor are in one partition.
+    fn tell_of_keys(&mut self) {
+        self.told_of_keys = true;
+        if self.rules.over == Over::Partition && self.source.consumer.context().partitions() > 1 {
+            tracing::warn!(
+                "records have no key: a sensor whose events are in several partitions has a row for each of them; give records the sensor \
+                 as their key, or have windows.over: Topic"
+            );
+        }
     }
 
     fn hear_of_partitions(&mut self) -> Result<(), IngestError> {

@@ -34,6 +34,7 @@ pub struct Metrics {
     lag: IntGaugeVec,
     watermark: IntGaugeVec,
     committed: IntGaugeVec,
+    merged: IntGaugeVec,
     /// Partitions in hand.
     pub partitions: IntGauge,
     /// Bytes of open windows, about.
@@ -86,6 +87,13 @@ impl Metrics {
                 "Windows that end at or before this are in the store; seconds since 1970",
             )?,
             committed: register.gauges("committed_offset", "Offset from which a partition would be read again")?,
+            merged: register.add(IntGaugeVec::new(
+                Opts::new(
+                    "merged_watermark_seconds",
+                    "Windows over the topic that end at or before this are in the store; seconds since 1970",
+                ),
+                &[],
+            )?)?,
             partitions: register.gauge("partitions", "Partitions in hand")?,
             open_bytes: register.gauge("open_bytes", "Bytes of open windows, about")?,
             pending_bytes: register.gauge("pending_bytes", "Bytes that wait to be written, about")?,
@@ -121,6 +129,14 @@ impl Metrics {
         self.files.inc_by(written.files);
         self.bytes.inc_by(written.bytes);
         self.rows.inc_by(written.rows);
+    }
+
+    /// Windows over the topic are put together up to here; none: by another replica.
+    pub fn merged(&self, until: Option<i64>) {
+        match until {
+            Some(until) => self.merged.with_label_values(&[] as &[&str]).set(until.div_euclid(1_000_000)),
+            None => self.merged.reset(),
+        }
     }
 
     /// Tells how the partitions in hand are; others are no more told of.

@@ -3,9 +3,11 @@
 //! What is written has a name that follows from the log alone, and windows have bytes that do, so whoever reads it again writes the
 //! same over it.
 
+mod finished;
 pub mod layout;
 pub mod letters;
 pub mod lines;
+mod shares;
 mod sink;
 mod table;
 
@@ -16,11 +18,13 @@ mod parts;
 
 use crate::config::Aggregate;
 use crate::event;
-use crate::window::{Row, Slice};
+use crate::window::{Row, Slice, Stats};
 
+pub use finished::Finished;
 pub use layout::{EncodeError, Layout};
 pub use letters::{Letter, Letters, Reason};
 pub use lines::{Chunk, Raw, Record};
+pub use shares::Shares;
 pub use sink::{Sink, SinkError, Written};
 pub use table::Table;
 
@@ -28,11 +32,37 @@ pub use table::Table;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Windows.
-    pub slices: Vec<Slice>,
+    pub windows: Windows,
     /// Events that count in no window.
     pub letters: Option<Chunk>,
     /// Events as they were received.
     pub raw: Option<Chunk>,
+}
+
+/// Windows of a partition that get no more events from it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Windows {
+    /// They are whole.
+    Finished(Vec<Slice>),
+    /// Other partitions have theirs of them.
+    Shares(Vec<Slice<Stats>>),
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self::Finished(Vec::new())
+    }
+}
+
+impl Windows {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Finished(slices) => slices.is_empty(),
+            Self::Shares(slices) => slices.is_empty(),
+        }
+    }
 }
 
 /// The columns of windows, but for their time.
@@ -75,4 +105,4 @@ impl Columns {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

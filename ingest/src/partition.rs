@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::Micros;
 use crate::event::Event;
 use crate::mark::{Jump, MOST_JUMPS, Mark};
-use crate::window::{Open, Origin, Rules, Slice};
+use crate::window::{Open, Origin, Rules, Slice, Stats};
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub struct Partition {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Taken {
     /// Closed slices; none of them empty.
-    pub slices: Vec<Slice>,
+    pub slices: Vec<Slice<Stats>>,
     /// For when all is durable.
     pub mark: Mark,
 }
@@ -84,6 +84,12 @@ impl Partition {
         partition.reach(partition.position);
         partition.settled = partition.watermark;
         partition
+    }
+
+    /// By which events are judged.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// The next offset.
@@ -183,6 +189,7 @@ impl Partition {
                 side: self.position.max(self.marked.side),
                 events: self.events,
                 silent: self.is_silent(),
+                joining: false,
                 jumps,
             },
         }

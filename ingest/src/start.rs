@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Config;
+use crate::config::{Config, Over};
 use crate::error::IngestError;
 use crate::mark::{Mark, Terms};
 use crate::marks::{Grip, Marks, MarksError};
@@ -74,7 +74,8 @@ pub async fn run(config: Config, place: Place) -> Result<(), IngestError> {
     let (runtime, told) = (Handle::current(), Arc::clone(&stop));
     let reading = tokio::task::spawn_blocking(move || {
         let secrets = Secrets { dir: place.kafka_secret.clone(), env: Some(env) };
-        let source = Source::join(&config.kafka, &secrets, &place.name, load(writer.marks.clone(), runtime.clone()))?;
+        let load = load(writer.marks.clone(), writer.merged.clone(), runtime.clone());
+        let source = Source::join(&config.kafka, &secrets, &place.name, load)?;
         tracing::info!(topic = config.kafka.topic, group = config.kafka.group, "reading");
         Member::new(&config, source, writer, runtime)?.run(&told, &ready)
     });
@@ -121,8 +122,13 @@ async fn writer(config: &Config, place: &Place, metrics: Metrics) -> Result<Writ
         }
     };
     let clock: Clock = Arc::new(Timestamp::now);
-    let marks = Marks::new(store.clone(), config.watermarks(), Terms::new(config), place.name.clone(), clock);
-    Ok(Writer { sink: Arc::new(Sink::new(store, table, config)), marks, metrics })
+    let marks_in =
+        |folder| Marks::new(store.clone(), folder, Terms::new(config), place.name.clone(), Arc::clone(&clock));
+    let (marks, merged) = match config.windows.over {
+        Over::Partition => (marks_in(config.watermarks()), None),
+        Over::Topic => (marks_in(format!("{}/marks", config.shares())), Some(marks_in(config.watermarks()))),
+    };
+    Ok(Writer { sink: Arc::new(Sink::new(store, table, config)), marks, merged, metrics })
 }
 
 fn database(place: &Place) -> Result<Database, IngestError> {
@@ -141,10 +147,15 @@ fn database(place: &Place) -> Result<Database, IngestError> {
 }
 
 /// Takes a partition over; a store that is away is waited for.
-async fn take_over(marks: &Marks, partition: u32, fresh: &Mark) -> Result<(Mark, Grip, bool), MarksError> {
+async fn take_over(
+    marks: &Marks,
+    merged: Option<&Marks>,
+    partition: u32,
+    fresh: &Mark,
+) -> Result<(Mark, Grip, bool), MarksError> {
     let asked = Instant::now();
     loop {
-        match marks.take_over(partition, fresh).await {
+        match join(marks, merged, partition, fresh).await {
             Err(MarksError::Store(error)) if error.is_retryable() && asked.elapsed() < PATIENCE => {
                 tracing::warn!(partition, "{error}; it is tried again");
                 tokio::time::sleep(PAUSE).await;
@@ -154,14 +165,33 @@ async fn take_over(marks: &Marks, partition: u32, fresh: &Mark) -> Result<(Mark,
     }
 }
 
+/// Windows over the topic may be put together already up to some time, without a partition that is new: what comes before that is
+/// late there. Its mark stands in the store before it is asked up to when that is, and who puts them together says so before it
+/// looks which marks there are: so one of the two sees the other.
+async fn join(
+    marks: &Marks,
+    merged: Option<&Marks>,
+    partition: u32,
+    fresh: &Mark,
+) -> Result<(Mark, Grip, bool), MarksError> {
+    let fresh = Mark { joining: merged.is_some(), ..fresh.clone() };
+    let (mark, grip, is_fresh) = marks.take_over(partition, &fresh).await?;
+    let Some(merged) = merged.filter(|_| mark.joining) else { return Ok((mark, grip, is_fresh)) };
+    let until = merged.read(0).await?.and_then(|(merged, ..)| merged.watermark);
+    let mark = Mark { joining: false, watermark: until, durable: until, ..mark };
+    let grip = marks.write(&grip, &mark).await?;
+    Ok((mark, grip, is_fresh))
+}
+
 /// Takes partitions over, several at a time.
-fn load(marks: Marks, runtime: Handle) -> Load {
+fn load(marks: Marks, merged: Option<Marks>, runtime: Handle) -> Load {
     Arc::new(move |partitions, asked| {
         marks.set_partitions(partitions);
         let take = |(partition, offsets, fresh): &(u32, Offsets, Mark)| {
-            let (marks, partition, offsets, fresh) = (marks.clone(), *partition, *offsets, fresh.clone());
+            let (marks, merged) = (marks.clone(), merged.clone());
+            let (partition, offsets, fresh) = (*partition, *offsets, fresh.clone());
             async move {
-                let (mark, grip, fresh) = take_over(&marks, partition, &fresh).await?;
+                let (mark, grip, fresh) = take_over(&marks, merged.as_ref(), partition, &fresh).await?;
                 match mark.offset > offsets.end {
                     false => Ok(Assigned { partition, mark, grip, offsets, fresh }),
                     true => Err(SourceError::Shorter {

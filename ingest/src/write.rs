@@ -22,13 +22,15 @@ pub struct Writer {
     pub sink: Arc<Sink>,
     /// Where marks go.
     pub marks: Marks,
+    /// Where it stands how far windows are that are over the topic.
+    pub merged: Option<Marks>,
     /// What is counted.
     pub metrics: Metrics,
 }
 
 /// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
-enum WriteError {
+pub(crate) enum WriteError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     #[error(transparent)]
@@ -49,44 +51,45 @@ impl WriteError {
     }
 }
 
+/// Tries until it is done, for as long as it takes. None: what is written is another replica's now.
+pub(crate) async fn until_done<T, A: Future<Output = Result<T, WriteError>>>(
+    metrics: &Metrics,
+    partition: Option<u32>,
+    attempt: impl Fn() -> A,
+) -> Option<T> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        // One that hangs, such as with a server that takes connections and does nothing, is given up.
+        let ended = tokio::time::timeout(LONGEST, attempt()).await.unwrap_or(Err(WriteError::Hangs(LONGEST)));
+        match ended {
+            Ok(done) => return Some(done),
+            Err(WriteError::Marks(MarksError::Fenced { .. })) => return None,
+            Err(error) => {
+                metrics.write_errors.with_label_values(&[error.category()]).inc();
+                let category = error.category();
+                tracing::warn!(partition, category, "{error}; it is tried again in {} s", pause.as_secs_f32());
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
 impl Writer {
     /// Has a batch and then its mark be durable. None: the partition is another replica's now.
     pub async fn write(&self, partition: u32, batch: &Batch, mark: &Mark, grip: Grip) -> Option<Grip> {
         let timer = self.metrics.write_seconds.start_timer();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match self.in_time(partition, batch, mark, &grip).await {
-                Ok(next) => {
-                    timer.observe_duration();
-                    return Some(next);
-                }
-                Err(WriteError::Marks(MarksError::Fenced { .. })) => {
-                    timer.stop_and_discard();
-                    return None;
-                }
-                Err(error) => {
-                    self.metrics.write_errors.with_label_values(&[error.category()]).inc();
-                    tracing::warn!(
-                        partition,
-                        category = error.category(),
-                        "{error}; it is tried again in {} s",
-                        pause.as_secs_f32()
-                    );
-                }
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LAST_PAUSE);
-        }
-    }
-
-    /// One that hangs, such as with a server that takes connections and does nothing, is given up.
-    async fn in_time(&self, partition: u32, batch: &Batch, mark: &Mark, grip: &Grip) -> Result<Grip, WriteError> {
-        let attempt = self.attempt(partition, batch, mark, grip);
-        tokio::time::timeout(LONGEST, attempt).await.unwrap_or(Err(WriteError::Hangs(LONGEST)))
+        let attempt = || self.attempt(partition, batch, mark, &grip);
+        let Some(grip) = until_done(&self.metrics, Some(partition), attempt).await else {
+            timer.stop_and_discard();
+            return None;
+        };
+        timer.observe_duration();
+        Some(grip)
     }
 
     async fn attempt(&self, partition: u32, batch: &Batch, mark: &Mark, grip: &Grip) -> Result<Grip, WriteError> {
-        let is_empty = batch.slices.is_empty() && batch.letters.is_none() && batch.raw.is_none();
+        let is_empty = batch.windows.is_empty() && batch.letters.is_none() && batch.raw.is_none();
         if !is_empty {
             // A replica that was stopped for a while may have lost the partition to one that judges otherwise.
             let seen = self.sink.look(partition, batch).await?;

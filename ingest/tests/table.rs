@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ingest::config::Config;
 use ingest::event::SEPARATOR;
-use ingest::out::{Batch, Sink, SinkError, Table};
+use ingest::out::{Batch, Sink, SinkError, Table, Windows};
 use ingest::window::{Row, Slice};
 use local_aks::Progress;
 use local_aks::pki::Authority;
@@ -169,7 +169,7 @@ async fn a_batch_is_in_files_and_in_the_table_once_it_is_written() {
     let mut config = config();
     config.files = Some(ingest::config::Files::default());
     let sink = Sink::new(store, Some(server.table()), &config);
-    let batch = Batch { slices: vec![slice(vec![row("1", 0, 0.5, 2.0)])], ..Batch::default() };
+    let batch = Batch { windows: Windows::Finished(vec![slice(vec![row("1", 0, 0.5, 2.0)])]), ..Batch::default() };
     let written = sink.write(3, &batch, &[]).await.unwrap();
     assert_eq!((written.files, written.rows), (1, 1));
     assert_eq!(server.psql(ROWS).await, "1,a,00:05:00,0.5,2\n");

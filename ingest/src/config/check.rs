@@ -6,7 +6,7 @@ use spec::time::TimeParser;
 use spec::{Identifier, Span};
 
 use super::files::HOUR;
-use super::{Config, EventFormat};
+use super::{Config, Duplicates, EventFormat, Over};
 use crate::event::Decoder;
 
 type Problem = (&'static str, String);
@@ -138,6 +138,13 @@ impl Config {
         }
         if windows.aggregates.is_empty() {
             return Err(("windows.aggregates", "name one at least, such as avg".to_owned()));
+        }
+        if windows.over == Over::Topic && self.event.duplicates == Duplicates::Drop {
+            return Err((
+                "event.duplicates",
+                "with windows.over: Topic a duplicate may be in another partition, where nobody knows of it; take Keep"
+                    .to_owned(),
+            ));
         }
         let day = Span::from_secs(86_400);
         if windows.allowed_lateness > day {

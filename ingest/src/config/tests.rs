@@ -49,6 +49,10 @@ fn what_is_wrong_is_told_with_file_line_and_field() {
             "ingest.yaml, line 7, field event.filter: there is no function looksLike()",
         ),
         ("event:\n  format: Csv\n", "ingest.yaml, line 6, field event.names: Device is not among them"),
+        (
+            "event:\n  duplicates: Drop\nwindows: {over: Topic}\n",
+            "ingest.yaml, line 7, field event.duplicates: with windows.over: Topic a duplicate may be in another partition",
+        ),
         ("files:\n  every: 7s\n", "ingest.yaml, line 7, field files.every: 7s is no multiple"),
         ("files:\n  path: data/{year}\n", "ingest.yaml, line 7, field files.path"),
         ("files:\n  path: ../x\n", "ingest.yaml, line 7, field files.path"),

@@ -17,6 +17,18 @@ pub struct Windows {
     pub allowed_lateness: Span,
     /// After how long without events a partition's watermark goes on with the clock.
     pub idle_after: Span,
+    /// Whose events a window is made of.
+    pub over: Over,
+}
+
+/// Whose events a window is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Over {
+    /// Those of one partition: all of a sensor's events are in the same one.
+    #[default]
+    Partition,
+    /// Those of all partitions: a sensor's events are in any.
+    Topic,
 }
 
 impl Default for Windows {
@@ -26,6 +38,7 @@ impl Default for Windows {
             aggregates: vec![Aggregate::Avg],
             allowed_lateness: Span::from_secs(60),
             idle_after: Span::from_secs(60),
+            over: Over::Partition,
         }
     }
 }

@@ -68,20 +68,21 @@ impl Layout {
         }
     }
 
-    /// Where a file goes: `{folder}/20260101T000500-readings-0003.csv`, by when its slice begins (UTC), its topic and its partition; those that continue
-    /// it (`part` from 1 on) are `20260101T000500-readings-0003-1.csv` and so on. It tells all of the time, so each slice has names of its own
-    /// whatever of it the folder tells.
+    /// Where a file goes: `{folder}/20260101T000500-readings-0003.csv`, by when its slice begins (UTC), its topic and its partition, or
+    /// `all` where it is over the topic; those that continue it (`part` from 1 on) are `20260101T000500-readings-0003-1.csv` and so
+    /// on. It tells all of the time, so each slice has names of its own whatever of it the folder tells.
     ///
     /// A slice that is written again has the same parts, since its rows, and so their bytes, follow from the log and the
     /// configuration: an earlier life leaves none behind the last. Only where the configuration was changed between the two it may.
     #[must_use]
-    pub fn path(&self, slice_start: Micros, partition: u32, part: usize) -> String {
+    pub fn path(&self, slice_start: Micros, partition: Option<u32>, part: usize) -> String {
         let time = crate::timestamp(slice_start);
+        let of = partition.map_or_else(|| "all".to_owned(), |partition| format!("{partition:04}"));
         let (folder, stamp, extension) =
             (self.folder.at(time), time.strftime("%Y%m%dT%H%M%S"), self.format.extension());
         match part {
-            0 => format!("{folder}/{stamp}-{}-{partition:04}.{extension}", self.topic),
-            part => format!("{folder}/{stamp}-{}-{partition:04}-{part}.{extension}", self.topic),
+            0 => format!("{folder}/{stamp}-{}-{of}.{extension}", self.topic),
+            part => format!("{folder}/{stamp}-{}-{of}-{part}.{extension}", self.topic),
         }
     }
 

@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use sql::SqlError;
 use store::{Seen, Store, StoreError};
 
-use super::{Batch, EncodeError, Layout, Table};
+use super::{Batch, EncodeError, Finished, Shares, Table, Windows};
 use crate::config::{Config, Folder};
 
 /// Objects that are written at the same time, of one batch.
@@ -14,9 +14,11 @@ const AT_ONCE: usize = 8;
 /// Where outputs go.
 #[derive(Debug)]
 pub struct Sink {
+    /// Where whole windows go.
+    pub finished: Finished,
+    /// Where windows go that have to be put together yet.
+    pub shares: Shares,
     store: Store,
-    table: Option<Table>,
-    layout: Option<Layout>,
     letters: Folder,
     raw: Option<Folder>,
     topic: String,
@@ -33,6 +35,31 @@ pub struct Written {
     pub rows: u64,
 }
 
+impl Written {
+    fn file(bytes: u64) -> Self {
+        Self { files: 1, bytes, rows: 0 }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { files: self.files + other.files, bytes: self.bytes + other.bytes, rows: self.rows + other.rows }
+    }
+}
+
+/// Writes objects, each with its path, several at a time; what there is with their names is replaced. One is made when its turn
+/// comes, so few are in memory twice.
+pub(super) async fn put_all<E: Into<SinkError>>(
+    store: &Store,
+    objects: impl Iterator<Item = Result<(String, Bytes), E>>,
+) -> Result<Written, SinkError> {
+    let puts = stream::iter(objects).map(|object| async {
+        let (path, bytes) = object.map_err(Into::into)?;
+        let size = bytes.len() as u64;
+        store.put(&path, bytes).await?;
+        Ok::<_, SinkError>(Written::file(size))
+    });
+    puts.buffer_unordered(AT_ONCE).try_fold(Written::default(), |all, one| async move { Ok(all.and(one)) }).await
+}
+
 /// Why outputs are not known to be durable. Some may be: write all again.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
@@ -45,6 +72,14 @@ pub enum SinkError {
     /// What would be in a file.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// What a partition has of windows cannot be read again.
+    #[error("{uri} is no share of windows of this version of ingest: {detail}")]
+    Share {
+        /// The object.
+        uri: String,
+        /// Why.
+        detail: String,
+    },
     /// Somebody else wrote a file of lines.
     #[error("{uri} was written meanwhile by somebody else")]
     Overtaken {
@@ -67,6 +102,7 @@ impl SinkError {
                 sql::Category::Canceled => "SqlCanceled",
             },
             Self::Encode(_) => "EncodeFailed",
+            Self::Share { .. } => "ShareInvalid",
             Self::Overtaken { .. } => "Overtaken",
         }
     }
@@ -77,9 +113,9 @@ impl Sink {
     #[must_use]
     pub fn new(store: Store, table: Option<Table>, config: &Config) -> Self {
         Self {
+            finished: Finished::new(store.clone(), table, config),
+            shares: Shares::new(store.clone(), config),
             store,
-            table,
-            layout: Layout::new(config),
             letters: config.dead_letter.path.clone(),
             raw: config.archive.as_ref().map(|archive| archive.path.clone()),
             topic: config.kafka.topic.clone(),
@@ -105,46 +141,14 @@ impl Sink {
     /// # Errors
     /// When store or database fail or refuse, the first of them. Nothing is tried again here, beyond what they do themselves.
     pub async fn write(&self, partition: u32, batch: &Batch, seen: &[Seen]) -> Result<Written, SinkError> {
-        let rows = batch.slices.iter().map(|slice| slice.rows.len() as u64).sum();
-        let table = async {
-            match &self.table {
-                Some(table) => Ok(table.write(&batch.slices).await?),
-                None => Ok(()),
+        let windows = async {
+            match &batch.windows {
+                Windows::Finished(slices) => self.finished.write(Some(partition), slices).await,
+                Windows::Shares(slices) => self.shares.write(partition, slices).await,
             }
         };
-        let (windows, lines, ()) =
-            tokio::try_join!(self.write_files(partition, batch), self.write_lines(partition, batch, seen), table)?;
-        Ok(Written { rows, files: windows.files + lines.files, bytes: windows.bytes + lines.bytes })
-    }
-
-    async fn write_files(&self, partition: u32, batch: &Batch) -> Result<Written, SinkError> {
-        // A slice is encoded when its turn comes, so few are in memory twice.
-        let puts = stream::iter(self.files(partition, batch)).map(|file| async {
-            let (path, bytes) = file?;
-            let size = bytes.len() as u64;
-            self.store.put(&path, bytes).await?;
-            Ok::<_, SinkError>(size)
-        });
-        let add =
-            |all: Written, size| async move { Ok(Written { files: all.files + 1, bytes: all.bytes + size, ..all }) };
-        puts.buffer_unordered(AT_ONCE).try_fold(Written::default(), add).await
-    }
-
-    /// The objects of windows, each with its path.
-    fn files<'a>(
-        &'a self,
-        partition: u32,
-        batch: &'a Batch,
-    ) -> impl Iterator<Item = Result<(String, Bytes), EncodeError>> + 'a {
-        self.layout.iter().flat_map(move |layout| {
-            batch.slices.iter().flat_map(move |slice| match layout.encode(slice) {
-                Ok(parts) => {
-                    let path = |part| layout.path(slice.start, partition, part);
-                    parts.into_iter().enumerate().map(|(part, bytes)| Ok((path(part), bytes.into()))).collect()
-                }
-                Err(error) => vec![Err(error)],
-            })
-        })
+        let (windows, lines) = tokio::try_join!(windows, self.write_lines(partition, batch, seen))?;
+        Ok(windows.and(lines))
     }
 
     async fn write_lines(&self, partition: u32, batch: &Batch, seen: &[Seen]) -> Result<Written, SinkError> {
@@ -154,7 +158,7 @@ impl Sink {
             if !self.store.put_over(&path, seen, bytes).await? {
                 return Err(SinkError::Overtaken { uri: self.store.uri(&path) });
             }
-            written = Written { files: written.files + 1, bytes: written.bytes + size, ..written };
+            written = written.and(Written::file(size));
         }
         Ok(written)
     }

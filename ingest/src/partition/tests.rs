@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::Aggregate;
+use crate::config::{Aggregate, Over};
 
 mod model;
 
@@ -16,6 +16,7 @@ fn rules() -> Rules {
         idle_after: 6 * SECOND,
         aggregates: vec![Aggregate::Count, Aggregate::Sum],
         drops_duplicates: false,
+        over: Over::Partition,
     }
 }
 
@@ -68,7 +69,8 @@ fn a_slice_is_taken_whole_once_the_watermark_has_reached_its_end() {
     assert!(partition.closes());
     let taken = partition.take();
     assert_eq!(taken.slices.len(), 1);
-    let rows: Vec<_> = taken.slices[0].rows.iter().map(|row| (row.start / SECOND, row.values.to_vec())).collect();
+    let slice = taken.slices[0].clone().finish(&rules().aggregates);
+    let rows: Vec<_> = slice.rows.iter().map(|row| (row.start / SECOND, row.values.to_vec())).collect();
     assert_eq!(rows, [(0, vec![1.0, 1.0]), (5, vec![1.0, 1.0])]);
     let Mark { offset, watermark, durable, side, jumps, .. } = taken.mark;
     assert_eq!((offset, watermark, durable, side), (2, Some(2 * SECOND), Some(10 * SECOND), 4));

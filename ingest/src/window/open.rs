@@ -25,7 +25,8 @@ pub struct Open {
     bytes: usize,
 }
 
-type Sensors = HashMap<Box<[u8]>, Stats, FixedState>;
+/// What a window has of each sensor.
+pub(super) type Sensors = HashMap<Box<[u8]>, Stats, FixedState>;
 
 #[derive(Debug)]
 struct OpenSlice {
@@ -90,30 +91,25 @@ impl Open {
     }
 
     /// Closes what ends at or before a time.
-    pub fn close(&mut self, rules: &Rules, until: Micros) -> Vec<Slice> {
+    pub fn close(&mut self, rules: &Rules, until: Micros) -> Vec<Slice<Stats>> {
         let mut closed = Vec::new();
         while self.oldest_end(rules).is_some_and(|end| end <= until)
             && let Some((start, slice)) = self.slices.pop_first()
         {
             self.bytes -= slice.bytes;
-            closed.push(Slice { start, rows: slice.rows(rules) });
+            closed.push(Slice { start, rows: rows(slice.windows) });
         }
         closed
     }
 }
 
-impl OpenSlice {
-    fn rows(self, rules: &Rules) -> Vec<Row> {
-        let mut rows = Vec::with_capacity(self.windows.values().map(Sensors::len).sum());
-        for (start, sensors) in self.windows {
-            let begin = rows.len();
-            rows.extend(sensors.into_iter().map(|(sensor, stats)| Row {
-                start,
-                sensor,
-                values: stats.values(&rules.aggregates),
-            }));
-            rows[begin..].sort_unstable_by(|one: &Row, other: &Row| one.sensor.cmp(&other.sensor));
-        }
-        rows
+/// The rows of windows, by window and then sensor.
+pub(super) fn rows(windows: BTreeMap<Micros, Sensors>) -> Vec<Row<Stats>> {
+    let mut rows = Vec::with_capacity(windows.values().map(Sensors::len).sum());
+    for (start, sensors) in windows {
+        let begin = rows.len();
+        rows.extend(sensors.into_iter().map(|(sensor, values)| Row { start, sensor, values }));
+        rows[begin..].sort_unstable_by(|one: &Row<Stats>, other| one.sensor.cmp(&other.sensor));
     }
+    rows
 }

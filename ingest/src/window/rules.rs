@@ -3,7 +3,7 @@
 use spec::Span;
 
 use crate::Micros;
-use crate::config::{Aggregate, Config, Duplicates};
+use crate::config::{Aggregate, Config, Duplicates, Over};
 
 /// The numbers by which events are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Rules {
     pub aggregates: Vec<Aggregate>,
     /// Whether a second event of a sensor for the same time does not count.
     pub drops_duplicates: bool,
+    /// Whose events a window is made of.
+    pub over: Over,
 }
 
 impl Rules {
@@ -37,6 +39,7 @@ impl Rules {
             idle_after: micros(windows.idle_after),
             aggregates: config.aggregates(),
             drops_duplicates: config.event.duplicates == Duplicates::Drop,
+            over: windows.over,
         }
     }
 
@@ -61,7 +64,11 @@ impl Rules {
     /// What slices are aligned by: a mark of other rules cannot be gone on with.
     #[must_use]
     pub fn alignment(&self) -> String {
-        format!("{}s/{}s", self.length / 1_000_000, self.every / 1_000_000)
+        let over = match self.over {
+            Over::Partition => "",
+            Over::Topic => " over the topic",
+        };
+        format!("{}s/{}s{over}", self.length / 1_000_000, self.every / 1_000_000)
     }
 }
 

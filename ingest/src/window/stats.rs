@@ -1,12 +1,14 @@
 //! The values of a sensor in one window, as they come.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Micros;
 use crate::config::Aggregate;
 
 use super::Rules;
 
 /// What is known of a window's values so far: as much as its aggregates need.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     count: u64,
     sum: f64,
@@ -21,7 +23,7 @@ pub struct Stats {
 }
 
 /// What is kept of each value, where something needs it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Kept {
     /// For percentiles.
     values: Vec<f64>,
@@ -77,6 +79,30 @@ impl Stats {
         true
     }
 
+    /// Takes the values of another partition. Of equal times, those of `other` came later. Nothing is known of duplicates then.
+    pub fn merge(&mut self, other: Self) {
+        let (before, count) = (self.count as f64, (self.count + other.count) as f64);
+        let (distance, share) = (other.mean - self.mean, other.count as f64 / count.max(1.0));
+        self.mean += distance * share;
+        // Chan's way, for the reason of Welford's.
+        self.squares += other.squares + distance * distance * before * share;
+        self.count += other.count;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        if other.first.0 < self.first.0 {
+            self.first = other.first;
+        }
+        if other.last.0 >= self.last.0 {
+            self.last = other.last;
+        }
+        // What was kept by one alone is not all: a percentile was asked for only later.
+        self.kept = self.kept.take().zip(other.kept).map(|(mut kept, other)| {
+            kept.values.extend(other.values);
+            kept
+        });
+    }
+
     /// About how many bytes it holds besides itself.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
@@ -126,6 +152,7 @@ fn percentile(sorted: &[f64], fraction: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Over;
 
     fn rules(aggregates: &[&str]) -> Rules {
         Rules {
@@ -136,6 +163,7 @@ mod tests {
             idle_after: 1,
             aggregates: aggregates.iter().map(|name| name.parse().unwrap()).collect(),
             drops_duplicates: false,
+            over: Over::Partition,
         }
     }
 
@@ -173,6 +201,37 @@ mod tests {
         let values: Vec<(Micros, f64)> = (0..1000).map(|n| (n, 1e9 + (n % 2) as f64)).collect();
         let deviation = of(&rules(&["stddev"]), &values)[0];
         assert!((deviation - (0.25f64 * 1000.0 / 999.0).sqrt()).abs() < 1e-9, "{deviation}");
+    }
+
+    #[test]
+    fn put_together_values_of_partitions_are_those_of_one() {
+        let rules = rules(&["avg", "min", "max", "count", "sum", "stddev", "first", "last", "p50", "p90"]);
+        let values: Vec<(Micros, f64)> =
+            (0..100).map(|n| (n * 37 % 101, 1e6 + f64::from((n * 29 % 17) as i32))).collect();
+        for cut in [0, 1, 50, 99, 100] {
+            let of = |values: &[(Micros, f64)]| {
+                let mut stats = Stats::new(&rules);
+                for (time, value) in values {
+                    stats.add(&rules, *time, *value);
+                }
+                stats
+            };
+            let (mut one, other) = (of(&values[..cut]), of(&values[cut..]));
+            one.merge(other);
+            for (found, expected) in one.values(&rules.aggregates).iter().zip(of(&values).values(&rules.aggregates)) {
+                assert!((found - expected).abs() <= 1e-9 * expected.abs(), "{found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_all_values_there_is_no_percentile() {
+        let (with, without) = (rules(&["p50"]), rules(&["avg"]));
+        let (mut one, mut other) = (Stats::new(&with), Stats::new(&without));
+        one.add(&with, 1, 1.0);
+        other.add(&without, 2, 2.0);
+        one.merge(other);
+        assert!(one.values(&with.aggregates)[0].is_nan());
     }
 
     #[test]

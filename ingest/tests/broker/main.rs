@@ -4,7 +4,7 @@
 //! the reasons; with `E2E=required` that is a failure.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod keyed;
+mod dying;
 mod policies;
 mod replica;
 mod silence;
@@ -35,7 +35,12 @@ fn main() -> ExitCode {
         eprintln!("The tests with a broker do not run here: {missing}");
     }
     let trials = vec![
-        trial("windows_of_a_keyed_stream_are_those_of_a_batch_whatever_dies", &missing, keyed::whatever_dies),
+        trial("windows_of_a_keyed_stream_are_those_of_a_batch_whatever_dies", &missing, dying::keyed),
+        trial(
+            "windows_of_sensors_that_are_in_all_partitions_are_those_of_a_batch_whatever_dies",
+            &missing,
+            dying::spread,
+        ),
         trial("what_is_wrong_with_an_event_is_told_once_and_counts_in_no_window", &missing, policies::dead_letters),
         trial("events_are_archived_as_they_were_received", &missing, policies::archive),
         trial("a_second_event_for_a_time_is_dropped_where_that_is_asked_for", &missing, policies::duplicates),

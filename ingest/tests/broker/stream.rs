@@ -34,7 +34,8 @@ pub(crate) struct Expected {
 pub(crate) struct Sensors {
     random: StdRng,
     partition: u32,
-    partitions: u32,
+    /// Over how many partitions sensors are divided: with 1, each is in all of them.
+    divided: u32,
     sensors: u32,
     /// Event time in microseconds.
     now: i64,
@@ -51,13 +52,13 @@ pub(crate) struct Record<'a> {
 
 impl Sensors {
     /// `events` of them in all take an hour of event time.
-    pub(crate) fn new(seed: u64, partition: u32, partitions: u32, events: u64) -> Self {
+    pub(crate) fn new(seed: u64, partition: u32, divided: u32, events: u64) -> Self {
         let step = 3_600_000_000 / i64::try_from(events.max(1)).unwrap();
         let random = StdRng::seed_from_u64(seed ^ u64::from(partition) << 32);
         Self {
             random,
             partition,
-            partitions,
+            divided,
             sensors: 250,
             now: BEGIN * 1_000_000,
             step,
@@ -74,8 +75,7 @@ impl Sensors {
         // Most sensors are heard of seldom, some of them all the time.
         let skewed = random.random_range(0.0..1.0_f64).powi(3);
         let sensor = (skewed * f64::from(self.sensors)) as u32;
-        // No sensor is in two partitions.
-        let (device, tag) = (sensor * self.partitions + self.partition, sensor % 7);
+        let (device, tag) = (sensor * self.divided + self.partition % self.divided, sensor % 7);
         let stamp = self.now / 1000;
         self.text.clear();
         let dice = random.random_range(0..10_000);

@@ -15,6 +15,8 @@ use store::{Credentials, Store, Watermark};
 use crate::replica::Replica;
 
 pub(crate) const TOPIC: &str = "readings";
+/// Where it stands how far windows are.
+pub(crate) const WATERMARKS: &str = "data/_watermarks/readings";
 
 /// A broker and a store.
 pub(crate) struct World {
@@ -79,12 +81,18 @@ impl World {
         Ok(config.set("queue.buffering.max.messages", "200000").create()?)
     }
 
-    /// The marks that there are.
-    pub(crate) async fn marks(&self, partitions: u32) -> Result<Vec<Watermark>> {
-        let (store, folder) = (self.store()?, format!("data/_watermarks/{TOPIC}"));
+    /// How many records a partition's log has.
+    pub(crate) fn records(&self, partition: i32) -> Result<u64> {
+        let (begin, end) = self.producer()?.client().fetch_watermarks(TOPIC, partition, Duration::from_secs(30))?;
+        Ok((end - begin).unsigned_abs())
+    }
+
+    /// The marks of a folder that there are.
+    pub(crate) async fn marks(&self, folder: &str, partitions: u32) -> Result<Vec<Watermark>> {
+        let store = self.store()?;
         let mut marks = Vec::new();
         for partition in 0..partitions {
-            marks.extend(Watermark::read(&store, &folder, partition).await?);
+            marks.extend(Watermark::read(&store, folder, partition).await?);
         }
         Ok(marks)
     }
@@ -100,7 +108,7 @@ impl World {
         let until: Timestamp = until.parse()?;
         let end = Instant::now() + Duration::from_secs(seconds);
         loop {
-            let all: Vec<_> = self.marks(partitions).await?.iter().map(|mark| mark.watermark).collect();
+            let all: Vec<_> = self.marks(WATERMARKS, partitions).await?.iter().map(|mark| mark.watermark).collect();
             if all.len() == partitions as usize && all.iter().all(|at| at.is_some_and(|at| at >= until)) {
                 return Ok(());
             }

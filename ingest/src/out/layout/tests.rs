@@ -33,7 +33,7 @@ fn fields(row: &Found) -> Vec<Field> {
 /// What the scorer makes of a file.
 fn scored(layout: &Layout, slice: &Slice) -> Readings {
     let files = layout.encode(slice).unwrap().into_iter().enumerate();
-    let files = files.map(|(part, bytes)| (layout.path(slice.start, 3, part), std::io::Cursor::new(bytes)));
+    let files = files.map(|(part, bytes)| (layout.path(slice.start, Some(3), part), std::io::Cursor::new(bytes)));
     let columns = spec::work::Columns { value: vec!["avg".to_owned()], ..spec::work::Columns::default() };
     let wanted = Wanted { columns, keys: vec!["device".to_owned(), "tag".to_owned()], ..Wanted::default() };
     read(files, wanted).unwrap()
@@ -91,11 +91,12 @@ fn a_slice_without_rows_has_no_file_in_any_format() {
 
 #[test]
 fn a_path_tells_all_of_the_time_and_the_partition_and_which_part() {
-    let path = |more: &str, part| layout(more).path(START, 3, part);
+    let path = |more: &str, part| layout(more).path(START, Some(3), part);
     assert_eq!(path("", 0), "data/2026/01/01/00/20260101T000500-readings-0003.csv");
     assert_eq!(path("", 2), "data/2026/01/01/00/20260101T000500-readings-0003-2.csv");
     assert_eq!(path("files: {path: plant, format: Parquet}\n", 0), "plant/20260101T000500-readings-0003.parquet");
-    assert_eq!(layout("").path(START, 12_345, 0), "data/2026/01/01/00/20260101T000500-readings-12345.csv");
+    assert_eq!(layout("").path(START, Some(12_345), 0), "data/2026/01/01/00/20260101T000500-readings-12345.csv");
+    assert_eq!(layout("").path(START, None, 1), "data/2026/01/01/00/20260101T000500-readings-all-1.csv");
 }
 
 #[test]

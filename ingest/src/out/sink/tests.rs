@@ -38,7 +38,11 @@ fn batch() -> Batch {
     letters.push(&Letter { reason: Reason::Malformed, detail: "no JSON", index: 0, record });
     raw.push(&record);
     let minute = |at: i64| Slice { start: START + at * 60_000_000, rows: vec![row(60 * at, &["1", "a"], &[0.5])] };
-    Batch { slices: vec![minute(0), slice(Vec::new()), minute(1)], letters: letters.take(), raw: raw.take() }
+    Batch {
+        windows: Windows::Finished(vec![minute(0), slice(Vec::new()), minute(1)]),
+        letters: letters.take(),
+        raw: raw.take(),
+    }
 }
 
 /// As its caller does it.

@@ -110,7 +110,7 @@ fn one_life(random: &mut StdRng, rules: &Arc<Rules>, log: &[Record], store: &mut
                 if dies(random, 0.1) {
                     return false;
                 }
-                store.files.insert(slice.start, slice);
+                store.files.insert(slice.start, slice.finish(&rules.aggregates));
             }
             if let Some(((first, _), _)) = letters.first_key_value() {
                 store.letters.insert(*first, std::mem::take(&mut letters));

@@ -1,5 +1,5 @@
-//! A stream whose sensors keep to their partitions, read by three replicas that are killed all the time, from a broker that is, into
-//! files and a table of a database that is, too.
+//! A stream that is read by three replicas that are killed all the time, from a broker that is, into files and a table of a database
+//! that is, too. Its sensors keep to their partitions, or do not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::replica::Replica;
 use crate::stream::{Expected, Sensors};
-use crate::world::{Rows, World, flush, send};
+use crate::world::{Rows, WATERMARKS, World, flush, send};
 
 const PARTITIONS: u32 = 4;
 const REPLICAS: usize = 3;
@@ -43,7 +43,22 @@ async fn database(world: &World) -> Result<(Postgres, std::path::PathBuf)> {
     Ok((server, secret))
 }
 
-pub(crate) async fn whatever_dies() -> Result<()> {
+/// Sensors keep to their partitions.
+pub(crate) async fn keyed() -> Result<()> {
+    whatever_dies(false).await
+}
+
+/// Sensors are in all partitions.
+pub(crate) async fn spread() -> Result<()> {
+    whatever_dies(true).await
+}
+
+async fn whatever_dies(spread: bool) -> Result<()> {
+    // Of how many partitions it is told, and where the marks of all of them are.
+    let (over, partitions, marks) = match spread {
+        false => ("Partition", PARTITIONS, WATERMARKS.to_owned()),
+        true => ("Topic", 1, format!("{WATERMARKS}-shares/marks")),
+    };
     let events = number("STREAM_EVENTS", 400_000);
     let kills = number("STREAM_KILLS", 3);
     let seed = number("STREAM_SEED", StdRng::from_os_rng().random_range(0..1_000_000));
@@ -51,9 +66,9 @@ pub(crate) async fn whatever_dies() -> Result<()> {
     let mut world = World::new(PARTITIONS.cast_signed()).await?;
     let (mut server, secret) = database(&world).await?;
     let secret = secret.display().to_string();
-    let config = world.configure(
-        "windows: {aggregates: [avg, max, count], idleAfter: 1d}\nfiles: {every: 1m}\nsql: {table: windows}\n",
-    )?;
+    let config = world.configure(&format!(
+        "windows: {{aggregates: [avg, max, count], idleAfter: 1d, over: {over}}}\nfiles: {{every: 1m}}\nsql: {{table: windows}}\n",
+    ))?;
     let mut random = StdRng::seed_from_u64(seed);
     let start = |world: &World, name: &str| {
         Replica::start(&config, &world.log(), &[("--sql-secret-dir", &secret), ("--name", name)])
@@ -65,17 +80,20 @@ pub(crate) async fn whatever_dies() -> Result<()> {
     order.shuffle(&mut random);
     let rounds = order.len();
     // The stream is as long as the dying: before each death, there is more of it.
-    let (each, allowed) = (events / u64::from(PARTITIONS), Arc::new(AtomicU64::new(0)));
-    let more = Arc::clone(&allowed);
+    let each = events / u64::from(PARTITIONS);
+    let (allowed, arrived) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (more, told) = (Arc::clone(&allowed), Arc::clone(&arrived));
 
     let producer = world.producer()?;
     let producing = tokio::task::spawn_blocking(move || -> Result<Expected> {
         let mut expected = Expected::default();
-        let mut partitions: Vec<Sensors> =
-            (0..PARTITIONS).map(|partition| Sensors::new(seed, partition, PARTITIONS, each)).collect();
+        let mut partitions: Vec<Sensors> = (0..PARTITIONS)
+            .map(|partition| Sensors::new(seed, partition, if spread { 1 } else { PARTITIONS }, each))
+            .collect();
         for number in 0..each {
             while number >= more.load(Ordering::Relaxed) {
                 flush(&producer)?;
+                told.store(number, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(10));
             }
             for (partition, sensors) in partitions.iter_mut().enumerate() {
@@ -96,7 +114,7 @@ pub(crate) async fn whatever_dies() -> Result<()> {
     let mut reached = -1;
     for (round, which) in order.into_iter().enumerate() {
         allowed.store(each * (round as u64 + 1) / (rounds as u64 + 1), Ordering::Relaxed);
-        reached = until_at_work(&world, &names[which], reached).await?;
+        reached = until_at_work(&world, &marks, &names[which], reached).await?;
         tokio::time::sleep(Duration::from_millis(random.random_range(0..500))).await;
         peak = peak.max(replicas[which].peak_mib().unwrap_or(0));
         ensure!(replicas[which].runs(), "a replica has ended by itself:\n{}", world.tail());
@@ -104,6 +122,12 @@ pub(crate) async fn whatever_dies() -> Result<()> {
         std::mem::replace(&mut replicas[which], start(&world, &names[which])?).kill().await?;
         // The broker and the database twice each, in the middle.
         if round == rounds / 3 || round == rounds * 2 / 3 {
+            // Records are of long ago, so a broker that starts again does not remember who sent them: one that was sent again, since its
+            // answer was lost, would be there twice.
+            while arrived.load(Ordering::Relaxed) < allowed.load(Ordering::Relaxed) {
+                ensure!(!producing.is_finished(), "sending has ended");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
             tell("the broker is killed");
             world.kafka.kill().await?;
             world.kafka.restart().await?;
@@ -117,7 +141,15 @@ pub(crate) async fn whatever_dies() -> Result<()> {
     }
     allowed.store(each, Ordering::Relaxed);
     let expected = producing.await??;
-    world.complete(PARTITIONS, "2026-01-01T01:00:00Z", 600, &mut replicas).await?;
+    for partition in 0..PARTITIONS {
+        let records = world.records(partition.cast_signed())?;
+        ensure!(
+            records == each + 1,
+            "partition {partition} has {records} records of {}: sending failed, not reading",
+            each + 1
+        );
+    }
+    world.complete(partitions, "2026-01-01T01:00:00Z", 600, &mut replicas).await?;
     tell(&format!(
         "{rounds} kills of replicas, 2 of the broker, 2 of the database; all is there after {} s",
         began.elapsed().as_secs()
@@ -150,10 +182,10 @@ pub(crate) async fn whatever_dies() -> Result<()> {
 }
 
 /// Returns once this replica has a partition, and marks are further than this: so what dies is in the middle of it. Gives how far.
-async fn until_at_work(world: &World, name: &str, than: i64) -> Result<i64> {
+async fn until_at_work(world: &World, folder: &str, name: &str, than: i64) -> Result<i64> {
     let end = Instant::now() + Duration::from_secs(120);
     loop {
-        let marks = world.marks(PARTITIONS).await?;
+        let marks = world.marks(folder, PARTITIONS).await?;
         let reached = marks.iter().map(|mark| mark.offset).sum();
         let has_one = marks.iter().any(|mark| mark.metadata.contains(&format!("\"owner\":\"{name}-")));
         if has_one && reached > than {

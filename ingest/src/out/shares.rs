@@ -1,0 +1,173 @@
+//! What partitions have of windows over the topic, until it is put together: an object for each slice and partition, called by both.
+//! Like files of windows, names and bytes follow from the log.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use store::Store;
+
+use super::sink::{SinkError, Written, put_all};
+use crate::Micros;
+use crate::config::Config;
+use crate::window::{Rules, Slice, Stats};
+
+/// How each begins: what it is, and of which version.
+const HEAD: &[u8] = b"ingest share 1\n";
+/// More of them than these are not listed.
+const MOST: usize = 10_000_000;
+
+/// Where shares are.
+#[derive(Debug)]
+pub struct Shares {
+    store: Store,
+    folder: String,
+    rules: Rules,
+    /// The most bytes of one.
+    most: u64,
+}
+
+/// Paths of shares, by the begin of their slice and by partition.
+pub(crate) type Listed = BTreeMap<Micros, BTreeMap<u32, String>>;
+
+impl Shares {
+    pub(super) fn new(store: Store, config: &Config) -> Self {
+        let most = u64::from(config.limits.open_mib) << 20;
+        Self { store, folder: config.shares(), rules: Rules::new(config), most }
+    }
+
+    fn path(&self, start: Micros, partition: u32) -> String {
+        format!("{}/{}-{partition:04}.share", self.folder, start / 1_000_000)
+    }
+
+    /// The slice and the partition, by a path.
+    fn of(&self, path: &str) -> Option<(Micros, u32)> {
+        let (start, partition) =
+            path.strip_prefix(&self.folder)?.strip_prefix('/')?.strip_suffix(".share")?.rsplit_once('-')?;
+        let (start, partition) = (start.parse::<i64>().ok()?.checked_mul(1_000_000)?, partition.parse().ok()?);
+        (self.path(start, partition) == path).then_some((start, partition))
+    }
+
+    /// Writes a partition's, over those with their names.
+    ///
+    /// # Errors
+    /// When the store fails. Some may be there: write all again.
+    pub async fn write(&self, partition: u32, slices: &[Slice<Stats>]) -> Result<Written, SinkError> {
+        put_all(&self.store, self.objects(partition, slices)).await
+    }
+
+    /// The objects, each with its path.
+    fn objects<'a>(
+        &'a self,
+        partition: u32,
+        slices: &'a [Slice<Stats>],
+    ) -> impl Iterator<Item = Result<(String, Bytes), SinkError>> + 'a {
+        slices.iter().map(move |slice| {
+            let path = self.path(slice.start, partition);
+            match postcard::to_extend(slice, HEAD.to_vec()) {
+                Ok(bytes) => Ok((path, bytes.into())),
+                Err(error) => Err(SinkError::Share { uri: self.store.uri(&path), detail: error.to_string() }),
+            }
+        })
+    }
+
+    /// All that there are.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn list(&self) -> Result<Listed, SinkError> {
+        let mut listed = Listed::new();
+        for file in self.store.list(&format!("{}/", self.folder), MOST).await? {
+            if let Some((start, partition)) = self.of(&file.path) {
+                listed.entry(start).or_default().insert(partition, file.path);
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// When the store fails, or it is none, of another slice, or larger than `limits.openMib`; the message names it.
+    pub async fn read(&self, start: Micros, path: &str) -> Result<Slice<Stats>, SinkError> {
+        let bytes = self.store.get(path, self.most).await?;
+        let wrong = |detail: String| SinkError::Share { uri: self.store.uri(path), detail };
+        let body = bytes.strip_prefix(HEAD).ok_or_else(|| wrong("it does not begin as one".to_owned()))?;
+        let slice: Slice<Stats> = postcard::from_bytes(body).map_err(|error| wrong(error.to_string()))?;
+        let is_of = |time: Micros| self.rules.slice(time) == start && self.rules.window(time) == time;
+        match slice.start == start && slice.rows.iter().all(|row| is_of(row.start)) {
+            true => Ok(slice),
+            false => Err(wrong("it has windows of another time".to_owned())),
+        }
+    }
+
+    /// Deletes some, as far as that can be done: they are in the way of nothing.
+    pub async fn delete(&self, paths: &[String]) {
+        let failed = match self.store.delete(paths).await {
+            Ok(gone) => gone.failed,
+            Err(error) => Some(error),
+        };
+        if let Some(error) = failed {
+            tracing::warn!("shares of windows that were put together are left for now: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Credentials;
+
+    use super::*;
+    use crate::out::testing::{START, config};
+    use crate::window::Row;
+
+    fn shares(folder: &tempfile::TempDir) -> Shares {
+        let store = Store::open(&format!("file://{}", folder.path().display()), &Credentials::none()).unwrap();
+        Shares::new(store, &config("windows: {over: Topic, aggregates: [avg, p50]}\n"))
+    }
+
+    fn slice(shares: &Shares, window: Micros) -> Slice<Stats> {
+        let mut values = Stats::new(&shares.rules);
+        values.add(&shares.rules, START + 1, 0.1);
+        Slice { start: START, rows: vec![Row { start: window, sensor: b"1\x1fa".as_slice().into(), values }] }
+    }
+
+    const PATH: &str = "data/_watermarks/readings-shares/1767225900-0003.share";
+
+    #[tokio::test]
+    async fn a_share_is_read_as_it_was_written_and_found_by_slice_and_partition() {
+        let folder = tempfile::tempdir().unwrap();
+        let shares = shares(&folder);
+        let slice = slice(&shares, START + 5_000_000);
+        let written = shares.write(3, std::slice::from_ref(&slice)).await.unwrap();
+        assert_eq!((written.files, written.rows), (1, 0));
+        let listed = shares.list().await.unwrap();
+        assert_eq!(listed, Listed::from([(START, BTreeMap::from([(3, PATH.to_owned())]))]));
+        assert_eq!(shares.read(START, PATH).await.unwrap(), slice);
+        shares.delete(&[PATH.to_owned()]).await;
+        assert!(shares.list().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn other_objects_in_the_folder_are_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let shares = shares(&folder);
+        for name in ["marks/0.json", "01-0003.share", "1-3.share", "x-0003.share", "9223372036854775807-0003.share"] {
+            shares.store.put(&format!("data/_watermarks/readings-shares/{name}"), "x").await.unwrap();
+        }
+        assert!(shares.list().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_share_or_another_slices_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let shares = shares(&folder);
+        let bytes = |slice: &Slice<Stats>| postcard::to_extend(slice, HEAD.to_vec()).unwrap();
+        let good = bytes(&slice(&shares, START));
+        let another = bytes(&slice(&shares, START + 60_000_000));
+        for wrong in [&b""[..], b"ingest share 2\n", &good[..good.len() - 1], &another] {
+            shares.store.put(PATH, wrong.to_vec()).await.unwrap();
+            let error = shares.read(START, PATH).await.unwrap_err();
+            assert!(error.category() == "ShareInvalid" && error.to_string().contains(PATH), "{error}");
+        }
+    }
+}
