@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::Context;
 use local_aks::Facts;
-use local_aks::images::Images;
+use local_aks::images::{self, Binaries, Images, Registry};
 use serde_json::{Value, json};
 
 use crate::tool::Tool;
+use crate::ui::Ui;
 
 /// The operator's namespace.
 pub(crate) const OPERATOR: &str = "batch-scoring";
@@ -18,6 +19,16 @@ pub(crate) const SCHEDULE: &str = "sensors";
 const NAMESPACES: &str = include_str!("../manifests/namespaces.yaml");
 const CLUSTER_MANIFEST: &str = include_str!("../manifests/cluster.yaml");
 pub(crate) const SCHEDULE_MANIFEST: &str = include_str!("../manifests/schedule.yaml");
+
+/// Makes images of the programs, and pushes them to the cluster's registry.
+pub(crate) async fn images(facts: &Facts, binaries: &Binaries, folder: &Path, ui: &Ui) -> anyhow::Result<Images> {
+    let stage = ui.stage("Images");
+    let crane = facts.bin_dir.join("crane");
+    let registry = Registry { address: &facts.registry, insecure: true, crane: &crane };
+    let pushed = images::push(binaries, &registry, folder).await?;
+    stage.done(&format!("pushed to the registry at {}", facts.registry));
+    Ok(pushed)
+}
 
 /// Makes the namespaces.
 pub(crate) async fn namespaces(facts: &Facts) -> anyhow::Result<()> {

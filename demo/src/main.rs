@@ -18,7 +18,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use clap::Parser;
 use jiff::Timestamp;
-use local_aks::images::{self, Binaries, Platform, Registry};
+use local_aks::images::{self, Binaries, Platform};
 use local_aks::{Facts, Options, Progress};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -185,11 +185,7 @@ async fn build(workspace: &Path, with_ingest: bool, stage: &Stage) -> anyhow::Re
 /// Everything between the cluster's coming up and its going down.
 async fn show(facts: &Facts, binaries: &Binaries, workspace: &Path, folder: &Path, ui: &Ui) -> anyhow::Result<Summary> {
     let began = Instant::now();
-    let stage = ui.stage("Images");
-    let crane = facts.bin_dir.join("crane");
-    let registry = Registry { address: &facts.registry, insecure: true, crane: &crane };
-    let pushed = images::push(binaries, &registry, folder).await?;
-    stage.done(&format!("pushed to the registry at {}", facts.registry));
+    let pushed = install::images(facts, binaries, folder, ui).await?;
 
     let stage = ui.stage("Readings");
     let workload = workload::Workload::new(facts, binaries.scorer()?, folder)?;

@@ -57,16 +57,7 @@ impl Summary {
                 summary.precision
             ));
         }
-        line(format!("Nodes of the pool over time ({} machines made and deleted)", self.machines));
-        for count in &self.nodes {
-            line(format!(
-                "  {}  {:6.1} s  {} {}",
-                time(Some(count.at)),
-                count.seconds,
-                count.nodes,
-                bar(count.nodes, count.ready)
-            ));
-        }
+        nodes(&self.nodes, self.machines, &mut line);
         line("Where the results are in Blob Storage: one sensor's, of the last run".into());
         line(format!("  predictions  {}", self.example.predictions.uri));
         line(format!("  log          {}", self.example.log.uri));
@@ -76,16 +67,29 @@ impl Summary {
         line(format!("  head {}", self.example.predictions.path));
         line(format!("  cat {}", self.example.log.path));
         line(format!("  less {}", self.example.record.path));
-        line("Time".into());
-        for stage in &self.stages {
-            line(format!("  {:<23} {:6.1} s", stage.stage, stage.seconds));
-        }
-        line(format!("  from control plane up to here  {:.1} s", self.seconds_from_control_plane));
+        times(&self.stages, self.seconds_from_control_plane, &mut line);
         out
     }
 }
 
-pub(crate) fn bar(nodes: usize, ready: usize) -> String {
+/// Tells how many nodes the pool had, and when.
+pub(crate) fn nodes(counts: &[NodeCount], machines: usize, line: &mut impl FnMut(String)) {
+    line(format!("Nodes of the pool over time ({machines} machines made and deleted)"));
+    for NodeCount { at, seconds, nodes, ready } in counts {
+        line(format!("  {}  {seconds:6.1} s  {nodes} {}", time(Some(*at)), bar(*nodes, *ready)));
+    }
+}
+
+/// Tells how long stages took.
+pub(crate) fn times(stages: &[StageTime], from_control_plane: f64, line: &mut impl FnMut(String)) {
+    line("Time".into());
+    for stage in stages {
+        line(format!("  {:<23} {:6.1} s", stage.stage, stage.seconds));
+    }
+    line(format!("  from control plane up to here  {from_control_plane:.1} s"));
+}
+
+fn bar(nodes: usize, ready: usize) -> String {
     format!("{}{}", "■".repeat(ready), "□".repeat(nodes.saturating_sub(ready)))
 }
 

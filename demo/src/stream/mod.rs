@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
-use local_aks::images::{self, Binaries, Images, Registry};
+use local_aks::images::{Binaries, Images};
 use local_aks::{Facts, Progress};
 
 use self::plan::Plan;
@@ -56,11 +56,7 @@ pub(crate) struct Demo<'a> {
 pub(crate) async fn show(demo: &Demo<'_>) -> anyhow::Result<(Summary, Servers)> {
     let Demo { facts, binaries, folder, root, ui, .. } = demo;
     let began = Instant::now();
-    let stage = ui.stage("Images");
-    let crane = facts.bin_dir.join("crane");
-    let registry = Registry { address: &facts.registry, insecure: true, crane: &crane };
-    let pushed = images::push(binaries, &registry, folder).await?;
-    stage.done(&format!("pushed to the registry at {}", facts.registry));
+    let pushed = install::images(facts, binaries, folder, ui).await?;
 
     let stage = ui.stage("Kafka and PostgreSQL");
     let noted = stage.clone();

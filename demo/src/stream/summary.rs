@@ -10,7 +10,7 @@ use super::sent::Sent;
 use crate::judge::{MIN_PRECISION, MIN_RECALL, Verdict};
 use crate::results::Example;
 use crate::story::NodeCount;
-use crate::summary::{bar, time};
+use crate::summary::{nodes, time, times};
 use crate::ui::StageTime;
 use crate::workload::SENSORS;
 
@@ -151,22 +151,14 @@ impl Summary {
             self.recall, self.precision
         ));
         line(format!("  predictions in PostgreSQL: {}", found.predictions));
-        line(format!("Nodes of the pool over time ({} machines made and deleted)", self.machines));
-        for count in &self.nodes {
-            let (at, nodes) = (time(Some(count.at)), bar(count.nodes, count.ready));
-            line(format!("  {at}  {:6.1} s  {} {nodes}", count.seconds, count.nodes));
-        }
+        nodes(&self.nodes, self.machines, &mut line);
         line(format!("A copy of what was in Blob Storage is in {}; to read it:", self.copy.display()));
         line(format!("  cd {}", self.copy.display()));
         line("  head data/2*/*/*/*/*-0000.csv".into());
         line("  head -1 data/_deadletter/*/*/*/*/*".into());
         line(format!("  head {}", self.example.predictions.path));
         line(format!("  less {}", self.example.record.path));
-        line("Time".into());
-        for stage in &self.stages {
-            line(format!("  {:<23} {:6.1} s", stage.stage, stage.seconds));
-        }
-        line(format!("  from control plane up to here  {:.1} s", self.seconds_from_control_plane));
+        times(&self.stages, self.seconds_from_control_plane, &mut line);
         out
     }
 }
