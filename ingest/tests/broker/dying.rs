@@ -60,7 +60,7 @@ async fn whatever_dies(spread: bool) -> Result<()> {
         true => ("Topic", 1, format!("{WATERMARKS}-shares/marks")),
     };
     let events = number("STREAM_EVENTS", 400_000);
-    let kills = number("STREAM_KILLS", 3);
+    let kills = number("STREAM_KILLS", if spread { 1 } else { 3 });
     let seed = number("STREAM_SEED", StdRng::from_os_rng().random_range(0..1_000_000));
     tell(&format!("STREAM_EVENTS={events} STREAM_KILLS={kills} STREAM_SEED={seed}"));
     let mut world = World::new(PARTITIONS.cast_signed()).await?;
