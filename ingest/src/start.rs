@@ -158,10 +158,12 @@ async fn take_over(
         match join(marks, merged, partition, fresh).await {
             Err(MarksError::Store(error)) if error.is_retryable() && asked.elapsed() < PATIENCE => {
                 tracing::warn!(partition, "{error}; it is tried again");
-                tokio::time::sleep(PAUSE).await;
             }
+            // Another one, to which it was assigned for a moment.
+            Err(MarksError::Fenced { .. }) if asked.elapsed() < PATIENCE => {}
             taken => return taken,
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

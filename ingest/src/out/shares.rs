@@ -90,13 +90,16 @@ impl Shares {
     /// When the store fails, or it is none, of another slice, or larger than `limits.openMib`; the message names it.
     pub async fn read(&self, start: Micros, path: &str) -> Result<Slice<Stats>, SinkError> {
         let bytes = self.store.get(path, self.most).await?;
-        let wrong = |detail: String| SinkError::Share { uri: self.store.uri(path), detail };
-        let body = bytes.strip_prefix(HEAD).ok_or_else(|| wrong("it does not begin as one".to_owned()))?;
-        let slice: Slice<Stats> = postcard::from_bytes(body).map_err(|error| wrong(error.to_string()))?;
+        self.decode(start, &bytes).map_err(|detail| SinkError::Share { uri: self.store.uri(path), detail })
+    }
+
+    fn decode(&self, start: Micros, bytes: &[u8]) -> Result<Slice<Stats>, String> {
+        let body = bytes.strip_prefix(HEAD).ok_or("it does not begin as one")?;
+        let slice: Slice<Stats> = postcard::from_bytes(body).map_err(|error| error.to_string())?;
         let is_of = |time: Micros| self.rules.slice(time) == start && self.rules.window(time) == time;
         match slice.start == start && slice.rows.iter().all(|row| is_of(row.start)) {
             true => Ok(slice),
-            false => Err(wrong("it has windows of another time".to_owned())),
+            false => Err("it has windows of another time".to_owned()),
         }
     }
 
@@ -114,11 +117,12 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use store::Credentials;
 
     use super::*;
     use crate::out::testing::{START, config};
-    use crate::window::Row;
+    use crate::window::{Merge, Row};
 
     fn shares(folder: &tempfile::TempDir) -> Shares {
         let store = Store::open(&format!("file://{}", folder.path().display()), &Credentials::none()).unwrap();
@@ -168,6 +172,24 @@ mod tests {
             shares.store.put(PATH, wrong.to_vec()).await.unwrap();
             let error = shares.read(START, PATH).await.unwrap_err();
             assert!(error.category() == "ShareInvalid" && error.to_string().contains(PATH), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_that_somebody_has_changed_are_an_error_or_other_numbers(at in 0..200_usize, byte: u8, end in 0..200_usize) {
+            let folder = tempfile::tempdir().unwrap();
+            let shares = shares(&folder);
+            let mut bytes = postcard::to_extend(&slice(&shares, START), HEAD.to_vec()).unwrap();
+            let last = bytes.len() - 1;
+            bytes[at.min(last)] = byte;
+            bytes.truncate(end.max(last / 2));
+            if let Ok(found) = shares.decode(START, &bytes) {
+                let mut all = Merge::default();
+                all.add(found.clone());
+                all.add(found);
+                prop_assert!(all.finish(START).finish(&shares.rules.aggregates).rows.len() <= 1);
+            }
         }
     }
 }

@@ -81,12 +81,12 @@ impl Stats {
 
     /// Takes the values of another partition. Of equal times, those of `other` came later. Nothing is known of duplicates then.
     pub fn merge(&mut self, other: Self) {
-        let (before, count) = (self.count as f64, (self.count + other.count) as f64);
-        let (distance, share) = (other.mean - self.mean, other.count as f64 / count.max(1.0));
+        let (before, more) = (self.count as f64, other.count as f64);
+        let (distance, share) = (other.mean - self.mean, more / (before + more).max(1.0));
         self.mean += distance * share;
         // Chan's way, for the reason of Welford's.
         self.squares += other.squares + distance * distance * before * share;
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.sum += other.sum;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
