@@ -11,6 +11,10 @@ use crate::out::{Batch, Letter, Letters, Raw, Reason, Record, Windows};
 use crate::partition::{Partition, Verdict};
 use crate::{Micros, timestamp};
 
+mod silence;
+
+use silence::Silence;
+
 /// What waits beside windows is written once it is so large, in bytes.
 const LARGE: usize = 4 << 20;
 
@@ -31,9 +35,7 @@ pub struct Hand {
     waits_since: Option<Instant>,
     /// When the last batch was taken.
     taken: Option<Instant>,
-    /// For how long the broker has told that there is nothing more.
-    silence: Micros,
-    heard: Option<Instant>,
+    silence: Silence,
     /// Where the log ends, as far as is known.
     end: i64,
     /// Whether the client has given all that there was, and nothing since.
@@ -54,8 +56,7 @@ impl Hand {
             sent: 0,
             waits_since: None,
             taken: None,
-            silence: 0,
-            heard: None,
+            silence: Silence::default(),
             end,
             has_all: false,
         }
@@ -81,7 +82,7 @@ impl Hand {
             // The client gives each once; were it not so, nothing would count twice.
             return;
         }
-        self.silence = 0;
+        self.silence.end();
         self.has_all = false;
         partition.begin(offset);
         let behind = partition.is_behind(offset);
@@ -195,17 +196,15 @@ impl Hand {
             self.end = self.partition.position();
             self.partition.caught_up();
         }
-        let passed = self.heard.replace(now).map(|then| now.saturating_duration_since(then));
-        if self.lag() > 0 {
-            self.silence = 0;
-        } else if let Some(passed) = passed {
-            self.silence = self.silence.saturating_add(i64::try_from(passed.as_micros()).unwrap_or(i64::MAX));
+        match self.lag() > 0 {
+            true => self.silence.end(),
+            false => self.silence.heard(now),
         }
     }
 
-    /// The broker has not answered: that is no silence.
+    /// The broker has not answered, or nobody has looked: that is no silence.
     pub fn not_heard(&mut self) {
-        self.heard = None;
+        self.silence.not_heard();
     }
 
     /// How many records there are yet to read.
@@ -217,21 +216,21 @@ impl Hand {
     /// Whether it has read all that there is.
     #[must_use]
     pub fn is_at_end(&self) -> bool {
-        self.heard.is_some() && self.lag() == 0
+        self.silence.is_heard() && self.lag() == 0
     }
 
     /// Where to its watermark goes on for silence. Not while a mark is on its way.
     #[must_use]
     pub fn after_silence(&self) -> Option<Micros> {
         let silent = self.is_at_end() && !self.is_writing();
-        silent.then(|| self.partition.after_silence(self.silence)).flatten()
+        silent.then(|| self.partition.after_silence(self.silence.length())).flatten()
     }
 
     /// Where to its watermark goes on if others are there. Not while a mark is on its way.
     #[must_use]
     pub fn after_others(&self, least: Micros) -> Option<Micros> {
         let at_end = self.is_at_end() && !self.is_writing();
-        at_end.then(|| self.partition.after_others(least, self.silence)).flatten()
+        at_end.then(|| self.partition.after_others(least, self.silence.length())).flatten()
     }
 
     /// Has the watermark go on. The mark is to be written before anything else.

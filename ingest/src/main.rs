@@ -7,8 +7,7 @@ use clap::Parser;
 use ingest::cli::Cli;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -19,7 +18,17 @@ async fn main() -> ExitCode {
         .init();
     // Two TLS providers are linked in; rustls must be told which one to use. It fails only where one is chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match cli.run().await {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(cli.run());
+    // What is under way after all of it is waited for by nobody.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(category = error.category(), "{error}");

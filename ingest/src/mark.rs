@@ -101,8 +101,8 @@ pub enum MarkError {
     Metadata(String),
     /// Windows were others.
     #[error(
-        "windows and files were {was} when it was written, and are {now}: windows.length and files.every stay as they are; to change them, \
-         give another `watermarks`, another `files.path` (or table) and another `kafka.group`"
+        "windows and files were {was} when it was written, and are {now}: windows.length, windows.over and files.every stay as they are, and with \
+         windows.over: Topic event.columns.keys; to change them, give another `watermarks`, another `files.path` (or table) and another `kafka.group`"
     )]
     Alignment {
         /// `windows.length/files.every` then.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use store::{Clock, Seen, Store, StoreError, Watermark, watermark};
@@ -25,6 +25,8 @@ struct Inner {
     clock: Clock,
     /// How many partitions the topic has.
     partitions: AtomicU32,
+    /// How many partitions were taken over so far.
+    lives: AtomicU64,
 }
 
 /// A mark as this process left it: what entitles it to write the next one.
@@ -33,6 +35,8 @@ pub struct Grip {
     partition: u32,
     seen: Seen,
     number: u64,
+    /// Which take-over of this process it is of: what an earlier one has on its way is another's.
+    life: u64,
 }
 
 /// Why a mark could not be read or written.
@@ -69,7 +73,8 @@ impl Marks {
     #[must_use]
     pub fn new(store: Store, folder: String, terms: Terms, owner: String, clock: Clock) -> Self {
         let partitions = AtomicU32::new(1);
-        Self { inner: Arc::new(Inner { store, folder, terms, owner, clock, partitions }) }
+        let lives = AtomicU64::new(0);
+        Self { inner: Arc::new(Inner { store, folder, terms, owner, clock, partitions, lives }) }
     }
 
     /// The topic has so many partitions.
@@ -97,6 +102,7 @@ impl Marks {
     /// # Errors
     /// When the store fails, or the mark cannot be gone on with.
     pub async fn take_over(&self, partition: u32, fresh: &Mark) -> Result<(Mark, Grip, bool), MarksError> {
+        let life = self.inner.lives.fetch_add(1, Ordering::Relaxed);
         for _ in 0..TRIES {
             // Numbers go on, whoever writes: so no two marks are of one writer and number.
             let (mark, number, seen) = match self.read(partition).await? {
@@ -104,7 +110,7 @@ impl Marks {
                 None => (fresh.clone(), 0, Seen::Absent),
             };
             let is_fresh = seen == Seen::Absent;
-            match self.write(&Grip { partition, seen, number }, &mark).await {
+            match self.write(&Grip { partition, seen, number, life }, &mark).await {
                 Ok(grip) => return Ok((mark, grip, is_fresh)),
                 Err(MarksError::Fenced { .. }) => {}
                 Err(error) => return Err(error),
@@ -127,7 +133,8 @@ impl Marks {
     }
 
     fn next(&self, grip: &Grip) -> Writer {
-        Writer { owner: self.inner.owner.clone(), number: grip.number.wrapping_add(1) }
+        let owner = format!("{}.{}", self.inner.owner, grip.life);
+        Writer { owner, number: grip.number.wrapping_add(1) }
     }
 
     /// Writes the next mark.
@@ -135,7 +142,7 @@ impl Marks {
     /// # Errors
     /// When the store fails, or the partition is another replica's.
     pub async fn write(&self, grip: &Grip, mark: &Mark) -> Result<Grip, MarksError> {
-        let Grip { partition, seen, .. } = grip;
+        let Grip { partition, seen, life, .. } = grip;
         let writer = self.next(grip);
         let (now, terms) = ((self.inner.clock)(), &self.inner.terms);
         let object = mark.to_watermark(*partition, self.partitions(), terms, &writer, now);
@@ -143,13 +150,13 @@ impl Marks {
         let malformed = |source| StoreError::Malformed { uri: self.uri(*partition), what: "watermark", source };
         let bytes = serde_json::to_vec(&object).map_err(malformed)?;
         let written = self.inner.store.replace(&path, seen, bytes).await?;
-        let grip = |seen| Grip { partition: *partition, seen, number: writer.number };
+        let grip = |seen| Grip { partition: *partition, seen, number: writer.number, life: *life };
         if let Some(seen) = written {
             return Ok(grip(seen));
         }
         // An answer that was lost, and a second attempt that met the first one's object: that is no other replica's.
         match self.read(*partition).await? {
-            Some((_, found, seen)) if found == writer => Ok(grip(seen)),
+            Some((there, found, seen)) if found == writer && there == *mark => Ok(grip(seen)),
             _ => Err(MarksError::Fenced { uri: self.uri(*partition), partition: *partition }),
         }
     }
@@ -249,6 +256,26 @@ mod tests {
         marks.check(&grip).await.unwrap();
         let again = marks.write(&grip, &at(1)).await.unwrap();
         marks.check(&again).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_life_of_the_same_process_has_on_its_way_is_anothers() {
+        let folder = tempfile::tempdir().unwrap();
+        let marks = marks(&folder, "a");
+        let (_, earlier, _) = marks.take_over(0, &at(0)).await.unwrap();
+        let (_, later, _) = marks.take_over(0, &at(0)).await.unwrap();
+        assert!(matches!(marks.check(&earlier).await, Err(MarksError::Fenced { .. })));
+        assert!(matches!(marks.write(&earlier, &at(0)).await, Err(MarksError::Fenced { .. })));
+        marks.write(&later, &at(1)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn another_mark_than_the_one_that_was_to_be_written_is_no_lost_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let marks = marks(&folder, "a");
+        let (_, grip, _) = marks.take_over(0, &at(0)).await.unwrap();
+        marks.write(&grip, &at(1)).await.unwrap();
+        assert!(matches!(marks.write(&grip, &at(2)).await, Err(MarksError::Fenced { .. })));
     }
 
     #[tokio::test]

@@ -15,7 +15,6 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 
-use crate::Micros;
 use crate::config::{Config, Over};
 use crate::error::IngestError;
 use crate::event::Decoder;
@@ -29,6 +28,7 @@ use crate::partition::Partition;
 use crate::source::{Assigned, Source, SourceError};
 use crate::window::Rules;
 use crate::write::Writer;
+use crate::{Micros, timestamp};
 
 mod memory;
 mod merging;
@@ -164,6 +164,29 @@ impl Member {
         Ok(())
     }
 
+    /// Records may be gone from the log, whose retention was too short: those that were never read, and those of windows that were
+    /// open when the partition was read last.
+    fn tell_of_gone(&self, partition: u32, mark: &Mark, begin: i64) {
+        let gone = |from: i64| u64::try_from(begin.saturating_sub(from)).unwrap_or_default();
+        let (lost, again) = (gone(mark.offset.max(mark.side)), gone(mark.offset));
+        self.metrics.lost.inc_by(again);
+        if lost > 0 {
+            tracing::error!(
+                partition,
+                lost,
+                "records were gone from the log before they were read: its retention is too short"
+            );
+        }
+        if again > lost {
+            tracing::error!(
+                partition,
+                lost = again - lost,
+                "records of windows that were open were gone from the log: those from {} on have what is left",
+                mark.durable.map_or_else(|| "the first".to_owned(), |durable| timestamp(durable).to_string())
+            );
+        }
+    }
+
     /// Nobody but who sends events knows whether those of a sensor are in one partition.
     fn tell_of_keys(&mut self) {
         self.told_of_keys = true;
@@ -190,16 +213,7 @@ impl Member {
             self.pause(paused);
         }
         for Assigned { partition, mark, grip, offsets, fresh } in assigned {
-            // What an earlier life had read is in the store, as far as its windows were complete.
-            let lost = offsets.begin.saturating_sub(mark.offset.max(mark.side));
-            if lost > 0 {
-                self.metrics.lost.inc_by(u64::try_from(lost).unwrap_or_default());
-                tracing::error!(
-                    partition,
-                    lost,
-                    "records were gone from the log before they were read: its retention is too short"
-                );
-            }
+            self.tell_of_gone(partition, &mark, offsets.begin);
             let mark = Mark { offset: mark.offset.max(offsets.begin), ..mark };
             tracing::info!(
                 partition,

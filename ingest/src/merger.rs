@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::Micros;
 use crate::config::Config;
@@ -19,8 +20,6 @@ use crate::out::Sink;
 use crate::window::{Merge, Rules};
 use crate::write::{WriteError, Writer, until_done};
 
-/// So many slices are put together before it is told.
-const SLICES: usize = 16;
 /// Shares of a slice that are read at the same time.
 const AT_ONCE: usize = 4;
 /// After somebody else has put windows together.
@@ -37,6 +36,8 @@ pub struct Merger {
     metrics: Metrics,
     /// Between two looks at how far partitions are.
     pause: Duration,
+    /// For so long slices are put together before it is told how far they are.
+    at_most: Duration,
 }
 
 /// How far it is.
@@ -44,6 +45,20 @@ pub struct Merger {
 struct At {
     mark: Mark,
     grip: Grip,
+}
+
+/// What was done: the mark that says so, and shares that nobody needs once it stands in the store.
+struct Done {
+    mark: Mark,
+    shares: Vec<String>,
+}
+
+/// What came of a step.
+enum Next {
+    At(At),
+    Nothing(At),
+    /// Somebody else does it.
+    Fenced,
 }
 
 impl Merger {
@@ -59,25 +74,28 @@ impl Merger {
             marks: writer.marks.clone(),
             metrics: writer.metrics.clone(),
             pause: pause.clamp(Duration::from_millis(250), Duration::from_secs(5)),
+            at_most: Duration::from_secs(10),
         })
     }
 
     /// Goes on until somebody else does it. `first`: up to when the first partition is in the store.
     pub async fn run(&self, mut first: watch::Receiver<Option<Micros>>) {
         let mut at = until_done(&self.metrics, None, || self.take_over()).await;
-        while let Some(now) = &at {
+        while let Some(now) = at {
             self.metrics.merged(now.mark.durable);
-            let Some(next) = until_done(&self.metrics, None, || self.step(now)).await else { break };
-            if next.is_some() {
-                at = next;
-                continue;
-            }
-            // While the first partition is no further, nothing can be.
             let durable = now.mark.durable;
-            if first.wait_for(|first| *first > durable).await.is_err() {
-                return;
-            }
-            tokio::time::sleep(self.pause).await;
+            at = match self.next(now).await {
+                Next::At(next) => Some(next),
+                Next::Fenced => None,
+                Next::Nothing(now) => {
+                    // While the first partition is no further, nothing can be.
+                    if first.wait_for(|first| *first > durable).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(self.pause).await;
+                    Some(now)
+                }
+            };
         }
         tracing::info!("another replica puts windows together");
         tokio::time::sleep(FENCED).await;
@@ -93,33 +111,46 @@ impl Merger {
         Ok(At { mark, grip })
     }
 
-    /// Does what is next, and tells how far it is then; none where nothing is to be done. Only its last deed moves the mark.
-    async fn step(&self, at: &At) -> Result<Option<At>, WriteError> {
-        let Some(all) = self.marks.durable().await?.filter(|all| Some(*all) > at.mark.durable) else { return Ok(None) };
-        let aim = at.mark.watermark.filter(|aim| Some(*aim) > at.mark.durable);
-        let mark = match aim {
-            // Then it is looked again which partitions there are.
-            None => Mark { watermark: Some(all), ..at.mark.clone() },
-            Some(aim) if aim > all => return Ok(None),
-            Some(aim) => Mark { durable: Some(self.put_together(at, aim).await?), ..at.mark.clone() },
-        };
-        let grip = self.merged.write(&at.grip, &mark).await?;
-        if mark.durable > at.mark.durable {
-            self.sweep(mark.durable).await;
+    /// Does what is next, and then says so in the mark. What it is is decided once: the same mark is written until it stands there,
+    /// since others go by it as soon as it does.
+    async fn next(&self, at: At) -> Next {
+        let Some(done) = until_done(&self.metrics, None, || self.step(&at)).await else { return Next::Fenced };
+        let Some(Done { mark, shares }) = done else { return Next::Nothing(at) };
+        let write = async || Ok(self.merged.write(&at.grip, &mark).await?);
+        let Some(grip) = until_done(&self.metrics, None, write).await else { return Next::Fenced };
+        if !shares.is_empty() {
+            self.sink.shares.delete(&shares).await;
         }
-        Ok(Some(At { mark, grip }))
+        Next::At(At { mark, grip })
+    }
+
+    /// Does what is next; none where nothing is to be done.
+    async fn step(&self, at: &At) -> Result<Option<Done>, WriteError> {
+        let Some(all) = self.marks.durable().await?.filter(|all| Some(*all) > at.mark.durable) else { return Ok(None) };
+        match at.mark.watermark.filter(|aim| Some(*aim) > at.mark.durable) {
+            // Then it is looked again which partitions there are.
+            None => Ok(Some(Done { mark: Mark { watermark: Some(all), ..at.mark.clone() }, shares: Vec::new() })),
+            Some(aim) if aim > all => Ok(None),
+            Some(aim) => Ok(Some(self.put_together(at, aim).await?)),
+        }
     }
 
     fn end(&self, start: Micros) -> Micros {
         start.saturating_add(self.rules.every)
     }
 
-    /// Puts some slices together, the first that are due, and tells up to when.
-    async fn put_together(&self, at: &At, aim: Micros) -> Result<Micros, WriteError> {
-        let shares = self.sink.shares.list().await?;
-        let is_due = |start: &Micros| self.end(*start) <= aim && Some(self.end(*start)) > at.mark.durable;
-        let due: Vec<_> = shares.into_iter().filter(|(start, _)| is_due(start)).take(SLICES + 1).collect();
-        for (start, shares) in due.iter().take(SLICES) {
+    /// Puts some slices together, the first that are due.
+    async fn put_together(&self, at: &At, aim: Micros) -> Result<Done, WriteError> {
+        let began = Instant::now();
+        let mut listed = self.sink.shares.list().await?;
+        listed.retain(|start, _| self.end(*start) <= aim);
+        let due = listed.range(at.mark.durable.unwrap_or(Micros::MIN)..);
+        let mut until = aim;
+        for (number, (start, shares)) in due.enumerate() {
+            if number > 0 && began.elapsed() >= self.at_most {
+                until = *start;
+                break;
+            }
             let reads: Vec<_> = shares.values().map(|path| self.sink.shares.read(*start, path)).collect();
             let add = |mut all: Merge, share| async move {
                 all.add(share);
@@ -131,19 +162,10 @@ impl Merger {
             let slice = all.finish(*start).finish(&self.rules.aggregates);
             self.metrics.written(&self.sink.finished.write(None, &[slice]).await?);
         }
-        Ok(due.get(SLICES).map_or(aim, |(start, _)| *start))
-    }
-
-    /// Deletes shares that were put together, and those that somebody wrote again since.
-    async fn sweep(&self, until: Option<Micros>) {
-        match self.sink.shares.list().await {
-            Ok(shares) => {
-                let old = shares.into_iter().filter(|(start, _)| Some(self.end(*start)) <= until);
-                let old: Vec<String> = old.flat_map(|(_, shares)| shares.into_values()).collect();
-                self.sink.shares.delete(&old).await;
-            }
-            Err(error) => tracing::warn!("shares of windows that were put together are left for now: {error}"),
-        }
+        // Those of before, too: somebody may have written one again since.
+        let done = listed.into_iter().filter(|(start, _)| self.end(*start) <= until);
+        let shares = done.flat_map(|(_, shares)| shares.into_values()).collect();
+        Ok(Done { mark: Mark { durable: Some(until), ..at.mark.clone() }, shares })
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Metrics {
     pub write_errors: IntCounterVec,
     /// Watermarks that went on without an event, by why.
     pub jumps: IntCounterVec,
-    /// Records that the broker did not have any more when they were to be read.
+    /// Records that the broker did not have any more when they were to be read, or read again.
     pub lost: IntCounter,
     lag: IntGaugeVec,
     watermark: IntGaugeVec,
@@ -79,8 +79,10 @@ impl Metrics {
                 "category",
             )?,
             jumps: register.counters("watermark_jumps_total", "Watermarks that went on without an event", "reason")?,
-            lost: register
-                .counter("lost_records_total", "Records that were gone from the log before they were read")?,
+            lost: register.counter(
+                "lost_records_total",
+                "Records that were gone from the log when they were to be read, or read again",
+            )?,
             lag: register.gauges("lag_records", "Records of a partition that are yet to be read")?,
             watermark: register.gauges(
                 "watermark_seconds",

@@ -81,7 +81,9 @@ fn settings(kafka: &Kafka, name: &str) -> ClientConfig {
         .set("fetch.wait.max.ms", "250")
         // As Event Hubs asks, so that idle connections are not cut without a word.
         .set("socket.keepalive.enable", "true")
-        .set("metadata.max.age.ms", "180000")
+        // Partitions that the topic gets are looked for so often.
+        .set("topic.metadata.refresh.interval.ms", "20000")
+        .set("metadata.max.age.ms", "60000")
         .set("reconnect.backoff.max.ms", "5000");
     config
 }

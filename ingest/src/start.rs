@@ -146,22 +146,17 @@ fn database(place: &Place) -> Result<Database, IngestError> {
     })
 }
 
-/// Takes a partition over; a store that is away is waited for.
-async fn take_over(
-    marks: &Marks,
-    merged: Option<&Marks>,
-    partition: u32,
-    fresh: &Mark,
-) -> Result<(Mark, Grip, bool), MarksError> {
+/// Asks for marks; a store that is away is waited for.
+async fn patiently<T, A: Future<Output = Result<T, MarksError>>>(attempt: impl Fn() -> A) -> Result<T, MarksError> {
     let asked = Instant::now();
     loop {
-        match join(marks, merged, partition, fresh).await {
+        match attempt().await {
             Err(MarksError::Store(error)) if error.is_retryable() && asked.elapsed() < PATIENCE => {
-                tracing::warn!(partition, "{error}; it is tried again");
+                tracing::warn!("{error}; it is tried again");
             }
-            // Another one, to which it was assigned for a moment.
+            // Another replica, to which a partition was assigned for a moment.
             Err(MarksError::Fenced { .. }) if asked.elapsed() < PATIENCE => {}
-            taken => return taken,
+            ended => return ended,
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -193,7 +188,8 @@ fn load(marks: Marks, merged: Option<Marks>, runtime: Handle) -> Load {
             let (marks, merged) = (marks.clone(), merged.clone());
             let (partition, offsets, fresh) = (*partition, *offsets, fresh.clone());
             async move {
-                let (mark, grip, fresh) = take_over(&marks, merged.as_ref(), partition, &fresh).await?;
+                let join = || join(&marks, merged.as_ref(), partition, &fresh);
+                let (mark, grip, fresh) = patiently(join).await?;
                 match mark.offset > offsets.end {
                     false => Ok(Assigned { partition, mark, grip, offsets, fresh }),
                     true => Err(SourceError::Shorter {
@@ -205,6 +201,8 @@ fn load(marks: Marks, merged: Option<Marks>, runtime: Handle) -> Load {
                 }
             }
         };
+        // Whatever windows are over, there is this one: so marks of other windows are refused before any is written.
+        runtime.block_on(patiently(|| merged.as_ref().unwrap_or(&marks).read(0)))?;
         let taking: Vec<_> = asked.iter().map(take).collect();
         runtime.block_on(futures::stream::iter(taking).buffer_unordered(AT_ONCE).try_collect())
     })

@@ -49,12 +49,23 @@ async fn begin(merger: &Merger) -> At {
     merger.take_over().await.unwrap()
 }
 
-/// Steps until there is nothing to do.
-async fn go_on(merger: &Merger, mut at: At) -> At {
-    while let Some(next) = merger.step(&at).await.unwrap() {
-        at = next;
+/// Does one thing, if there is one to be done.
+async fn next(merger: &Merger, at: At) -> Result<At, At> {
+    match merger.next(at).await {
+        Next::At(at) => Ok(at),
+        Next::Nothing(at) => Err(at),
+        Next::Fenced => panic!("nobody else does it"),
     }
-    at
+}
+
+/// Goes on until there is nothing to do.
+async fn go_on(merger: &Merger, mut at: At) -> At {
+    loop {
+        at = match next(merger, at).await {
+            Ok(next) => next,
+            Err(last) => return last,
+        }
+    }
 }
 
 /// A file of windows that begin in a minute, but for its header.
@@ -105,15 +116,16 @@ async fn nothing_is_put_together_before_all_partitions_have_it() {
 async fn a_backlog_is_told_of_piece_by_piece_and_is_all_there_in_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let merger = merger(&folder, "a");
-    let minutes = i64::try_from(SLICES).unwrap() + 3;
+    let merger = Merger { at_most: Duration::ZERO, ..merger };
+    let minutes = 3;
     for minute in 0..minutes {
-        share(&merger, (minute % 2).unsigned_abs().try_into().unwrap(), minute, &[("1", 1.0)]).await;
+        share(&merger, u32::try_from(minute % 2).unwrap(), minute, &[("1", 1.0)]).await;
     }
     durable(&merger, 0, minutes + 5).await;
     durable(&merger, 1, minutes + 5).await;
-    let aimed = merger.step(&begin(&merger).await).await.unwrap().unwrap();
-    let first = merger.step(&aimed).await.unwrap().unwrap();
-    assert_eq!(first.mark.durable, Some(START + (minutes - 3) * MINUTE));
+    let aimed = next(&merger, begin(&merger).await).await.unwrap();
+    let first = next(&merger, aimed).await.unwrap();
+    assert_eq!(first.mark.durable, Some(START + MINUTE));
     let last = go_on(&merger, first).await;
     assert_eq!(last.mark.durable, Some(START + (minutes + 5) * MINUTE), "of the last minutes there is nothing");
     assert!((0..minutes).all(|minute| file(folder.path(), minute).is_some()));
@@ -127,12 +139,12 @@ async fn who_is_late_writes_nothing_over_what_was_put_together_of_shares_that_ar
         share(&old, partition, 0, &[("1", 1.0)]).await;
         durable(&old, partition, 1).await;
     }
-    let aimed = old.step(&begin(&old).await).await.unwrap().unwrap();
+    let aimed = next(&old, begin(&old).await).await.unwrap();
     go_on(&new, begin(&new).await).await;
     let whole = file(folder.path(), 0).unwrap();
     // One of them comes back: it was on its way for long.
     share(&old, 1, 0, &[("1", 1.0)]).await;
-    assert!(matches!(old.step(&aimed).await, Err(WriteError::Marks(crate::marks::MarksError::Fenced { .. }))));
+    assert!(matches!(old.next(aimed).await, Next::Fenced));
     assert_eq!(file(folder.path(), 0).unwrap(), whole);
     let at = begin(&new).await;
     durable(&new, 0, 2).await;
@@ -149,13 +161,13 @@ async fn a_partition_that_begins_while_windows_are_put_together_is_waited_for() 
         share(&merger, partition, 0, &[("1", 1.0)]).await;
         durable(&merger, partition, 1).await;
     }
-    let aimed = merger.step(&begin(&merger).await).await.unwrap().unwrap();
+    let aimed = next(&merger, begin(&merger).await).await.unwrap();
     assert_eq!(aimed.mark.watermark, Some(START + MINUTE));
     // It asked up to when they are before that was said, so it counts.
     let other = self::merger(&folder, "b");
     other.marks.set_partitions(3);
     let (_, grip, _) = other.marks.take_over(2, &Mark::default()).await.unwrap();
-    assert!(merger.step(&aimed).await.unwrap().is_none());
+    let aimed = next(&merger, aimed).await.unwrap_err();
     share(&merger, 2, 0, &[("1", 1.0)]).await;
     other.marks.write(&grip, &Mark { durable: Some(START + MINUTE), ..Mark::default() }).await.unwrap();
     go_on(&merger, aimed).await;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use store::Store;
+use store::{Store, StoreError};
 
 use super::sink::{SinkError, Written, put_all};
 use crate::Micros;
@@ -89,7 +89,13 @@ impl Shares {
     /// # Errors
     /// When the store fails, or it is none, of another slice, or larger than `limits.openMib`; the message names it.
     pub async fn read(&self, start: Micros, path: &str) -> Result<Slice<Stats>, SinkError> {
-        let bytes = self.store.get(path, self.most).await?;
+        let bytes = self.store.get(path, self.most).await.map_err(|error| match error {
+            StoreError::TooLarge { uri, .. } => {
+                let detail = format!("it has more than {} MiB; raise limits.openMib", self.most >> 20);
+                SinkError::Share { uri, detail }
+            }
+            error => error.into(),
+        })?;
         self.decode(start, &bytes).map_err(|detail| SinkError::Share { uri: self.store.uri(path), detail })
     }
 

@@ -73,7 +73,7 @@ pub enum SinkError {
     #[error(transparent)]
     Encode(#[from] EncodeError),
     /// What a partition has of windows cannot be read again.
-    #[error("{uri} is no share of windows of this version of ingest: {detail}")]
+    #[error("{uri} cannot be read as a share of windows by this version of ingest: {detail}")]
     Share {
         /// The object.
         uri: String,

@@ -17,6 +17,7 @@ fn rules() -> Rules {
         aggregates: vec![Aggregate::Count, Aggregate::Sum],
         drops_duplicates: false,
         over: Over::Partition,
+        keys: Vec::new(),
     }
 }
 

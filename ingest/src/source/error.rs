@@ -22,7 +22,7 @@ pub enum SourceError {
     /// The log is not the one that the mark is of.
     #[error(
         "partition {partition} ends at offset {end}, and its mark is at {offset}: the topic was made anew; delete the mark's object {uri} to \
-         begin again"
+         begin again, with another files.path, or a window that both logs have is what the new one has of it"
     )]
     Shorter {
         /// The partition.

@@ -24,6 +24,8 @@ pub struct Rules {
     pub drops_duplicates: bool,
     /// Whose events a window is made of.
     pub over: Over,
+    /// The fields that name a sensor.
+    pub keys: Vec<String>,
 }
 
 impl Rules {
@@ -40,6 +42,7 @@ impl Rules {
             aggregates: config.aggregates(),
             drops_duplicates: config.event.duplicates == Duplicates::Drop,
             over: windows.over,
+            keys: config.keys().to_vec(),
         }
     }
 
@@ -64,11 +67,12 @@ impl Rules {
     /// What slices are aligned by: a mark of other rules cannot be gone on with.
     #[must_use]
     pub fn alignment(&self) -> String {
-        let over = match self.over {
-            Over::Partition => "",
-            Over::Topic => " over the topic",
-        };
-        format!("{}s/{}s{over}", self.length / 1_000_000, self.every / 1_000_000)
+        let times = format!("{}s/{}s", self.length / 1_000_000, self.every / 1_000_000);
+        match self.over {
+            Over::Partition => times,
+            // Shares of sensors of other keys are no shares of theirs.
+            Over::Topic => format!("{times} over the topic by {}", self.keys.join(",")),
+        }
     }
 }
 

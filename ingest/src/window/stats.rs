@@ -164,6 +164,7 @@ mod tests {
             aggregates: aggregates.iter().map(|name| name.parse().unwrap()).collect(),
             drops_duplicates: false,
             over: Over::Partition,
+            keys: Vec::new(),
         }
     }
 
