@@ -22,6 +22,9 @@ pub const OBSERVED_EVERY: Duration = Duration::from_secs(1);
 /// How long an answer of the broker is waited for.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
+/// For so long the client is heard before the broker is asked whether the topic is there.
+const HEARD: Duration = Duration::from_millis(200);
+
 /// A consumer, subscribed to its topic.
 pub struct Source {
     /// To poll.
@@ -92,8 +95,11 @@ fn settings(kafka: &Kafka, name: &str) -> ClientConfig {
 fn partitions(consumer: &BaseConsumer<Group>, topic: &str) -> Result<u32, SourceError> {
     let asked = Instant::now();
     loop {
-        // Signing in is done by callbacks, which only polling makes.
-        let _ = consumer.poll(Duration::ZERO);
+        // Signing in is done by callbacks, which only polling makes, one at a time; so is telling why it failed.
+        let until = Instant::now() + HEARD;
+        while Instant::now() < until {
+            let _ = consumer.poll(until.saturating_duration_since(Instant::now()));
+        }
         match consumer.fetch_metadata(Some(topic), ANSWER) {
             Ok(found) => {
                 let count = found
