@@ -16,7 +16,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::replica::Replica;
 use crate::stream::{Expected, Sensors};
-use crate::world::{Rows, WATERMARKS, World, flush, send};
+use crate::world::{Letters, Rows, WATERMARKS, World, flush, send};
 
 const PARTITIONS: u32 = 4;
 const REPLICAS: usize = 3;
@@ -170,13 +170,7 @@ async fn whatever_dies(spread: bool) -> Result<()> {
     }
     compare(&expected, &table).context("the table")?;
 
-    let letters = world.letters().await?;
-    for reason in ["Late", "Future", "Malformed"] {
-        let told = letters.values().filter(|letter| letter["reason"] == reason).count() as u64;
-        let is = expected.dead.get(reason).copied().unwrap_or(0);
-        ensure!(told == is, "{told} dead letters are {reason}, and {is} events");
-        tell(&format!("{reason}: {is}"));
-    }
+    compare_letters(&expected, &world.letters().await?)?;
     tell(&format!("{} windows are those of a batch, in files and in the table", expected.windows.len()));
     Ok(())
 }
@@ -200,7 +194,7 @@ async fn until_at_work(world: &World, folder: &str, name: &str, than: i64) -> Re
     }
 }
 
-fn compare(expected: &Expected, rows: &Rows) -> Result<()> {
+pub(crate) fn compare(expected: &Expected, rows: &Rows) -> Result<()> {
     for ((start, device, tag), window) in &expected.windows {
         let time = Timestamp::from_second(*start)?;
         let name = vec![time.to_string(), device.to_string(), tag.to_string()];
@@ -217,5 +211,16 @@ fn compare(expected: &Expected, rows: &Rows) -> Result<()> {
     }
     let more = rows.len() - expected.windows.len();
     ensure!(more == 0, "{more} windows are there that should not be");
+    Ok(())
+}
+
+/// Whether there are as many dead letters of each reason as there are to be.
+pub(crate) fn compare_letters(expected: &Expected, letters: &Letters) -> Result<()> {
+    for reason in ["Late", "Future", "Malformed"] {
+        let told = letters.values().filter(|letter| letter["reason"] == reason).count() as u64;
+        let is = expected.dead.get(reason).copied().unwrap_or(0);
+        ensure!(told == is, "{told} dead letters are {reason}, and {is} events");
+        tell(&format!("{reason}: {is}"));
+    }
     Ok(())
 }

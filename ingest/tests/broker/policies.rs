@@ -9,10 +9,10 @@ use crate::replica::Replica;
 use crate::world::{TOPIC, World, flush, send};
 
 /// 2026-01-01T00:00:00Z, in milliseconds.
-const BEGIN: i64 = 1_767_225_600_000;
+pub(crate) const BEGIN: i64 = 1_767_225_600_000;
 
 /// An event of a second, with a value.
-fn event(second: i64, value: f64) -> String {
+pub(crate) fn event(second: i64, value: f64) -> String {
     let time = jiff::Timestamp::from_millisecond(BEGIN + second * 1000).unwrap();
     format!("{{\"TS\":\"{time}\",\"Device\":1,\"Tag\":\"a\",\"Value\":{value}}}")
 }
@@ -31,7 +31,7 @@ async fn run(world: &World, more: &str, records: &[(i64, String)]) -> Result<()>
     replica.stop().await
 }
 
-fn row(time: &str) -> Vec<String> {
+pub(crate) fn row(time: &str) -> Vec<String> {
     vec![time.to_owned(), "1".to_owned(), "a".to_owned()]
 }
 

@@ -12,6 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use store::{Credentials, Store, Watermark};
 
+use crate::blobs::Blobs;
 use crate::replica::Replica;
 
 pub(crate) const TOPIC: &str = "readings";
@@ -22,10 +23,14 @@ pub(crate) const WATERMARKS: &str = "data/_watermarks/readings";
 pub(crate) struct World {
     pub(crate) kafka: Kafka,
     pub(crate) folder: tempfile::TempDir,
+    /// The store, where it is no folder.
+    pub(crate) blobs: Option<Blobs>,
 }
 
 /// A row of a window: its time and keys, and its aggregates as texts.
 pub(crate) type Rows = BTreeMap<Vec<String>, Vec<String>>;
+/// Dead letters by partition, offset and index.
+pub(crate) type Letters = BTreeMap<(i64, i64, i64), serde_json::Value>;
 
 impl World {
     pub(crate) async fn new(partitions: i32) -> Result<Self> {
@@ -41,7 +46,19 @@ impl World {
                 &[("retention.ms", "-1"), ("message.timestamp.after.max.ms", "9223372036854775807")],
             )
             .await?;
-        Ok(Self { kafka, folder })
+        Ok(Self { kafka, folder, blobs: None })
+    }
+
+    /// With Blob Storage for a store: one that can be away, and that takes an object over only as it was left.
+    pub(crate) async fn with_blobs(partitions: i32) -> Result<Self> {
+        let world = Self::new(partitions).await?;
+        let blobs = Blobs::start(&world.folder.path().join("azurite")).await?;
+        Ok(Self { blobs: Some(blobs), ..world })
+    }
+
+    /// The emulator of Blob Storage, to be stopped and started.
+    pub(crate) fn blobs(&mut self) -> Result<&mut Blobs> {
+        self.blobs.as_mut().context("the store is a folder")
     }
 
     fn store_folder(&self) -> PathBuf {
@@ -49,16 +66,26 @@ impl World {
     }
 
     pub(crate) fn store(&self) -> Result<Store> {
-        Ok(Store::open(&format!("file://{}", self.store_folder().display()), &Credentials::none())?)
+        match &self.blobs {
+            Some(blobs) => blobs.store(),
+            None => Ok(Store::open(&self.store_url(), &Credentials::none())?),
+        }
+    }
+
+    fn store_url(&self) -> String {
+        match &self.blobs {
+            Some(blobs) => blobs.url(),
+            None => format!("file://{}", self.store_folder().display()),
+        }
     }
 
     /// Writes the configuration: the broker and the store, and more.
     pub(crate) fn configure(&self, more: &str) -> Result<PathBuf> {
         std::fs::create_dir_all(self.store_folder())?;
         let text = format!(
-            "kafka:\n  brokers: [\"{}\"]\n  topic: {TOPIC}\nstore: {{url: \"file://{}\"}}\n{more}",
+            "kafka:\n  brokers: [\"{}\"]\n  topic: {TOPIC}\nstore: {{url: \"{}\"}}\n{more}",
             self.kafka.bootstrap(),
-            self.store_folder().display()
+            self.store_url()
         );
         let file = self.folder.path().join("ingest.yaml");
         std::fs::write(&file, text)?;
@@ -73,10 +100,19 @@ impl World {
         Replica::start(config, &self.log(), &[])
     }
 
+    /// A replica of this name, with a log of its own.
+    pub(crate) fn named(&self, config: &Path, name: &str) -> Result<Replica> {
+        let log = self.folder.path().join(format!("{name}.log"));
+        match &self.blobs {
+            Some(blobs) => blobs.replica(config, &log, name),
+            None => Replica::start(config, &log, &[("--name", name)]),
+        }
+    }
+
     pub(crate) fn producer(&self) -> Result<BaseProducer> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.kafka.bootstrap()).set("linger.ms", "20");
-        // A broker that is killed meanwhile gets each record once, and in order.
+        // A broker that goes away meanwhile gets each record once, and in order, as long as records are not older than a day.
         config.set("enable.idempotence", "true").set("message.timeout.ms", "300000");
         Ok(config.set("queue.buffering.max.messages", "200000").create()?)
     }
@@ -154,8 +190,8 @@ impl World {
         Ok(rows)
     }
 
-    /// All dead letters, each of which is there once: reasons by partition, offset and index.
-    pub(crate) async fn letters(&self) -> Result<BTreeMap<(i64, i64, i64), serde_json::Value>> {
+    /// All dead letters, each of which is there once.
+    pub(crate) async fn letters(&self) -> Result<Letters> {
         let mut letters = BTreeMap::new();
         for text in self.files("deadletter", ".jsonl").await? {
             for line in text.lines() {
