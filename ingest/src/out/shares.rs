@@ -2,6 +2,7 @@
 //! Like files of windows, names and bytes follow from the log.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use store::{Store, StoreError};
@@ -15,6 +16,9 @@ use crate::window::{Rules, Slice, Stats};
 const HEAD: &[u8] = b"ingest share 1\n";
 /// More of them than these are not listed.
 const MOST: usize = 10_000_000;
+
+/// Of deleting some.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Where shares are.
 #[derive(Debug)]
@@ -111,12 +115,13 @@ impl Shares {
 
     /// Deletes some, as far as that can be done: they are in the way of nothing.
     pub async fn delete(&self, paths: &[String]) {
-        let failed = match self.store.delete(paths).await {
-            Ok(gone) => gone.failed,
-            Err(error) => Some(error),
+        let left = match tokio::time::timeout(LONGEST, self.store.delete(paths)).await {
+            Ok(Ok(gone)) => gone.failed.map(|error| error.to_string()),
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("deleting them took more than {} s", LONGEST.as_secs())),
         };
-        if let Some(error) = failed {
-            tracing::warn!("shares of windows that were put together are left for now: {error}");
+        if let Some(why) = left {
+            tracing::warn!("shares of windows that were put together are left for now: {why}");
         }
     }
 }
