@@ -21,7 +21,7 @@ use crate::window::{Merge, Rules};
 use crate::write::{WriteError, Writer, until_done};
 
 /// Shares of a slice that are read at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 /// After somebody else has put windows together.
 const FENCED: Duration = Duration::from_secs(10);
 
@@ -151,7 +151,8 @@ impl Merger {
                 until = *start;
                 break;
             }
-            let reads: Vec<_> = shares.values().map(|path| self.sink.shares.read(*start, path)).collect();
+            self.sink.shares.fit(shares)?;
+            let reads: Vec<_> = shares.values().map(|(path, _)| self.sink.shares.read(*start, path)).collect();
             let add = |mut all: Merge, share| async move {
                 all.add(share);
                 Ok(all)
@@ -164,7 +165,7 @@ impl Merger {
         }
         // Those of before, too: somebody may have written one again since.
         let done = listed.into_iter().filter(|(start, _)| self.end(*start) <= until);
-        let shares = done.flat_map(|(_, shares)| shares.into_values()).collect();
+        let shares = done.flat_map(|(_, shares)| shares.into_values()).map(|(path, _)| path).collect();
         Ok(Done { mark: Mark { durable: Some(until), ..at.mark.clone() }, shares })
     }
 }

@@ -21,7 +21,7 @@ use crate::marks::{Grip, Marks, MarksError};
 use crate::member::Member;
 use crate::metrics::Metrics;
 use crate::out::{Sink, Table};
-use crate::source::{Assigned, Load, Offsets, PATIENCE, PAUSE, Secrets, Source, SourceError};
+use crate::source::{Assigned, Load, Offsets, PAUSE, Secrets, Source, SourceError};
 use crate::write::Writer;
 
 /// Marks are taken over so many at a time.
@@ -147,15 +147,17 @@ fn database(place: &Place) -> Result<Database, IngestError> {
 }
 
 /// Asks for marks; a store that is away is waited for.
-async fn patiently<T, A: Future<Output = Result<T, MarksError>>>(attempt: impl Fn() -> A) -> Result<T, MarksError> {
-    let asked = Instant::now();
+async fn patiently<T, A: Future<Output = Result<T, MarksError>>>(
+    until: Instant,
+    attempt: impl Fn() -> A,
+) -> Result<T, MarksError> {
     loop {
         match attempt().await {
-            Err(MarksError::Store(error)) if error.is_retryable() && asked.elapsed() < PATIENCE => {
+            Err(MarksError::Store(error)) if error.is_retryable() && Instant::now() < until => {
                 tracing::warn!("{error}; it is tried again");
             }
             // Another replica, to which a partition was assigned for a moment.
-            Err(MarksError::Fenced { .. }) if asked.elapsed() < PATIENCE => {}
+            Err(MarksError::Fenced { .. }) if Instant::now() < until => {}
             ended => return ended,
         }
         tokio::time::sleep(PAUSE).await;
@@ -182,14 +184,14 @@ async fn join(
 
 /// Takes partitions over, several at a time.
 fn load(marks: Marks, merged: Option<Marks>, runtime: Handle) -> Load {
-    Arc::new(move |partitions, asked| {
+    Arc::new(move |partitions, until, asked| {
         marks.set_partitions(partitions);
         let take = |(partition, offsets, fresh): &(u32, Offsets, Mark)| {
             let (marks, merged) = (marks.clone(), merged.clone());
             let (partition, offsets, fresh) = (*partition, *offsets, fresh.clone());
             async move {
                 let join = || join(&marks, merged.as_ref(), partition, &fresh);
-                let (mark, grip, fresh) = patiently(join).await?;
+                let (mark, grip, fresh) = patiently(until, join).await?;
                 match mark.offset > offsets.end {
                     false => Ok(Assigned { partition, mark, grip, offsets, fresh }),
                     true => Err(SourceError::Shorter {
@@ -202,7 +204,7 @@ fn load(marks: Marks, merged: Option<Marks>, runtime: Handle) -> Load {
             }
         };
         // Whatever windows are over, there is this one: so marks of other windows are refused before any is written.
-        runtime.block_on(patiently(|| merged.as_ref().unwrap_or(&marks).read(0)))?;
+        runtime.block_on(patiently(until, || merged.as_ref().unwrap_or(&marks).read(0)))?;
         let taking: Vec<_> = asked.iter().map(take).collect();
         runtime.block_on(futures::stream::iter(taking).buffer_unordered(AT_ONCE).try_collect())
     })

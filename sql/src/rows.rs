@@ -84,7 +84,11 @@ impl Session {
     /// When the database fails or refuses, or a value cannot be bound.
     pub async fn query(self, query: &str, parameters: &[Parameter], timeout: Duration) -> Result<Rows, SqlError> {
         let timeout = timeout.as_millis().clamp(1, 86_400_000);
-        let begin = format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {timeout}");
+        // A server notices that nobody waits any more when it sends rows, which may be hours away, unless it looks (PostgreSQL 14).
+        let begin = format!(
+            "BEGIN READ ONLY; SET LOCAL statement_timeout = {timeout}; \
+             SELECT set_config(name, '10s', true) FROM pg_settings WHERE name = 'client_connection_check_interval'"
+        );
         self.client().batch_execute(&begin).await.map_err(|e| self.error(&e))?;
         let statement = self.client().prepare(query).await.map_err(|e| self.error(&e))?;
         let (takes, given) = (statement.params().len(), parameters.len());

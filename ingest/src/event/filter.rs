@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cel::common::types::{CelBool, CelDouble, CelInt, CelNull, CelString};
 use cel::common::value::{CowVal, Val};
@@ -79,13 +79,18 @@ impl Filter {
     /// # Errors
     /// What is wrong, where it is neither true nor false.
     pub(super) fn is_true(&self, fields: &Fields, raws: &[Raw<'_>]) -> Result<bool, String> {
-        let event = OfEvent { fields, raws, csv: self.csv };
+        let event = OfEvent { fields, raws, csv: self.csv, nested: OnceLock::new() };
         let mut context = Context::with_env(Arc::clone(&self.expression.env));
         context.set_variable_resolver(&event);
         match self.expression.program.execute(&context) {
             Ok(Value::Bool(is)) => Ok(is),
             Ok(other) => Err(format!("it gives no truth value, but a {}", other.type_of())),
-            Err(error) => Err(one_line(&error.to_string())),
+            Err(error) => Err(match event.too_long() {
+                Some(name) => {
+                    format!("{} is a list or an object of more than {MAX_NESTED} bytes", spec::shown::name(name))
+                }
+                None => one_line(&error.to_string()),
+            }),
         }
     }
 }
@@ -103,6 +108,29 @@ struct OfEvent<'a> {
     fields: &'a Fields,
     raws: &'a [Raw<'a>],
     csv: bool,
+    /// Lists and objects that were asked for, by their fields: each is read once, however often it is asked for.
+    nested: OnceLock<Box<[OnceLock<Option<Box<dyn Val>>>]>>,
+}
+
+/// A longer list or object is as if it were not there: an expression may go through one for each element of another.
+const MAX_NESTED: usize = 16 << 10;
+
+impl OfEvent<'_> {
+    fn nested(&self, field: usize, json: &str) -> Option<&dyn Val> {
+        let cells = self.nested.get_or_init(|| self.raws.iter().map(|_| OnceLock::new()).collect());
+        let read = || {
+            let json = Some(json).filter(|json| json.len() <= MAX_NESTED)?;
+            let json: serde_json::Value = serde_json::from_str(json).ok()?;
+            cel::to_value(json).ok()?.try_into().ok()
+        };
+        cells.get(field)?.get_or_init(read).as_deref()
+    }
+
+    /// The first field that is a list or an object that is too long.
+    fn too_long(&self) -> Option<&str> {
+        let is_long = |raw: &Raw<'_>| matches!(raw, Raw::Nested(json) if json.len() > MAX_NESTED);
+        self.raws.iter().position(is_long).map(|field| self.fields.name(field))
+    }
 }
 
 impl VariableResolver for OfEvent<'_> {
@@ -124,11 +152,7 @@ impl VariableResolver for OfEvent<'_> {
                 Ok(whole) => Some(CowVal::owned(CelInt::from(whole))),
                 Err(_) => reading::number(raw).map(|number| CowVal::owned(CelDouble::from(number))),
             },
-            Raw::Nested(json) => {
-                let json: serde_json::Value = serde_json::from_str(json).ok()?;
-                let value: Box<dyn Val> = cel::to_value(json).ok()?.try_into().ok()?;
-                Some(CowVal::Owned(value))
-            }
+            Raw::Nested(json) => self.nested(field, json).map(CowVal::Borrowed),
         }
     }
 }
@@ -136,6 +160,8 @@ impl VariableResolver for OfEvent<'_> {
 fn text(raw: Raw<'_>) -> Option<CowVal<'_, '_>> {
     match raw.text()? {
         Cow::Borrowed(text) => Some(CowVal::owned(CelString::from(std::str::from_utf8(text).ok()?.trim_ascii()))),
-        Cow::Owned(text) => Some(CowVal::owned(CelString::from(String::from_utf8(text).ok()?))),
+        Cow::Owned(text) => {
+            Some(CowVal::owned(CelString::from(std::str::from_utf8(&text).ok()?.trim_ascii().to_owned())))
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::source::OBSERVED_EVERY;
 
 /// Between two words of the broker that are further apart, nobody knows what there was: the process may have been stopped, or have
 /// waited for the store.
-const GAP: Duration = OBSERVED_EVERY.saturating_mul(3);
+const GAP: Duration = OBSERVED_EVERY.saturating_mul(5);
 
 /// For how long the broker has told, again and again, that there is nothing more.
 #[derive(Clone, Copy, Debug, Default)]

@@ -68,7 +68,7 @@ impl Member {
                 partition,
                 "limits.openMib is reached: the oldest windows close early, and what comes for them is late"
             );
-            self.jump(partition, to, "Memory", stop);
+            self.jump(&[(partition, to)], "Memory", stop);
         }
     }
 

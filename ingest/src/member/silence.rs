@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use rdkafka::consumer::Consumer;
 
 use super::{Member, TICK};
 use crate::Micros;
 use crate::hand::Hand;
-use crate::marks::MarksError;
+use crate::mark::Mark;
+use crate::marks::{Grip, Marks, MarksError};
 
 /// Between two attempts at most.
 const LAST_PAUSE: Duration = Duration::from_secs(10);
@@ -36,9 +38,7 @@ impl Member {
     pub(super) fn jump_for_silence(&mut self, stop: &AtomicBool) {
         let silent: Vec<(u32, Micros)> =
             self.hands.iter().filter_map(|(partition, hand)| Some((*partition, hand.after_silence()?))).collect();
-        for (partition, to) in silent {
-            self.jump(partition, to, "Silence", stop);
-        }
+        self.jump(&silent, "Silence", stop);
         self.follow_others(stop);
     }
 
@@ -48,9 +48,7 @@ impl Member {
             self.others = None;
             let after = |(partition, hand): (&u32, &Hand)| Some((*partition, hand.after_others(least)?));
             let behind: Vec<(u32, Micros)> = self.hands.iter().filter_map(after).collect();
-            for (partition, to) in behind {
-                self.jump(partition, to, "Others", stop);
-            }
+            self.jump(&behind, "Others", stop);
         }
         let rested = self.followed.is_none_or(|then| then.elapsed() >= FOLLOW_EVERY);
         let follows = self.hands.values().any(|hand| hand.after_others(Micros::MAX).is_some());
@@ -71,29 +69,23 @@ impl Member {
         });
     }
 
-    /// Has a watermark go on, once it stands in the store that it does. While the store is away nothing else is done: nothing else
+    /// Has watermarks go on, once it stands in the store that they do. While the store is away nothing else is done: nothing else
     /// could be written either.
-    pub(super) fn jump(&mut self, partition: u32, to: Micros, reason: &'static str, stop: &AtomicBool) {
-        let Some((mark, grip)) = self.hands.get_mut(&partition).and_then(|hand| hand.jump(to)) else { return };
-        let mut pause = TICK;
-        let written = loop {
-            match self.runtime.block_on(self.writer.marks.write(&grip, &mark)) {
-                Ok(grip) => break Some(grip),
-                Err(MarksError::Fenced { .. }) => break None,
-                Err(error) => tracing::warn!(partition, "{error}; it is tried again in {} s", pause.as_secs_f32()),
+    pub(super) fn jump(&mut self, jumps: &[(u32, Micros)], reason: &'static str, stop: &AtomicBool) {
+        let hands = &mut self.hands;
+        let jumps = jumps.iter().filter_map(|(partition, to)| {
+            let (mark, grip) = hands.get_mut(partition)?.jump(*to)?;
+            Some(write(&self.writer.marks, *partition, mark, grip, stop))
+        });
+        let jumps: Vec<_> = jumps.collect();
+        for (partition, mark, grip) in self.runtime.block_on(join_all(jumps)) {
+            match grip {
+                Some(grip) => {
+                    self.metrics.jumps.with_label_values(&[reason]).inc();
+                    self.marked(partition, mark, grip);
+                }
+                None => self.lose(partition),
             }
-            if stop.load(Ordering::Relaxed) {
-                break None;
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LAST_PAUSE);
-        };
-        match written {
-            Some(grip) => {
-                self.metrics.jumps.with_label_values(&[reason]).inc();
-                self.marked(partition, mark, grip);
-            }
-            None => self.lose(partition),
         }
     }
 
@@ -102,5 +94,23 @@ impl Member {
         tracing::info!(partition, "another replica writes its marks: it is no more this one's");
         self.hands.remove(&partition);
         self.fenced.insert(partition, Instant::now());
+    }
+}
+
+/// Writes a mark, until it stands in the store; with what entitles to the next one, unless the partition is another's now, or it is
+/// told to stop.
+async fn write(marks: &Marks, partition: u32, mark: Mark, grip: Grip, stop: &AtomicBool) -> (u32, Mark, Option<Grip>) {
+    let mut pause = TICK;
+    loop {
+        match marks.write(&grip, &mark).await {
+            Ok(grip) => return (partition, mark, Some(grip)),
+            Err(MarksError::Fenced { .. }) => return (partition, mark, None),
+            Err(error) => tracing::warn!(partition, "{error}; it is tried again in {} s", pause.as_secs_f32()),
+        }
+        if stop.load(Ordering::Relaxed) {
+            return (partition, mark, None);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
     }
 }

@@ -30,8 +30,8 @@ pub struct Shares {
     most: u64,
 }
 
-/// Paths of shares, by the begin of their slice and by partition.
-pub(crate) type Listed = BTreeMap<Micros, BTreeMap<u32, String>>;
+/// Shares by the begin of their slice and by partition: their paths, and their bytes.
+pub(crate) type Listed = BTreeMap<Micros, BTreeMap<u32, (String, u64)>>;
 
 impl Shares {
     pub(super) fn new(store: Store, config: &Config) -> Self {
@@ -82,7 +82,7 @@ impl Shares {
         let mut listed = Listed::new();
         for file in self.store.list(&format!("{}/", self.folder), MOST).await? {
             if let Some((start, partition)) = self.of(&file.path) {
-                listed.entry(start).or_default().insert(partition, file.path);
+                listed.entry(start).or_default().insert(partition, (file.path, file.size));
             }
         }
         Ok(listed)
@@ -91,16 +91,34 @@ impl Shares {
     /// Reads one.
     ///
     /// # Errors
-    /// When the store fails, or it is none, of another slice, or larger than `limits.openMib`; the message names it.
+    /// When the store fails, or it is none, of another slice, or too large; the message names it.
     pub async fn read(&self, start: Micros, path: &str) -> Result<Slice<Stats>, SinkError> {
         let bytes = self.store.get(path, self.most).await.map_err(|error| match error {
-            StoreError::TooLarge { uri, .. } => {
-                let detail = format!("it has more than {} MiB; raise limits.openMib", self.most >> 20);
-                SinkError::Share { uri, detail }
-            }
+            StoreError::TooLarge { size, .. } => self.too_large(path, size),
             error => error.into(),
         })?;
         self.decode(start, &bytes).map_err(|detail| SinkError::Share { uri: self.store.uri(path), detail })
+    }
+
+    /// Makes sure that all of a slice's are no more than memory may hold.
+    ///
+    /// # Errors
+    /// When they are more; the message says what to do.
+    pub fn fit(&self, shares: &BTreeMap<u32, (String, u64)>) -> Result<(), SinkError> {
+        let size: u64 = shares.values().map(|(_, size)| size).sum();
+        match shares.values().next().filter(|_| size > self.most) {
+            Some((path, _)) => Err(self.too_large(path, size)),
+            None => Ok(()),
+        }
+    }
+
+    fn too_large(&self, path: &str, size: u64) -> SinkError {
+        let (mib, most) = (size >> 20, self.most >> 20);
+        let detail = format!(
+            "it has {mib} MiB with those of other partitions, and limits.openMib is {most}: raise it, and the memory of replicas, or have \
+             a shorter files.every"
+        );
+        SinkError::Share { uri: self.store.uri(path), detail }
     }
 
     fn decode(&self, start: Micros, bytes: &[u8]) -> Result<Slice<Stats>, String> {
@@ -156,10 +174,19 @@ mod tests {
         let written = shares.write(3, std::slice::from_ref(&slice)).await.unwrap();
         assert_eq!((written.files, written.rows), (1, 0));
         let listed = shares.list().await.unwrap();
-        assert_eq!(listed, Listed::from([(START, BTreeMap::from([(3, PATH.to_owned())]))]));
+        assert_eq!(listed, Listed::from([(START, BTreeMap::from([(3, (PATH.to_owned(), written.bytes))]))]));
+        shares.fit(&listed[&START]).unwrap();
         assert_eq!(shares.read(START, PATH).await.unwrap(), slice);
         shares.delete(&[PATH.to_owned()]).await;
         assert!(shares.list().await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn more_than_memory_may_hold_is_an_error_that_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let both = BTreeMap::from([(0, (PATH.to_owned(), 200 << 20)), (1, (PATH.to_owned(), 100 << 20))]);
+        let error = shares(&folder).fit(&both).unwrap_err().to_string();
+        assert!(error.contains("300 MiB") && error.contains("limits.openMib is 256"), "{error}");
     }
 
     #[tokio::test]

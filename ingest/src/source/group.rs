@@ -47,8 +47,9 @@ pub struct Assigned {
     pub fresh: bool,
 }
 
-/// Makes partitions this process's, of a topic with so many: each with where it begins if it has no mark. It may block.
-pub type Load = Arc<dyn Fn(u32, &[(u32, Offsets, Mark)]) -> Result<Vec<Assigned>, SourceError> + Send + Sync>;
+/// Makes partitions this process's, of a topic with so many, and until then: each with where it begins if it has no mark. It may
+/// block.
+pub type Load = Arc<dyn Fn(u32, Instant, &[(u32, Offsets, Mark)]) -> Result<Vec<Assigned>, SourceError> + Send + Sync>;
 
 /// What happened since it was last asked.
 #[derive(Default)]
@@ -146,7 +147,7 @@ impl Group {
         let most = asked.iter().map(|(partition, ..)| partition + 1).max().unwrap_or_default();
         let partitions = self.partitions().max(most);
         self.set_partitions(partitions);
-        let mut assigned = (self.load)(partitions, &asked)?;
+        let mut assigned = (self.load)(partitions, until, &asked)?;
         let broken = |error: rdkafka::error::KafkaError| SourceError::Broken(error.to_string());
         let topic = list.elements().first().map_or_else(String::new, |element| element.topic().to_owned());
         for Assigned { partition, mark, offsets, .. } in &mut assigned {

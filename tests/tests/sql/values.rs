@@ -140,3 +140,24 @@ async fn a_query_can_only_read_and_is_one_statement() {
     let slow = session.query("SELECT pg_sleep(60)::text", &[], Duration::from_millis(50)).await.unwrap().next().await;
     assert_eq!(slow.unwrap_err().category(), Category::Canceled);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_ends_a_query_that_nobody_waits_for_any_more() {
+    const UNDER_WAY: &str = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()";
+    let Some(server) = server().await else { return };
+    let until = async |count: &str| {
+        let wait = async {
+            while server.psql(UNDER_WAY).await != count {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(MINUTE, wait).await.unwrap();
+    };
+    let session = server.database().connect().await.unwrap();
+    let asking = tokio::spawn(async move {
+        session.query("SELECT pg_sleep(600)::text", &[], 15 * MINUTE).await.unwrap().next().await.map(drop)
+    });
+    until("1\n").await;
+    asking.abort();
+    until("0\n").await;
+}

@@ -51,6 +51,23 @@ fn other_fields_are_what_json_says_they_are() {
 }
 
 #[test]
+fn white_space_around_a_text_is_no_part_of_it_however_it_is_written() {
+    for device in ["caf\u{e9} ", "caf\\u00e9 ", " \\u0063af\u{e9}"] {
+        let payload = EVENT.replace('{', &format!("{{\"s\":\"{device}\","));
+        assert_eq!(with_filter(r#"s == "café""#, &payload), TOLD, "{device}");
+    }
+}
+
+#[test]
+fn a_list_that_is_too_long_is_told_where_it_matters() {
+    let list = |count: usize| EVENT.replace('{', &format!("{{\"l\":[{}0],", "1,".repeat(count)));
+    assert_eq!(with_filter("l[0] == 1 && l[1] == 1", &list(1000)), TOLD);
+    let told = with_filter("l[0] == 1", &list(10_000));
+    assert!(told.contains("l is a list or an object of more than 16384 bytes"), "{told}");
+    assert_eq!(with_filter("Value > 12.0 || l[0] == 1", &list(10_000)), TOLD);
+}
+
+#[test]
 fn fields_of_csv_are_texts_but_for_the_value() {
     let config = EventConfig {
         format: EventFormat::Csv,
