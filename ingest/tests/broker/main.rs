@@ -42,8 +42,8 @@ async fn obstacles() -> [Vec<String>; 2] {
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Each has brokers and replicas of its own; more at once would be slow ones.
-    arguments.test_threads = Some(1);
+    // Each has brokers and replicas of its own, and waits most of the time; more at once would be slow ones.
+    arguments.test_threads.get_or_insert(2);
     let [missing, blobs] = if arguments.list { Default::default() } else { obstacles() };
     for missing in &blobs {
         eprintln!("Not all of the tests with a broker run here: {missing}");
