@@ -109,8 +109,11 @@ struct OfEvent<'a> {
     raws: &'a [Raw<'a>],
     csv: bool,
     /// Lists and objects that were asked for, by their fields: each is read once, however often it is asked for.
-    nested: OnceLock<Box<[OnceLock<Option<Box<dyn Val>>>]>>,
+    nested: OnceLock<Box<[Nested]>>,
 }
+
+/// A list or an object, once it was asked for; none where it cannot be read.
+type Nested = OnceLock<Option<Box<dyn Val>>>;
 
 /// A longer list or object is as if it were not there: an expression may go through one for each element of another.
 const MAX_NESTED: usize = 16 << 10;
