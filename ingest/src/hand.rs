@@ -45,11 +45,11 @@ pub struct Hand {
 impl Hand {
     /// A partition that was taken over. `end`: where its log ends.
     #[must_use]
-    pub fn new(number: u32, life: u64, partition: Partition, grip: Grip, archives: bool, end: i64) -> Self {
+    pub fn new(number: u32, partition: Partition, grip: Grip, archives: bool, end: i64) -> Self {
         Self {
             partition,
             number,
-            life,
+            life: grip.life(),
             letters: Letters::default(),
             raw: archives.then(Raw::default),
             grip: Some(grip),

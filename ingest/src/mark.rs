@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::Watermark;
 
-use crate::config::Config;
+use crate::config::{Config, Over};
 use crate::window::Rules;
 use crate::{Micros, timestamp};
 
@@ -78,7 +78,13 @@ impl Terms {
         let rules = format!("{:?} {:?}", config.event, config.windows);
         let digest = Sha256::digest(rules);
         let rules = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self { alignment: Rules::new(config).alignment(), rules }
+        let times = Rules::new(config).alignment();
+        let alignment = match config.windows.over {
+            Over::Partition => times,
+            // Shares of sensors of other keys are no shares of theirs.
+            Over::Topic => format!("{times} over the topic by {}", config.keys().join(",")),
+        };
+        Self { alignment, rules }
     }
 }
 

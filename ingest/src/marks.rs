@@ -39,6 +39,14 @@ pub struct Grip {
     life: u64,
 }
 
+impl Grip {
+    /// Which take-over of this process it is of.
+    #[must_use]
+    pub fn life(&self) -> u64 {
+        self.life
+    }
+}
+
 /// Why a mark could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum MarksError {

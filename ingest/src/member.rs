@@ -56,8 +56,6 @@ pub struct Member {
     runtime: Handle,
     written: (Sender<Written>, Receiver<Written>),
     paused: bool,
-    /// How many partitions were taken over so far.
-    lives: u64,
     /// When it was last asked how far the other partitions are.
     followed: Option<Instant>,
     others: Option<Receiver<Micros>>,
@@ -95,7 +93,6 @@ impl Member {
             runtime,
             written: channel(),
             paused: false,
-            lives: 0,
             followed: None,
             others: None,
         })
@@ -225,8 +222,7 @@ impl Member {
             let judged = if fresh { mark.side } else { offsets.end };
             let resumed = Partition::resume(Arc::clone(&self.rules), mark, judged);
             self.fenced.remove(&partition);
-            self.lives += 1;
-            self.hands.insert(partition, Hand::new(partition, self.lives, resumed, grip, self.archives, offsets.end));
+            self.hands.insert(partition, Hand::new(partition, resumed, grip, self.archives, offsets.end));
         }
         Ok(())
     }

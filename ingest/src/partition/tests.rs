@@ -17,7 +17,6 @@ fn rules() -> Rules {
         aggregates: vec![Aggregate::Count, Aggregate::Sum],
         drops_duplicates: false,
         over: Over::Partition,
-        keys: Vec::new(),
     }
 }
 

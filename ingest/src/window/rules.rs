@@ -24,8 +24,6 @@ pub struct Rules {
     pub drops_duplicates: bool,
     /// Whose events a window is made of.
     pub over: Over,
-    /// The fields that name a sensor.
-    pub keys: Vec<String>,
 }
 
 impl Rules {
@@ -42,7 +40,6 @@ impl Rules {
             aggregates: config.aggregates(),
             drops_duplicates: config.event.duplicates == Duplicates::Drop,
             over: windows.over,
-            keys: config.keys().to_vec(),
         }
     }
 
@@ -67,12 +64,7 @@ impl Rules {
     /// What slices are aligned by: a mark of other rules cannot be gone on with.
     #[must_use]
     pub fn alignment(&self) -> String {
-        let times = format!("{}s/{}s", self.length / 1_000_000, self.every / 1_000_000);
-        match self.over {
-            Over::Partition => times,
-            // Shares of sensors of other keys are no shares of theirs.
-            Over::Topic => format!("{times} over the topic by {}", self.keys.join(",")),
-        }
+        format!("{}s/{}s", self.length / 1_000_000, self.every / 1_000_000)
     }
 }
 

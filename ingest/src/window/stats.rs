@@ -164,7 +164,6 @@ mod tests {
             aggregates: aggregates.iter().map(|name| name.parse().unwrap()).collect(),
             drops_duplicates: false,
             over: Over::Partition,
-            keys: Vec::new(),
         }
     }
 

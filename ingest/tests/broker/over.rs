@@ -7,17 +7,12 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::BaseProducer;
 
+use crate::policies::{BEGIN, event, row};
 use crate::world::{TOPIC, WATERMARKS, World, flush, send};
 
-/// 2026-01-01T00:00:00Z, in milliseconds.
-const BEGIN: i64 = 1_767_225_600_000;
-
 /// Sends an event of the sensor in a second, which the broker gets then.
-fn event(producer: &BaseProducer, partition: i32, second: i64) -> Result<()> {
-    let stamp = BEGIN + second * 1000;
-    let time = jiff::Timestamp::from_millisecond(stamp)?;
-    let payload = format!("{{\"TS\":\"{time}\",\"Device\":1,\"Tag\":\"a\",\"Value\":1}}");
-    send(producer, partition, stamp, payload.as_bytes())
+fn tell(producer: &BaseProducer, partition: i32, second: i64) -> Result<()> {
+    send(producer, partition, BEGIN + second * 1000, event(second, 1.0).as_bytes())
 }
 
 const CONFIG: &str =
@@ -28,8 +23,8 @@ pub(crate) async fn later_partition() -> Result<()> {
     let config = world.configure(CONFIG)?;
     let producer = world.producer()?;
     for partition in [0, 1] {
-        event(&producer, partition, 0)?;
-        event(&producer, partition, 20)?;
+        tell(&producer, partition, 0)?;
+        tell(&producer, partition, 20)?;
     }
     flush(&producer)?;
     let mut replicas = [world.replica(&config)?];
@@ -51,10 +46,10 @@ pub(crate) async fn later_partition() -> Result<()> {
     ensure!(found.is_none_or(|at| at.as_millisecond() == BEGIN + 15_000), "it begins at {found:?}");
     // A producer of its own knows the partition at once.
     let producer = world.producer()?;
-    event(&producer, 2, 1)?;
+    tell(&producer, 2, 1)?;
     for partition in [0, 1, 2] {
-        event(&producer, partition, 21)?;
-        event(&producer, partition, 40)?;
+        tell(&producer, partition, 21)?;
+        tell(&producer, partition, 40)?;
     }
     flush(&producer)?;
     world.complete(1, "2026-01-01T00:00:35Z", 60, &mut replicas).await?;
@@ -63,8 +58,7 @@ pub(crate) async fn later_partition() -> Result<()> {
 
     let rows = world.rows(3).await?;
     let count = |second: &str| -> Result<&str> {
-        let name = vec![format!("2026-01-01T00:00:{second}Z"), "1".to_owned(), "a".to_owned()];
-        Ok(&rows.get(&name).with_context(|| format!("{rows:?}"))?[0])
+        Ok(&rows.get(&row(&format!("2026-01-01T00:00:{second}Z"))).with_context(|| format!("{rows:?}"))?[0])
     };
     ensure!((count("00")?, count("20")?, count("21")?, rows.len()) == ("2", "2", "3", 3), "{rows:?}");
     let letters = world.letters().await?;
@@ -78,8 +72,8 @@ pub(crate) async fn refused() -> Result<()> {
     let world = World::new(2).await?;
     let producer = world.producer()?;
     for partition in [0, 1] {
-        event(&producer, partition, 0)?;
-        event(&producer, partition, 20)?;
+        tell(&producer, partition, 0)?;
+        tell(&producer, partition, 20)?;
     }
     flush(&producer)?;
     let mut replicas = [world.replica(&world.configure(CONFIG)?)?];

@@ -117,12 +117,6 @@ impl World {
         Ok(config.set("queue.buffering.max.messages", "200000").create()?)
     }
 
-    /// How many records a partition's log has.
-    pub(crate) fn records(&self, partition: i32) -> Result<u64> {
-        let (begin, end) = self.producer()?.client().fetch_watermarks(TOPIC, partition, Duration::from_secs(30))?;
-        Ok((end - begin).unsigned_abs())
-    }
-
     /// The marks of a folder that there are.
     pub(crate) async fn marks(&self, folder: &str, partitions: u32) -> Result<Vec<Watermark>> {
         let store = self.store()?;
